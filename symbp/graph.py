@@ -1,0 +1,150 @@
+"""A network: named tensors in the order in which they are computed.
+
+A `Node` is a leaf (no body) or an inner node: `name[axes] = body`, where `axes` are the node's own
+indices (`i0`, `i1`, …; an axis of size 1 is the number 0) and `body` is a scalar expression in
+entries of earlier nodes. The `Graph` keeps them in topological order, with the loss, the facts
+that the user asserted, and the names and conventions in which results are shown.
+
+Invariants: every tensor in a body is an earlier node; every free index of a body is one of its
+node's axes; the loss is a scalar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Iterable, Mapping
+
+from symbp.errors import Place
+from symbp.expr import ONE, ZERO, Entry, Expr, Index, Num, Size, walk
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What the user asserts of a tensor (LANGUAGE.md, "Facts"); used on derivatives already taken.
+
+    `kind` is one of onehot, permutation, simplex (sums to `low`), binary, pm1, symmetric, posdef,
+    orthogonal, range (`low` < x < `high`, either may be missing), nonzero, norm (is `low`), diag
+    (is `low`), fixed, region (`condition` holds; only for drawing points).
+    """
+
+    kind: str
+    tensor: str = ""
+    axis: int | None = None
+    low: Expr | None = None
+    high: Expr | None = None
+    text: str = ""
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One tensor. `shape` as declared; `body` None for a leaf; `source` its text, if it had one."""
+
+    name: str
+    shape: tuple[Expr, ...]
+    axes: tuple[Expr, ...]
+    body: Expr | None = None
+    source: str = ""
+    place: Place | None = None
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """The axes that are longer than 1."""
+        return tuple(a for a in self.axes if isinstance(a, Index))
+
+    @property
+    def entry(self) -> Entry:
+        """The generic entry `name[axes]`."""
+        return Entry(self.name, self.axes)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.body is None
+
+
+def axes_of(shape: Iterable[Expr]) -> tuple[Expr, ...]:
+    """The indices of a tensor of this shape: `i0`, `i1`, …, and 0 where the size is 1."""
+    return tuple(ZERO if d is ONE else Index(f"i{n}", d) for n, d in enumerate(shape))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole network. `nodes` is in topological order, leaves included."""
+
+    name: str
+    nodes: Mapping[str, Node]
+    loss: str
+    facts: tuple[Fact, ...] = ()
+    constants: Mapping[str, Num] = field(default_factory=dict)
+    relations: Mapping[str, Expr] = field(default_factory=dict)  # size -> what it must be: E = D + 1
+    title: str = ""
+    latex: Mapping[str, str] = field(default_factory=dict)
+    style: Mapping[str, str] = field(default_factory=dict)
+    letters: Mapping[Expr, str] = field(default_factory=dict)  # size -> the user's letter for its index
+    warnings: tuple[str, ...] = ()
+    upstream: str = ""  # the node whose gradient is given, for `L = upstream(y)`
+    declared: str = "text"  # or "sympy"
+
+    def __getitem__(self, name: str) -> Node:
+        return self.nodes[name]
+
+    @property
+    def leaves(self) -> tuple[Node, ...]:
+        return tuple(n for n in self.nodes.values() if n.is_leaf)
+
+    @property
+    def inner(self) -> tuple[Node, ...]:
+        return tuple(n for n in self.nodes.values() if not n.is_leaf)
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """Names of all sizes, in order of appearance (literal sizes that stand for themselves are
+        names of digits)."""
+        found: dict[str, None] = {}
+        for node in self.nodes.values():
+            for e in (*node.shape, *((node.body,) if node.body else ())):
+                for x in walk(e):
+                    if isinstance(x, Size):
+                        found.setdefault(x.name)
+                    elif isinstance(x, Index):
+                        for y in walk(x.dim):
+                            if isinstance(y, Size):
+                                found.setdefault(y.name)
+        return tuple(found)
+
+    def fixed(self) -> frozenset[str]:
+        """Leaves that are not differentiated by default: targets and what is asserted fixed."""
+        held = {"onehot", "binary", "pm1", "fixed", "permutation"}
+        return frozenset(f.tensor for f in self.facts if f.kind in held)
+
+    def facts_of(self, tensor: str) -> tuple[Fact, ...]:
+        return tuple(f for f in self.facts if f.tensor == tensor)
+
+    def consumers(self) -> dict[str, list[str]]:
+        """tensor -> the inner nodes whose bodies use it, in order."""
+        found: dict[str, list[str]] = {n: [] for n in self.nodes}
+        for node in self.inner:
+            assert node.body is not None
+            for t in node.body.tensors:
+                found[t].append(node.name)
+        return found
+
+    def adjoint_name(self, name: str) -> str:
+        """`dx`, or `d_x` where `dx` is itself declared."""
+        return "d_" + name if "d" + name in self.nodes or "d" + name in self.constants else "d" + name
+
+    def with_style(self, **style: str) -> Graph:
+        return replace(self, style={**self.style, **style})
+
+
+ADJOINT = "∂"
+
+
+def adjoint(name: str) -> str:
+    """The internal tensor name of ∂loss/∂name; no declared name can contain it."""
+    return ADJOINT + name
+
+
+def primal(tensor: str) -> str | None:
+    """The node whose adjoint this tensor is, or None."""
+    return tensor[1:] if tensor.startswith(ADJOINT) else None

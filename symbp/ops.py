@@ -1,0 +1,169 @@
+"""THE table of functions: one row each.
+
+A row says all that symbp knows of an elementwise function: its slope for each argument, seen
+from its *output* where that is how books write it (σ′ = a(1 − a), tanh′ = 1 − a²), its value in
+NumPy (safe for the complex step: kinks look at the real part), its SymPy twin, how it is written
+in LaTeX, Unicode and NumPy, and where it is not smooth. A new activation is one row; the tests
+hold every row against `sympy.diff` and finite differences without a line written for it.
+
+A slope is `slope(out, *args) -> Expr`. A template marks its arguments by {0}, {1}, … and is
+filled by `fill` (not `str.format`: LaTeX has braces of its own).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Callable
+
+from symbp.expr import HALF, ONE, TWO, ZERO, Call, Compare, Const, Expr, Num, Pow, Select, mul
+
+Slope = Callable[..., Expr]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One row. `value(np, *args)` works on NumPy arrays, real or complex; `twin(sp, *args)` is the
+    SymPy expression; `kinks(*args)` are expressions that must stay away from 0; `analytic` says
+    whether the complex step may pass through it."""
+
+    name: str
+    slopes: tuple[Slope, ...]
+    value: Callable[..., Any]
+    twin: Callable[..., Any]
+    numpy: str
+    latex: str
+    unicode: str
+    law: str = ""
+    kinks: Callable[..., tuple[Expr, ...]] = lambda *a: ()
+    analytic: bool = True
+    defaults: tuple[Num, ...] = ()
+    domain: str = ""
+
+    @property
+    def arity(self) -> int:
+        return len(self.slopes)
+
+
+def call(name: str, *args: Expr) -> Call:
+    return Call(name, *args)
+
+
+def _positive(x: Expr) -> Expr:
+    return Compare(">", x, ZERO)
+
+
+def _gaussian(x: Expr) -> Expr:
+    """exp(−x²)·2/√π, the slope of erf."""
+    return mul(TWO, call("exp", -(x**TWO)), Pow(Pow(Const("pi"), HALF), Num(-1)))
+
+
+def _gelu_slope(out: Expr, x: Expr) -> Expr:
+    """Φ(x) + x φ(x)."""
+    cdf = mul(HALF, ONE + call("erf", x / Pow(TWO, HALF)))
+    pdf = call("exp", -(x**TWO) / 2) / Pow(mul(TWO, Const("pi")), HALF)
+    return cdf + mul(x, pdf)
+
+
+def _mish_slope(out: Expr, x: Expr) -> Expr:
+    t = call("tanh", call("softplus", x))
+    return t + mul(x, ONE - t**TWO, call("sigmoid", x))
+
+
+def fill(template: str, *args: str) -> str:
+    """Put the arguments into a template."""
+    for n, a in enumerate(args):
+        template = template.replace(f"{{{n}}}", a)
+    return template
+
+
+def _real(x: Any) -> Any:
+    return getattr(x, "real", x)
+
+
+def _erf(np: Any, x: Any) -> Any:
+    from math import erf
+
+    return np.vectorize(erf, otypes=[float])(x)
+
+
+def _sigmoid(np: Any, x: Any) -> Any:
+    """1/(1+e^−x) without overflow at either end."""
+    x = np.asarray(x)
+    e = np.exp(np.where(_real(x) > 0, -x, x))
+    return np.where(_real(x) > 0, 1 / (1 + e), e / (1 + e))
+
+
+def _softplus(np: Any, x: Any) -> Any:
+    m = np.maximum(_real(x), 0.0)
+    return m + np.log(np.exp(x - m) + np.exp(-m))
+
+
+def _elu(np: Any, x: Any, alpha: Any) -> Any:
+    low = np.where(_real(x) > 0, 0.0, x)
+    return np.where(_real(x) > 0, x, alpha * (np.exp(low) - 1))
+
+
+def _gt(np: Any, x: Any, y: Any) -> Any:
+    return _real(x) > _real(y)
+
+
+SELU_SCALE = Num("1.0507009873554805", decimal=True)
+SELU_ALPHA = Num("1.6732632423543772", decimal=True)
+_S, _A = float(SELU_SCALE.value), float(SELU_ALPHA.value)
+
+
+def _fn(name: str) -> dict[str, str]:
+    """The common way to write a function whose name is the same everywhere."""
+    return {"numpy": name + "({0})", "latex": rf"\mathrm{{{name}}}\left({{0}}\right)", "unicode": name + "({0})"}
+
+
+def _tex(name: str) -> dict[str, str]:
+    return {"numpy": name + "({0})", "latex": rf"\{name}\left({{0}}\right)", "unicode": name + "({0})"}
+
+
+ROWS: tuple[Op, ...] = (
+    Op("exp", (lambda a, x: a,), lambda np, x: np.exp(x), lambda sp, x: sp.exp(x), **_tex("exp"), law=r"(e^x)' = e^x"),
+    Op("log", (lambda a, x: ONE / x,), lambda np, x: np.log(x), lambda sp, x: sp.log(x), **_tex("log"), law=r"(\log x)' = \frac{1}{x}", domain="x > 0"),
+    Op("sin", (lambda a, x: call("cos", x),), lambda np, x: np.sin(x), lambda sp, x: sp.sin(x), **_tex("sin"), law=r"\sin' x = \cos x"),
+    Op("cos", (lambda a, x: -call("sin", x),), lambda np, x: np.cos(x), lambda sp, x: sp.cos(x), **_tex("cos"), law=r"\cos' x = -\sin x"),
+    Op("tan", (lambda a, x: ONE + a**TWO,), lambda np, x: np.tan(x), lambda sp, x: sp.tan(x), **_tex("tan"), law=r"\tan' = 1 + \tan^2"),
+    Op("sinh", (lambda a, x: call("cosh", x),), lambda np, x: np.sinh(x), lambda sp, x: sp.sinh(x), **_tex("sinh"), law=r"\sinh' x = \cosh x"),
+    Op("cosh", (lambda a, x: call("sinh", x),), lambda np, x: np.cosh(x), lambda sp, x: sp.cosh(x), **_tex("cosh"), law=r"\cosh' x = \sinh x"),
+    Op("tanh", (lambda a, x: ONE - a**TWO,), lambda np, x: np.tanh(x), lambda sp, x: sp.tanh(x), **_tex("tanh"), law=r"\tanh' = 1 - \tanh^2"),
+    Op("arctan", (lambda a, x: ONE / (ONE + x**TWO),), lambda np, x: np.arctan(x), lambda sp, x: sp.atan(x), **_tex("arctan"), law=r"\arctan' x = \frac{1}{1 + x^2}"),
+    Op("erf", (lambda a, x: _gaussian(x),), _erf, lambda sp, x: sp.erf(x), **_fn("erf"), law=r"\mathrm{erf}' x = \frac{2}{\sqrt{\pi}} e^{-x^2}", analytic=False),
+    Op("sigmoid", (lambda a, x: mul(a, ONE - a),), _sigmoid, lambda sp, x: 1 / (1 + sp.exp(-x)), "sigmoid({0})", r"\sigma\left({0}\right)", "σ({0})", law=r"\sigma' = \sigma\,(1 - \sigma)"),
+    Op("softplus", (lambda a, x: call("sigmoid", x),), _softplus, lambda sp, x: sp.log(1 + sp.exp(x)), **_fn("softplus"), law=r"\mathrm{softplus}' = \sigma"),
+    Op("softsign", (lambda a, x: ONE / (ONE + call("abs", x)) ** TWO,), lambda np, x: x / (1 + np.sign(_real(x)) * x), lambda sp, x: x / (1 + sp.Abs(x)), **_fn("softsign"), law=r"\mathrm{softsign}' x = \frac{1}{(1 + |x|)^2}"),
+    Op("silu", (lambda a, x: a + mul(call("sigmoid", x), ONE - a),), lambda np, x: x * _sigmoid(np, x), lambda sp, x: x / (1 + sp.exp(-x)), **_fn("silu"), law=r"\mathrm{silu}' = a + \sigma(x)(1 - a)"),
+    Op("gelu", (_gelu_slope,), lambda np, x: 0.5 * x * (1 + _erf(np, x / np.sqrt(2.0))), lambda sp, x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2, **_fn("gelu"), law=r"\mathrm{gelu}' x = \Phi(x) + x\,\varphi(x)", analytic=False),
+    Op("mish", (_mish_slope,), lambda np, x: x * np.tanh(_softplus(np, x)), lambda sp, x: x * sp.tanh(sp.log(1 + sp.exp(x))), **_fn("mish"), law=r"\mathrm{mish}' x = t + x\,(1 - t^2)\,\sigma(x), \; t = \tanh(\mathrm{softplus}\,x)"),
+    Op("relu", (lambda a, x: _positive(x),), lambda np, x: np.where(_real(x) > 0, x, 0.0), lambda sp, x: sp.Max(0, x), **_fn("relu"), law=r"\mathrm{relu}' x = 1[x > 0]", kinks=lambda x: (x,)),
+    Op("leaky_relu", (lambda a, x, s: Select(_positive(x), ONE, s), lambda a, x, s: call("minimum", x, ZERO)),
+       lambda np, x, s: np.where(_real(x) > 0, x, s * x), lambda sp, x, s: sp.Piecewise((x, x > 0), (s * x, True)),
+       "leaky_relu({0}, {1})", r"\mathrm{leaky\_relu}\left({0}, {1}\right)", "leaky_relu({0}, {1})",
+       law=r"\mathrm{leaky}' x = 1 \text{ for } x > 0, \text{ else the slope } \alpha", kinks=lambda x, s: (x,), defaults=(Num("0.01", decimal=True),)),
+    Op("elu", (lambda a, x, s: Select(_positive(x), ONE, a + s), lambda a, x, s: Select(_positive(x), ZERO, call("exp", x) - 1)),
+       _elu, lambda sp, x, s: sp.Piecewise((x, x > 0), (s * (sp.exp(x) - 1), True)),
+       "elu({0}, {1})", r"\mathrm{elu}\left({0}, {1}\right)", "elu({0}, {1})", law=r"\mathrm{elu}' x = 1 \text{ for } x > 0, \text{ else } a + \alpha", kinks=lambda x, s: (x,), defaults=(ONE,)),
+    Op("selu", (lambda a, x: Select(_positive(x), SELU_SCALE, a + mul(SELU_SCALE, SELU_ALPHA)),), lambda np, x: _S * _elu(np, x, _A),
+       lambda sp, x: sp.Piecewise((_S * x, x > 0), (_S * _A * (sp.exp(x) - 1), True)), **_fn("selu"), law=r"\mathrm{selu}' x = \lambda \text{ for } x > 0, \text{ else } a + \lambda\alpha", kinks=lambda x: (x,)),
+    Op("abs", (lambda a, x: call("sign", x),), lambda np, x: np.where(_real(x) >= 0, x, -x), lambda sp, x: sp.Abs(x), "abs({0})", r"\left|{0}\right|", "|{0}|", law=r"|x|' = \mathrm{sign}\,x", kinks=lambda x: (x,)),
+    Op("sign", (lambda a, x: ZERO,), lambda np, x: np.sign(_real(x)), lambda sp, x: sp.sign(x), **_fn("sign"), kinks=lambda x: (x,)),
+    Op("step", (lambda a, x: ZERO,), lambda np, x: (_real(x) > 0) * 1.0, lambda sp, x: sp.Heaviside(x, 0), **_fn("step"), kinks=lambda x: (x,)),
+    Op("maximum", (lambda a, x, y: Compare(">", x, y), lambda a, x, y: Compare(">" if not x.tensors else ">=", y, x)),
+       lambda np, x, y: np.where(_gt(np, x, y), x, y), lambda sp, x, y: sp.Max(x, y),
+       "maximum({0}, {1})", r"\max\left({0}, {1}\right)", "max({0}, {1})", law=r"\max(x, y): \text{ the larger input receives the whole gradient}", kinks=lambda x, y: (x - y,)),
+    Op("minimum", (lambda a, x, y: Compare("<", x, y), lambda a, x, y: Compare("<" if not x.tensors else "<=", y, x)),
+       lambda np, x, y: np.where(_gt(np, y, x), x, y), lambda sp, x, y: sp.Min(x, y),
+       "minimum({0}, {1})", r"\min\left({0}, {1}\right)", "min({0}, {1})", law=r"\min(x, y): \text{ the smaller input receives the whole gradient}", kinks=lambda x, y: (x - y,)),
+    Op("xlogy", (lambda a, x, y: call("log", y), lambda a, x, y: x / y),
+       lambda np, x, y: np.where(_real(x) == 0, 0.0 * _real(y) + x * np.log(np.where(_real(y) > 0, y, 1.0)), x * np.log(np.where(_real(x) == 0, 1.0, y))),
+       lambda sp, x, y: x * sp.log(y), "xlogy({0}, {1})", r"{0} \log {1}", "{0} log {1}", law=r"x \log y, \; 0 \log 0 = 0"),
+)
+
+OPS: dict[str, Op] = {row.name: row for row in ROWS}
+
+GOLDEN_POINTS = (Fraction(-7, 5), Fraction(-3, 10), Fraction(2, 5), Fraction(13, 10))
+"""Points at which tests compare every row with its twin; none is a kink."""

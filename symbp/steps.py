@@ -1,0 +1,100 @@
+"""What a derivation is: data that renderers show and checkers test. Nothing here computes.
+
+A `Derivation` holds one `Adjoint` per tensor on the way back, in the order in which a backward
+program computes them. Each adjoint carries the steps that the engine took, in reading order;
+a step's lines are scalar expressions that are all equal, so every line can be evaluated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping
+
+from symbp.expr import Expr
+from symbp.graph import Graph, Node
+
+RULES = ("definition", "chain-rule", "local-slope", "contraction", "simplification", "matrix-form", "check")
+"""The kinds of steps, in the order in which they appear for one tensor."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law that a simplification applied: its name, its formula in LaTeX, and the facts it used."""
+
+    name: str
+    formula: str = ""
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step about the tensor `about`: `left` equals each of `lines`.
+
+    `rule` is one of RULES. `via` is the consumer through which the chain rule goes. A step in
+    "matrix" notation shows the same expressions as matrices. `left` is an entry of a node
+    (definition), of an adjoint, or a slope.
+    """
+
+    rule: str
+    about: str
+    left: Expr | None
+    lines: tuple[Expr, ...]
+    notation: str = "index"
+    via: str = ""
+    law: Law | None = None
+    argument: Expr | None = None  # local-slope: the entry with respect to which the slope is taken
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """∂loss/∂node, entry by entry in `node.axes`.
+
+    `raw` is the sum over consumers as the chain rule gives it; `delta` the δ form, in leaves,
+    nodes and adjoints nearer the loss (tensors named `adjoint(name)`); `closed` the same in
+    leaves and nodes only (None with `why` when it was not asked for or is too long).
+    """
+
+    node: Node
+    raw: Expr
+    delta: Expr
+    closed: Expr | None
+    steps: tuple[Step, ...] = ()
+    uses: tuple[str, ...] = ()  # adjoints that the δ form names
+    because: tuple[str, ...] = ()  # facts that the forms rest on
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the numeric check measured for one tensor."""
+
+    name: str
+    error: float
+    ok: bool
+    points: int
+    method: str
+    entries: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The result. `adjoints` is in backward order; `wrt` what was asked for; `left_out` the leaves
+    that were not differentiated because they are held fixed, with the reason."""
+
+    graph: Graph
+    wrt: tuple[str, ...]
+    adjoints: Mapping[str, Adjoint]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    checked: Mapping[str, Checked] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def gradients(self) -> tuple[Adjoint, ...]:
+        """Adjoints of the leaves that were asked for, in the order asked."""
+        return tuple(self.adjoints[w] for w in self.wrt if self.graph[w].is_leaf)
+
+    @property
+    def deltas(self) -> tuple[Adjoint, ...]:
+        """Adjoints of inner nodes, in the order a backward program runs them."""
+        return tuple(a for a in self.adjoints.values() if not a.node.is_leaf)
