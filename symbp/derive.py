@@ -1,0 +1,385 @@
+"""The backward walk: the chain rule on a graph of entries.
+
+    v̄[v] = Σ over consumers u, over u's open indices, of  ū[…] · ∂body/∂(entry of v) · δ(entry's indices = v)
+
+`_occurrences` walks down a body with the upstream factor in hand. At a product it puts the
+upstream in the place of the entry, among its siblings, so the factors arrive in the order of the
+forward formula: `X W` gives `X … ū` for W and `ū … W` for X. At a function it multiplies by the
+slope from the table, seen from the output; at a sum it opens the bound letters; at a reduction
+whose entries mix (softmax, inverse, …) it uses that reduction's slope in index form. `contract`
+then uses the δs up. There is no rule per layer and no matrix derivative anywhere.
+
+The walk is a loop over the reversed topological order, so depth costs time, not stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterable, Iterator
+
+from symbp.errors import NoRule, RequestError, nearest
+from symbp.expr import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    Add,
+    Call,
+    Compare,
+    Const,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    Size,
+    add,
+    mul,
+    replace,
+    substitute,
+    total,
+)
+from symbp.graph import Graph, Node, adjoint, primal
+from symbp.index import contract
+from symbp.ops import OPS
+from symbp.rules import Simplifier, length
+from symbp.steps import Adjoint, Derivation, Law, Step
+
+CLOSED_DEPTH = 400  # a closed form with a taller tree is not written out
+CLOSED_LENGTH = 4000
+
+
+# ---- slopes of reductions, in index form -------------------------------------------------------
+# slope(out, body, k, at): ∂ out[at] / ∂ body(k), where out(at) is the reduction's own value
+
+Slope = Callable[[Callable[[tuple[Expr, ...]], Expr], Reduce, tuple[Index, ...], Expr], Expr]
+
+
+def _softmax_slope(out: Callable[[tuple[Expr, ...]], Expr], r: Reduce, k: tuple[Index, ...], body: Expr) -> Expr:
+    """∂p_j/∂z_k = p_j (δ_jk − p_k)."""
+    return mul(out(r.at), Add((Delta(r.at[0], k[0]), mul(MINUS_ONE, out(k)))))
+
+
+def _log_softmax_slope(out: Callable[[tuple[Expr, ...]], Expr], r: Reduce, k: tuple[Index, ...], body: Expr) -> Expr:
+    """∂(log p_j)/∂z_k = δ_jk − p_k."""
+    return Add((Delta(r.at[0], k[0]), mul(MINUS_ONE, Reduce("softmax", r.bound, r.body, k))))
+
+
+def _inverse_slope(out: Callable[[tuple[Expr, ...]], Expr], r: Reduce, k: tuple[Index, ...], body: Expr) -> Expr:
+    """∂(A⁻¹)_ab/∂A_kl = −(A⁻¹)_ak (A⁻¹)_lb."""
+    return mul(MINUS_ONE, out((r.at[0], k[0])), out((k[1], r.at[1])))
+
+
+REDUCTION_SLOPES: dict[str, Slope] = {
+    "sum": lambda out, r, k, body: ONE,
+    "max": lambda out, r, k, body: Compare("==", body, out(())),
+    "min": lambda out, r, k, body: Compare("==", body, out(())),
+    "logsumexp": lambda out, r, k, body: Reduce("softmax", r.bound, r.body, k)
+    if len(k) == 1
+    else Call("exp", add(body, mul(MINUS_ONE, out(())))),
+    "softmax": _softmax_slope,
+    "log_softmax": _log_softmax_slope,
+    "inv": _inverse_slope,
+    "det": lambda out, r, k, body: mul(out(()), Reduce("inv", r.bound, r.body, (k[1], k[0]))),
+    "logdet": lambda out, r, k, body: Reduce("inv", r.bound, r.body, (k[1], k[0])),
+}
+
+SLOPE_LAWS: dict[str, str] = {
+    "softmax": r"\frac{\partial p_j}{\partial z_k} = p_j\,(\delta_{jk} - p_k)",
+    "log_softmax": r"\frac{\partial \log p_j}{\partial z_k} = \delta_{jk} - p_k",
+    "logsumexp": r"\frac{\partial}{\partial z_k} \log \sum_j e^{z_j} = \mathrm{softmax}(z)_k",
+    "max": r"\text{the largest entry receives the whole gradient}",
+    "min": r"\text{the smallest entry receives the whole gradient}",
+    "inv": r"\frac{\partial (A^{-1})_{ab}}{\partial A_{kl}} = -(A^{-1})_{ak} (A^{-1})_{lb}",
+    "det": r"\frac{\partial \det A}{\partial A} = \det(A)\, A^{-\top}",
+    "logdet": r"\frac{\partial \log|\det A|}{\partial A} = A^{-\top}",
+}
+
+
+# ---- one body ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """An entry of the variable in a body: its indices, the upstream times all slopes on the way
+    down, and the letters that are still open (to be summed)."""
+
+    entry: Entry
+    factors: Expr
+    opened: tuple[Index, ...]
+
+
+def _occurrences(node: Node, upstream: Expr, variable: str) -> Iterator[Occurrence]:
+    """Every occurrence of `variable` in the node's body."""
+    assert node.body is not None
+    body = node.body
+
+    def down(e: Expr, up: Expr, opened: tuple[Index, ...]) -> Iterator[Occurrence]:
+        if variable not in e.tensors:
+            return
+        match e:
+            case Entry():
+                if e.tensor == variable:
+                    yield Occurrence(e, up, opened)
+            case Add():
+                for a in e.args:
+                    yield from down(a, up, opened)
+            case Mul():
+                for n, a in enumerate(e.args):
+                    if variable in a.tensors:
+                        yield from down(a, mul(*e.args[:n], up, *e.args[n + 1 :]), opened)
+            case Pow():
+                own = node.entry if e is body else e
+                if variable in e.base.tensors:
+                    yield from down(e.base, mul(up, power_slope(own, e)), opened)
+                if variable in e.exponent.tensors:
+                    yield from down(e.exponent, mul(up, own, Call("log", e.base)), opened)
+            case Call():
+                out = node.entry if e is body else e
+                for a, slope in zip(e.args, OPS[e.fn].slopes):
+                    if variable in a.tensors:
+                        yield from down(a, mul(up, slope(out, *e.args)), opened)
+            case Select():
+                condition, yes, no = e.args
+                yield from down(yes, mul(up, condition), opened)
+                yield from down(no, mul(up, negation(condition)), opened)
+            case Reduce():
+                yield from through_reduction(e, up, opened)
+            case Compare() | Delta():
+                return
+            case _:
+                raise NoRule(f"symbp has no slope for {type(e).__name__.lower()} in {node.name}")
+
+    def through_reduction(e: Reduce, up: Expr, opened: tuple[Index, ...]) -> Iterator[Occurrence]:
+        k, inner = e.open()
+        if e.op == "sum":
+            yield from down(inner, up, (*opened, *k))
+            return
+
+        def out(at: tuple[Expr, ...]) -> Expr:
+            whole = Reduce(e.op, e.bound, e.body, at)
+            if e is body and e.at == node.indices:
+                return substitute(node.entry, dict(zip(node.indices, at)))
+            if e is body and not e.at:
+                return node.entry
+            return whole
+
+        slope = REDUCTION_SLOPES[e.op](out, e, k, inner)
+        if e.op == "softmax":  # Σ_j u_j p_j (δ_jk − p_k), the two parts apart
+            j = e.at[0]
+            assert isinstance(slope, Mul) and isinstance(j, Index) and j in opened
+            whole_p = out(k)
+            same = substitute(mul(up, out(e.at)), {j: k[0]})
+            mixed = mul(whole_p, MINUS_ONE, total((j,), mul(up, out(e.at))))
+            rest = tuple(i for i in opened if i is not j)
+            yield from down(inner, add(same, mixed), (*rest, *k))
+        elif e.op == "log_softmax":
+            j = e.at[0]
+            assert isinstance(j, Index) and j in opened
+            rest = tuple(i for i in opened if i is not j)
+            p = Reduce("softmax", e.bound, e.body, k)
+            yield from down(inner, add(substitute(up, {j: k[0]}), mul(MINUS_ONE, p, total((j,), up))), (*rest, *k))
+        elif e.at:
+            closed = tuple(i for i in e.at if isinstance(i, Index) and i in opened)
+            rest = tuple(i for i in opened if i not in closed)
+            yield from down(inner, total(closed, mul(slope, up)), (*rest, *k))
+        else:
+            yield from down(inner, mul(up, slope), (*opened, *k))
+
+    def outermost(e: Expr) -> Expr:
+        return e
+
+    indices = {i: i for i in node.indices}
+    yield from down(outermost(body), upstream, tuple(indices))
+
+
+def power_slope(own: Expr, e: Pow) -> Expr:
+    """(u^p)′ = p u^(p−1); a root is seen from its output: (√u)′ = 1/(2√u)."""
+    p = e.exponent
+    if p is HALF:
+        return mul(HALF, Pow(own, MINUS_ONE))
+    if isinstance(p, Num) and p.value == 2:
+        return mul(p, e.base)
+    if p is MINUS_ONE:
+        return mul(MINUS_ONE, Pow(own if own is not e else e.base, Num(2) if own is not e else Num(-2)))
+    lower = Num(p.value - 1, p.decimal) if isinstance(p, Num) else add(p, MINUS_ONE)
+    return mul(p, Pow(e.base, lower))
+
+
+def negation(condition: Expr) -> Expr:
+    """1 − condition, as the opposite comparison where it is one."""
+    opposite = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
+    if isinstance(condition, Compare):
+        return Compare(opposite[condition.fn], *condition.args)
+    return Add((ONE, mul(MINUS_ONE, condition)))
+
+
+def contributions(graph: Graph, node: Node, consumer: Node) -> Iterator[tuple[Occurrence, Expr]]:
+    """What `consumer` sends back to `node`: each occurrence with its contracted product."""
+    upstream: Expr = ONE if consumer.name == graph.loss else Entry(adjoint(consumer.name), consumer.axes)
+    renamed = {i: Index("u" + i.name, i.dim) for i in consumer.indices}  # the consumer's letters
+    for o in _occurrences(consumer, upstream, node.name):
+        opened = tuple(renamed.get(i, i) for i in o.opened)
+        factors = substitute(o.factors, renamed)
+        occurrence = tuple(substitute(e, renamed) for e in o.entry.idx)
+        moved = Occurrence(Entry(o.entry.tensor, occurrence), factors, opened)
+        yield moved, contract(factors, opened, occurrence, node.axes)
+
+
+# ---- the walk ----------------------------------------------------------------------------------
+
+
+def derive(
+    graph: Graph, wrt: Iterable[str] | None = None, *, closed: bool = True, steps: bool = True, simplify: bool = True
+) -> Derivation:
+    """Differentiate the loss with respect to `wrt` (leaves or inner nodes; by default every leaf
+    that is not held fixed).
+
+    Raises RequestError for a name that the network does not have.
+    """
+    wanted, left_out = _wanted(graph, wrt)
+    needed = _needed(graph, wanted)
+    consumers = graph.consumers()
+    simplifier = Simplifier(graph, simplify)
+    adjoints: dict[str, Adjoint] = {}
+    for name in reversed(graph.nodes):
+        if name in needed and name != graph.loss:
+            users = [u for u in consumers[name] if u == graph.loss or u in adjoints]
+            adjoints[name] = _adjoint(graph, graph[name], users, adjoints, simplifier, closed, steps)
+    if graph.loss in wanted:
+        node = graph[graph.loss]
+        adjoints = {graph.loss: Adjoint(node, ONE, ONE, ONE), **adjoints}
+    return Derivation(graph, wanted, adjoints, left_out)
+
+
+def _wanted(graph: Graph, wrt: Iterable[str] | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    if wrt is not None:
+        names = tuple(dict.fromkeys(wrt))
+        for name in names:
+            if name not in graph.nodes:
+                known = [n for n in graph.nodes if n != graph.loss]
+                hint = nearest(name, known) or f"There are: {', '.join(known[:12])}{'…' if len(known) > 12 else ''}."
+                raise RequestError(f"Cannot differentiate with respect to '{name}': nothing of that name is declared. {hint}")
+        return names, {}
+    fixed = graph.fixed()
+    leaves = [n.name for n in graph.leaves]
+    reason = {f.tensor: f.text or f.kind for f in graph.facts if f.tensor in fixed}
+    return tuple(n for n in leaves if n not in fixed), {n: reason[n] for n in leaves if n in fixed}
+
+
+def _needed(graph: Graph, wanted: Iterable[str]) -> set[str]:
+    """Nodes on a path from a wanted tensor to the loss."""
+    below = set(wanted)
+    for node in graph.inner:
+        assert node.body is not None
+        if not below.isdisjoint(node.body.tensors):
+            below.add(node.name)
+    above = {graph.loss}
+    for node in reversed(graph.inner):
+        if node.name in above:
+            assert node.body is not None
+            above |= node.body.tensors
+    return (below & above) | set(wanted)
+
+
+def _adjoint(
+    graph: Graph,
+    node: Node,
+    users: list[str],
+    adjoints: dict[str, Adjoint],
+    simplifier: Simplifier,
+    want_closed: bool,
+    want_steps: bool,
+) -> Adjoint:
+    terms: list[Expr] = []
+    trace: list[Step] = []
+    left = Entry(adjoint(node.name), node.axes)
+    parts: list[tuple[str, Occurrence]] = []
+    for user in users:
+        for o, term in contributions(graph, node, graph[user]):
+            terms.append(term)
+            parts.append((user, o))
+    raw = add(*terms)
+    opaque = simplifier(raw)
+    best, chosen = opaque, raw
+    for name in _inlining_candidates(graph, raw, adjoints):
+        tried = inline(chosen, {name: adjoints[name].delta}, graph)
+        shorter = simplifier(tried)
+        if length(shorter.result) < length(best.result):
+            best, chosen = shorter, tried
+    delta = best.result
+    if want_steps:
+        trace.extend(_chain_steps(graph, node, left, parts, terms))
+        if chosen is not raw:
+            named = tuple(sorted(set(_named_adjoints(raw)) - set(_named_adjoints(chosen))))
+            law = Law("insert", "", tuple(named))
+            trace.append(Step("simplification", node.name, left, (raw, chosen), law=law))
+        trace.extend(Step("simplification", node.name, left, (a, b), law=w) for w, a, b in best.stages)
+        trace.append(Step("matrix-form", node.name, left, (delta,), notation="matrix"))
+    closed, why, because = None, "", list(best.facts)
+    if want_closed:
+        whole, why = _closed(graph, delta, adjoints)
+        if whole is not None:
+            done = simplifier(whole)
+            closed = done.result
+            because.extend(f for f in done.facts if f not in because)
+            for used in _named_adjoints(delta):
+                because.extend(f for f in adjoints[used].because if f not in because)
+    return Adjoint(node, raw, delta, closed, tuple(trace), tuple(_named_adjoints(delta)), tuple(because), why)
+
+
+def _named_adjoints(e: Expr) -> list[str]:
+    return sorted(name for t in e.tensors if (name := primal(t)) is not None)
+
+
+def _inlining_candidates(graph: Graph, raw: Expr, adjoints: dict[str, Adjoint]) -> list[str]:
+    """Upstream adjoints that are short and free of adjoints themselves: near the loss, where
+    p − t and y − t come from."""
+    return [n for n in _named_adjoints(raw) if not adjoints[n].uses and length(adjoints[n].delta) <= 12]
+
+
+def _closed(graph: Graph, delta: Expr, adjoints: dict[str, Adjoint]) -> tuple[Expr | None, str]:
+    forms: dict[str, Expr] = {}
+    for name in _named_adjoints(delta):
+        form = adjoints[name].closed
+        if form is None:
+            return None, adjoints[name].why
+        forms[name] = form
+    whole = inline(delta, forms, graph) if forms else delta
+    if whole.depth > CLOSED_DEPTH or length(whole) > CLOSED_LENGTH:
+        return None, f"longer than {CLOSED_LENGTH} operations; the δ form names its parts"
+    return whole, ""
+
+
+def inline(e: Expr, forms: dict[str, Expr], graph: Graph) -> Expr:
+    """Put forms in the place of adjoints: entry `∂u[idx]` becomes the form at those indices."""
+
+    def rule(x: Expr) -> Expr | None:
+        if isinstance(x, Entry):
+            name = primal(x.tensor)
+            if name in forms:
+                axes = graph[name].axes
+                return substitute(forms[name], {a: i for a, i in zip(axes, x.idx) if isinstance(a, Index)})
+            return x
+        return None if x.tensors else x
+
+    return replace(e, rule)
+
+
+def _chain_steps(
+    graph: Graph, node: Node, left: Expr, parts: list[tuple[str, Occurrence]], terms: list[Expr]
+) -> Iterator[Step]:
+    """Definition, chain rule, local slope and contraction, one consumer after the other."""
+    for user, (o, term) in zip((u for u, _ in parts), zip((o for _, o in parts), terms)):
+        consumer = graph[user]
+        assert consumer.body is not None
+        yield Step("definition", node.name, consumer.entry, (consumer.body,), via=user)
+        deltas = [Delta(e, v) for e, v in zip(o.entry.idx, node.axes) if isinstance(v, Index)]
+        yield Step("chain-rule", node.name, left, (total(o.opened, mul(o.factors, *deltas)),), via=user, argument=o.entry)
+        yield Step("contraction", node.name, left, (term,), via=user, argument=o.entry)
+
+
+__all__ = ["Const", "Size", "contributions", "derive", "inline"]

@@ -1,0 +1,776 @@
+"""Matrix notation as a view of an index expression.
+
+`to_form(e, axes)` reads an index expression as arrays: a term's factors, grouped by their letters,
+are a graph with letters as vertices and matrices as edges, and series-parallel reduction reads the
+formula off it. Factors with the same letters make a Hadamard product; a summed letter in one group
+is a sum (a vector of ones), in two groups a matrix product; a group inside a larger one is
+broadcast into it first; two vectors on different letters make an outer product. What does not
+reduce becomes an `einsum` in NumPy and stays in index notation in mathematics.
+
+A `Form` is a NumPy expression tree that knows its axes: letters, or None for an axis of size 1.
+Every form obeys NumPy's broadcasting exactly; the mathematical printers read the same tree with a
+vector as a column. Where two orders are possible, the one with fewer transposes is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Iterable, Mapping, Sequence
+
+from symbp.expr import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Const,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    Size,
+    mul,
+)
+from symbp.graph import Graph, primal
+from symbp.index import affine
+
+Axis = Index | None
+Axes = tuple[Axis, ...]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A node of the array tree. `kind` says what `args` and `data` mean:
+
+    num, const, size, index        data: the value or name
+    name                           data: tensor name
+    transpose                      args: (x,)
+    permute                        data: positions
+    subscript                      data: ":", "None" or an index per position
+    add                            args: terms; data: signs
+    times                          args: factors; data: number of divisors at the end
+    matmul, outer, dot             args: operands
+    sum                            args: (x,); data: (summed positions, keepdims)
+    power                          args: (x, exponent)
+    call, row                      data: function name (row: and its axis)
+    compare                        data: operator
+    where                          args: (condition, yes, no)
+    eye                            data: size
+    diag, trace, ones_like, full   args
+    einsum                         data: the subscripts
+    """
+
+    kind: str
+    args: tuple[Form, ...]
+    axes: Axes
+    data: tuple[object, ...] = ()
+    cost: float = 0.0
+
+    @property
+    def letters(self) -> frozenset[Index]:
+        return frozenset(a for a in self.axes if a is not None)
+
+    @property
+    def is_truth(self) -> bool:
+        """Does NumPy give booleans here?"""
+        if self.kind in ("transpose", "permute", "subscript", "diag"):
+            return self.args[0].is_truth
+        return self.kind == "compare" or self.kind == "times" and all(a.is_truth for a in self.args)
+
+
+def form(kind: str, args: Iterable[Form], axes: Axes, *data: object, cost: float = 1.0) -> Form:
+    args = tuple(args)
+    return Form(kind, args, axes, data, cost + sum(a.cost for a in args))
+
+
+def to_form(graph: Graph, e: Expr, axes: Sequence[Expr]) -> Form:
+    """The form of `e` as an array whose axes are `axes` (an Index, or ZERO for size 1), exactly."""
+    target: Axes = tuple(a if isinstance(a, Index) else None for a in axes)
+    return Emitter(graph).exactly(e, target)
+
+
+# ---- conforming --------------------------------------------------------------------------------
+
+
+def fits(axes: Axes, target: Axes) -> bool:
+    """Does an array with `axes` broadcast into `target` as it is?"""
+    if len(axes) > len(target):
+        return False
+    return all(a is None or a is t for a, t in zip(reversed(axes), reversed(target)))
+
+
+def transpose(x: Form) -> Form:
+    """x.T, taken back if x is already transposed."""
+    if x.kind == "transpose":
+        return x.args[0]
+    if len(x.axes) < 2:
+        return x
+    if x.kind in ("num", "size", "const"):
+        return x
+    return Form("transpose", (x,), tuple(reversed(x.axes)), (), x.cost + 0.3)
+
+
+def broadcast_into(x: Form, target: Axes) -> Form:
+    """x in a shape that broadcasts into `target`: as it is, transposed, with kept dimensions, or
+    with new axes."""
+    if fits(x.axes, target):
+        return x
+    kept = keep_dimensions(x)
+    if kept is not None and fits(kept.axes, target):
+        return kept
+    if len(x.axes) == 2 and fits(tuple(reversed(x.axes)), target):
+        return transpose(x)
+    if kept is not None and fits(tuple(reversed(kept.axes)), target) and len(kept.axes) == 2:
+        return transpose(kept)
+    squeezed = squeeze(x)
+    order = [a for a in target if a in squeezed.letters]
+    x = permute(squeezed, tuple(order))
+    if fits(x.axes, target):
+        return x
+    first = next(n for n, a in enumerate(target) if a in x.letters)
+    pattern = tuple(":" if a in x.letters else "None" for a in target[first:])
+    return form("subscript", (x,), tuple(a if a in x.letters else None for a in target[first:]), *pattern, cost=0.5)
+
+
+def keep_dimensions(x: Form) -> Form | None:
+    """A sum (or a row operation's reduction) with keepdims, if x is one over part of its axes."""
+    if x.kind in ("sum", "max", "min", "logsumexp", "norm") and x.data[1] is False:
+        positions = x.data[0]
+        assert isinstance(positions, tuple)
+        axes = tuple(None if n in positions else a for n, a in enumerate(x.args[0].axes))
+        return replace(x, axes=axes, data=(positions, True))
+    return None
+
+
+def squeeze(x: Form) -> Form:
+    """Axes of size 1 taken out by indexing with 0."""
+    if None not in x.axes:
+        return x
+    pattern = tuple("0" if a is None else ":" for a in x.axes)
+    while pattern and pattern[-1] == ":" and len(pattern) > 1 and pattern[:-1].count("0") == 0:
+        pattern = pattern[:-1]
+    return form("subscript", (x,), tuple(a for a in x.axes if a is not None), *pattern, cost=0.4)
+
+
+def permute(x: Form, order: Axes) -> Form:
+    if x.axes == order:
+        return x
+    if tuple(reversed(x.axes)) == order:
+        return transpose(x)
+    positions = tuple(x.axes.index(a) for a in order)
+    return form("permute", (x,), order, *positions, cost=1.0)
+
+
+def exact_axes(x: Form, target: Axes, dims: Sequence[Expr]) -> Form:
+    """x with precisely the axes `target`, spread along axes that it does not have."""
+    if x.axes == target:
+        return x
+    kept = keep_dimensions(x)
+    if kept is not None and kept.axes == target:
+        return kept
+    if tuple(reversed(x.axes)) == target:
+        return transpose(x)
+    if kept is not None and tuple(reversed(kept.axes)) == target:
+        return transpose(kept)
+    if not any(a not in x.letters for a in target if a is not None):
+        squeezed = permute(squeeze(x), tuple(a for a in target if a is not None))
+        if squeezed.axes == target:
+            return squeezed
+        pattern = tuple(":" if a is not None else "None" for a in target)
+        return form("subscript", (squeezed,), target, *pattern, cost=0.5)
+    inner = broadcast_into(x, target)
+    return form("full", (inner,), target, *dims, cost=1.0)
+
+
+# ---- contraction trees -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Group:
+    """Factors on the same letters: a Hadamard product, possibly with divisors and broadcast parts."""
+
+    letters: frozenset[Index]
+    factors: tuple[Expr | Node, ...]
+    rank: int  # place of its first factor in the product, so that the user's order can be kept
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Σ_k of the product of two nodes that share k only."""
+
+    letters: frozenset[Index]
+    left: Node
+    right: Node
+    k: Index
+    rank: int
+
+
+@dataclass(frozen=True)
+class SumOut:
+    letters: frozenset[Index]
+    inner: Node
+    ks: tuple[Index, ...]
+    rank: int
+
+
+@dataclass(frozen=True)
+class Einsum:
+    letters: frozenset[Index]
+    parts: tuple[Node, ...]
+    rank: int
+
+
+Node = Group | Contract | SumOut | Einsum
+
+
+def contraction_tree(factors: Sequence[Expr], bound: Sequence[Index]) -> list[Node]:
+    """Series-parallel reduction: eliminate the bound letters, cheapest first."""
+    groups: dict[frozenset[Index], list[Expr | Node]] = {}
+    for f in factors:
+        groups.setdefault(f.free, []).append(f)
+    order = {id(f): n for n, f in enumerate(factors)}
+    nodes: list[Node] = [
+        Group(letters, tuple(fs), min(order[id(f)] for f in fs)) for letters, fs in groups.items()
+    ]
+    pending = list(bound)
+    while pending:
+        choices = [(_elimination_cost(nodes, k), n, k) for n, k in enumerate(pending)]
+        _, _, k = min(choices, key=lambda c: c[:2])
+        nodes, gone = _eliminate(nodes, k, pending)
+        pending = [i for i in pending if i not in gone]
+    return sorted(nodes, key=lambda n: n.rank)
+
+
+def _members(nodes: Sequence[Node], k: Index) -> list[Node]:
+    return [n for n in nodes if k in n.letters]
+
+
+def _elimination_cost(nodes: Sequence[Node], k: Index) -> int:
+    members = _members(nodes, k)
+    if len(members) == 2 and members[0].letters & members[1].letters == {k}:
+        if all(len(m.letters) <= 2 for m in members):
+            return 0
+    if len(members) == 1:
+        return 1
+    widest = max(members, key=lambda m: len(m.letters))
+    if sum(m.letters <= widest.letters for m in members) == len(members):
+        return 3
+    narrow = [m for m in members if any(m.letters < o.letters for o in members)]
+    return 2 if narrow and len(members) - len(narrow) == 2 else 5
+
+
+def _eliminate(nodes: list[Node], k: Index, pending: Sequence[Index]) -> tuple[list[Node], tuple[Index, ...]]:
+    members = sorted(_members(nodes, k), key=lambda n: n.rank)
+    rest = [n for n in nodes if k not in n.letters]
+    while len(members) > 1:  # a narrow group is broadcast into a wider one first
+        narrow = next((m for m in members if any(m.letters < o.letters for o in members if o is not m)), None)
+        if narrow is None or (len(members) == 2 and members[0].letters & members[1].letters == {k} and _plain(members)):
+            break
+        wide = next(o for o in members if o is not narrow and narrow.letters < o.letters)
+        merged = _merge(wide, narrow)
+        members = sorted([m for m in members if m is not narrow and m is not wide] + [merged], key=lambda n: n.rank)
+    if len(members) == 1:
+        inner = members[0]
+        ks = tuple(i for i in pending if i in inner.letters and not any(i in r.letters for r in rest))
+        return [*rest, SumOut(inner.letters - set(ks), inner, ks, inner.rank)], ks
+    if len(members) == 2:
+        a, b = members
+        if a.letters & b.letters == {k} and _plain(members):
+            return [*rest, Contract((a.letters | b.letters) - {k}, a, b, k, a.rank)], (k,)
+    letters = frozenset().union(*(m.letters for m in members))
+    ks = tuple(i for i in pending if i in letters and not any(i in r.letters for r in rest))
+    return [*rest, Einsum(letters - set(ks), tuple(members), members[0].rank)], ks
+
+
+def _plain(members: Sequence[Node]) -> bool:
+    return all(len(m.letters) <= 2 for m in members)
+
+
+def _merge(wide: Node, narrow: Node) -> Group:
+    parts: list[tuple[int, Expr | Node]] = []
+    for node in (wide, narrow):
+        inner = node.factors if isinstance(node, Group) else (node,)
+        parts.extend((node.rank, x) for x in inner)
+    parts.sort(key=lambda p: p[0])
+    return Group(wide.letters, tuple(x for _, x in parts), min(wide.rank, narrow.rank))
+
+
+# ---- the emitter -------------------------------------------------------------------------------
+
+
+class Emitter:
+    """Emits forms for one graph; remembers them per expression and order."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.memo: dict[tuple[Expr, Axes], Form] = {}
+
+    def exactly(self, e: Expr, target: Axes) -> Form:
+        wanted = tuple(a for a in target if a is not None)
+        x = self.emit(e, wanted)
+        return exact_axes(x, target, tuple(a.dim if a is not None else ONE for a in target))
+
+    def emit(self, e: Expr, order: Axes) -> Form:
+        """A form whose letters are those of `e`, in the order of `order`; axes of size 1 may stand
+        between them."""
+        order = tuple(a for a in order if a in e.free)
+        key = (e, order)
+        found = self.memo.get(key)
+        if found is None:
+            found = self._emit(e, order)
+            if len(order) == 2 and isinstance(e, (Add, Mul, Reduce, Call, Pow)):
+                other = transpose(self._emit(e, (order[1], order[0])))
+                if other.cost < found.cost - 0.31:
+                    found = other
+            self.memo[key] = found
+        return found
+
+    def _emit(self, e: Expr, order: Axes) -> Form:
+        match e:
+            case Num() | Const() | Size():
+                return scalar(e)
+            case Index():
+                return Form("index", (), (e,), (e.dim,), 1.0)
+            case Entry():
+                return self._entry(e, order)
+            case Add():
+                return self._add(e, order)
+            case Mul():
+                return self._product(e.args, (), order)
+            case Pow():
+                return self._power(e, order)
+            case Reduce():
+                return self._reduce(e, order)
+            case Call():
+                return self._elementwise("call", e.args, order, e.fn)
+            case Compare():
+                return self._elementwise("compare", e.args, order, e.fn)
+            case Select():
+                return self._elementwise("where", e.args, order)
+            case Delta():
+                return self._delta(e, order)
+        raise AssertionError(type(e))
+
+    # -- leaves --
+
+    def _entry(self, e: Entry, order: Axes) -> Form:
+        name = primal(e.tensor)
+        shape = self.graph[name if name is not None else e.tensor].shape
+        axes: list[Axis] = []
+        pattern: list[str] = []
+        shifted = False
+        for idx, dim in zip(e.idx, shape):
+            if idx is ZERO and dim is ONE:
+                axes.append(None)
+                pattern.append(":")
+            elif isinstance(idx, Index):
+                axes.append(idx)
+                same = idx.dim is dim or _same(idx.dim, dim)
+                pattern.append(":" if same else f":{size_text(idx.dim)}")
+                shifted = shifted or not same
+            elif isinstance(idx, Num):
+                pattern.append(str(idx.value))
+                shifted = True
+            else:
+                part = _slice(idx, dim)
+                if part is None:
+                    return self._gather(e, order)
+                axes.append(part[0])
+                pattern.append(part[1])
+                shifted = True
+        x = Form("name", (), tuple(axes), (e.tensor,), 0.0)
+        if shifted:
+            x = Form("subscript", (replace(x, axes=(None,) * len(shape)),), tuple(axes), tuple(pattern), 0.4)
+        letters = [a for a in axes if a is not None]
+        if len(set(letters)) < len(letters):
+            if len(axes) == 2 and axes[0] is axes[1]:
+                return form("diag", (x,), (axes[0],))
+            return self._gather(e, order)
+        if tuple(letters) != order:
+            x = transpose(x) if len(axes) == 2 else permute(squeeze(x), order)
+        return x
+
+    def _gather(self, e: Entry, order: Axes) -> Form:
+        """An entry with indices that no slice can say: fancy indexing by letters."""
+        parts = []
+        for i in e.idx:
+            parts.append(broadcast_into(self.emit(i, order), order))
+        x = Form("name", (), (), (e.tensor,), 0.0)
+        return form("gather", (x, *parts), order, cost=3.0)
+
+    def _delta(self, e: Delta, order: Axes) -> Form:
+        a, b = e.args
+        if isinstance(a, Index) and isinstance(b, Index) and a.dim is b.dim:
+            return Form("eye", (), order, (a.dim,), 1.0)
+        return self._elementwise("compare", e.args, order, "==")
+
+    # -- elementwise --
+
+    def _operands(self, args: Sequence[Form], order: Axes) -> tuple[tuple[Form, ...], Axes]:
+        """Operands made to broadcast, and the axes of the result."""
+        patterns = {a.axes for a in args if None in a.axes and tuple(x for x in a.axes if x is not None) == order}
+        target = order
+        if len(patterns) == 1 and order:
+            pattern = next(iter(patterns))
+            if len(pattern) > len(order):
+                target = pattern
+        if not order:
+            ranks = {len(a.axes) for a in args}
+            target = (None,) * max(ranks, default=0) if ranks else ()
+        return tuple(broadcast_into(a, target) for a in args), target
+
+    def _elementwise(self, kind: str, args: Sequence[Expr], order: Axes, *data: object) -> Form:
+        forms, axes = self._operands([self.emit(a, order) for a in args], order)
+        return form(kind, forms, axes, *data)
+
+    def _add(self, e: Add, order: Axes) -> Form:
+        signs, terms = [], []
+        for t in e.args:
+            minus, rest = negated(t)
+            signs.append(-1 if minus else 1)
+            terms.append(self.emit(rest, order))
+        forms, axes = self._operands(terms, order)
+        return form("add", forms, axes, *signs, cost=len(terms) - 1)
+
+    def _power(self, e: Pow, order: Axes) -> Form:
+        if e.exponent is MINUS_ONE:
+            return self._product((e,), (), order)
+        if isinstance(e.exponent, Num) and e.exponent.value < 0:
+            return self._product((e,), (), order)
+        forms, axes = self._operands([self.emit(e.base, order), self.emit(e.exponent, order)], order)
+        return form("power", forms, axes)
+
+    # -- products and sums --
+
+    def _product(self, factors: Sequence[Expr], bound: Sequence[Index], order: Axes) -> Form:
+        scalars = [f for f in factors if not f.free]
+        arrays = [f for f in factors if f.free]
+        if not arrays:
+            return self._times(scalars, [], order)
+        nodes = contraction_tree(arrays, bound)
+        if len(nodes) == 2 and all(len(n.letters) == 1 for n in nodes) and nodes[0].letters != nodes[1].letters:
+            return self._scaled(scalars, self._outer(nodes, order), order)
+        if len(nodes) == 1:
+            return self._scaled(scalars, self._node(nodes[0], order), order)
+        return self._times(scalars, nodes, order)
+
+    def _outer(self, nodes: Sequence[Node], order: Axes) -> Form:
+        first, second = sorted(nodes, key=lambda n: order.index(next(iter(n.letters))))
+        left, right = self._node(first, order), self._node(second, order)
+        if len(left.axes) == 2 and left.axes[1] is None and len(right.axes) == 2 and right.axes[0] is None:
+            return form("matmul", (left, right), (left.axes[0], right.axes[1]))
+        left, right = squeeze(left), squeeze(right)
+        return form("outer", (left, right), (left.axes[0], right.axes[0]))
+
+    def _scaled(self, scalars: Sequence[Expr], x: Form, order: Axes) -> Form:
+        """A scalar factor: numbers in front, sizes below."""
+        if not scalars:
+            return x
+        top, bottom = self._scalar_parts(scalars)
+        parts, divisors = (list(x.args), int(str(x.data[0]))) if x.kind == "times" else ([x], 0)
+        cut = len(parts) - divisors
+        tops, bottoms = [*top, *parts[:cut]], [*parts[cut:], *bottom]
+        rank = max((len(p.axes) for p in (*tops, *bottoms)), default=0)
+        axes = x.axes if len(x.axes) >= rank else (None,) * (rank - len(x.axes)) + x.axes
+        return form("times", (*tops, *bottoms), axes, len(bottoms), cost=len(top) + len(bottom))
+
+    def _scalar_parts(self, scalars: Sequence[Expr]) -> tuple[list[Form], list[Form]]:
+        top: list[Form] = []
+        bottom: list[Form] = []
+        for s in scalars:
+            if isinstance(s, Num) and s.value.denominator != 1 and not s.decimal:
+                if s.value.numerator != 1:
+                    top.insert(0, scalar(Num(s.value.numerator)))
+                bottom.append(scalar(Num(s.value.denominator)))
+            elif isinstance(s, Pow) and isinstance(s.exponent, Num) and s.exponent.value < 0:
+                exponent = -s.exponent.value
+                bottom.append(self.emit(s.base if exponent == 1 else Pow(s.base, Num(exponent)), ()))
+            else:
+                top.append(self.emit(s, ()))
+        return top, bottom
+
+    def _times(self, scalars: Sequence[Expr], nodes: Sequence[Node], order: Axes) -> Form:
+        """An elementwise product with broadcasting."""
+        top, bottom = self._scalar_parts(scalars)
+        parts: list[tuple[Expr | Node, bool]] = []
+        for n in nodes:
+            parts.extend(self._flat(n))
+        tops = [self._part(p, order) for p, divides in parts if not divides]
+        bottoms = [self._part(p, order) for p, divides in parts if divides]
+        if not top and not tops and not bottoms and len(bottom) == 0:
+            return scalar(ONE)
+        if not top and not tops:
+            top = [scalar(ONE)]
+        forms, axes = self._operands([*top, *tops, *bottoms, *bottom], order)
+        if len(forms) == 1:
+            return forms[0]
+        return form("times", forms, axes, len(bottoms) + len(bottom), cost=len(forms) - 1)
+
+    def _flat(self, node: Node) -> Iterable[tuple[Expr | Node, bool]]:
+        """The factors of a group, divisors marked."""
+        if not isinstance(node, Group):
+            return [(node, False)]
+        found: list[tuple[Expr | Node, bool]] = []
+        for f in node.factors:
+            if isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
+                exponent = -f.exponent.value
+                found.append((f.base if exponent == 1 else Pow(f.base, Num(exponent)), True))
+            else:
+                found.append((f, False))
+        return found
+
+    def _part(self, part: Expr | Node, order: Axes) -> Form:
+        if isinstance(part, Expr):
+            return self.emit(part, order)
+        return self._node(part, tuple(a for a in order if a in part.letters))
+
+    def _node(self, node: Node, order: Axes) -> Form:
+        order = tuple(a for a in order if a in node.letters)
+        found = self._orient(node, order)
+        if len(order) == 2:
+            other = transpose(self._orient(node, (order[1], order[0])))
+            if other.cost < found.cost - 0.31:
+                return other
+        return found
+
+    def _orient(self, node: Node, order: Axes) -> Form:
+        match node:
+            case Group():
+                flat = list(self._flat(node))
+                if len(flat) == 1 and not flat[0][1]:
+                    return self._part(flat[0][0], order)
+                return self._times((), (node,), order)
+            case SumOut():
+                return self._sum_out(node, order)
+            case Contract():
+                return self._contract(node, order)
+            case Einsum():
+                return self._einsum(node, order)
+
+    def _sum_out(self, node: SumOut, order: Axes) -> Form:
+        inner_order = (*node.ks, *order) if len(order) + len(node.ks) > 2 or not order else None
+        if inner_order is None:
+            k, free = node.ks[0], order[0]
+            one = self._node(node.inner, (k, free))
+            two = self._node(node.inner, (free, k))
+            x = one if one.cost <= two.cost - 0.1 else two
+            if one.cost == two.cost:
+                x = one if one.kind == "name" and one.axes == (k, free) else two
+        else:
+            x = self._node(node.inner, inner_order)
+        x = squeeze_except(x, order) if None in x.axes and len(x.axes) > 2 else x
+        positions = tuple(n for n, a in enumerate(x.axes) if a in node.ks)
+        axes = tuple(a for a in x.axes if a not in node.ks)
+        if not order:
+            positions = tuple(range(len(x.axes)))
+            axes = ()
+        return form("sum", (x,), axes, positions, False)
+
+    def _contract(self, node: Contract, order: Axes) -> Form:
+        a, b, k = node.left, node.right, node.k
+        la, lb = a.letters - {k}, b.letters - {k}
+        if not la and not lb:
+            left, right = self._node(a, (k,)), self._node(b, (k,))
+            if None in left.axes or None in right.axes:
+                return self._matmul(left, right, k)
+            return form("dot", (left, right), ())
+        if la and lb:
+            if order.index(next(iter(la))) > order.index(next(iter(lb))):
+                a, b, la, lb = b, a, lb, la
+        left = self._node(a, (*la, k))
+        right = self._node(b, (k, *lb))
+        return self._matmul(left, right, k)
+
+    def _matmul(self, left: Form, right: Form, k: Index) -> Form:
+        """left (…, k) @ right (k, …), with axes of size 1 as they come."""
+        if len(left.axes) == 2 and left.axes[0] is k:
+            left = transpose(left)
+        if len(right.axes) == 2 and right.axes[1] is k:
+            right = transpose(right)
+        if len(left.axes) > 2:
+            left = squeeze(left)
+        if len(right.axes) > 2:
+            right = squeeze(right)
+        axes = (*left.axes[:-1], *right.axes[1:])
+        if not axes:
+            return form("dot", (left, right), ())
+        parts = []
+        for x in (left, right):
+            parts.extend(x.args if x.kind == "matmul" and len(x.axes) == 2 else (x,))
+        return form("matmul", parts, axes, cost=1.0)
+
+    def _einsum(self, node: Einsum, order: Axes) -> Form:
+        parts: list[Form] = []
+        for p in node.parts:
+            pieces = [x for x, _ in self._flat(p)] if isinstance(p, Group) and not any(d for _, d in self._flat(p)) else [p]
+            for x in pieces:
+                letters = x.free if isinstance(x, Expr) else x.letters
+                natural = self._natural(x, letters)
+                parts.append(squeeze(self._part(x, natural)))
+        names: dict[Index, str] = {}
+        for x in parts:
+            for a in x.axes:
+                assert a is not None
+                if a not in names:
+                    names[a] = index_letter(a, set(names.values()))
+        inputs = ",".join("".join(names[a] for a in x.axes if a is not None) for x in parts)
+        output = "".join(names[a] for a in order if a is not None)
+        extra = 4.0 if all(len(x.axes) <= 2 for x in parts) else 1.0
+        return form("einsum", parts, order, f"{inputs}->{output}", cost=len(parts) + extra)
+
+    def _natural(self, x: Expr | Node, letters: frozenset[Index]) -> Axes:
+        """The order in which a part's letters come most cheaply."""
+        if isinstance(x, Entry):
+            return tuple(dict.fromkeys(i for i in x.idx if isinstance(i, Index)))
+        return tuple(sorted(letters, key=lambda i: i.name))
+
+    def _reduce(self, e: Reduce, order: Axes) -> Form:
+        indices, body = e.open()
+        if e.op == "sum":
+            if isinstance(body, Mul):
+                return self._product(body.args, indices, order)
+            if isinstance(body, Reduce) and body.op == "sum":
+                inner, core = body.open()
+                factors = core.args if isinstance(core, Mul) else (core,)
+                return self._product(factors, (*indices, *inner), order)
+            return self._product((body,), indices, order)
+        if e.op in ("max", "min", "logsumexp"):
+            x = self.emit(body, self._row_order(body, order, indices))
+            positions = tuple(n for n, a in enumerate(x.axes) if a in indices)
+            axes = tuple(a for a in x.axes if a not in indices)
+            return self._reordered(form(e.op, (x,), axes, positions, False), order)
+        if e.op in ("softmax", "log_softmax"):
+            place = e.at[0]
+            if isinstance(place, Index) and place not in body.free:
+                from symbp.expr import substitute
+
+                moved = substitute(body, {indices[0]: place})
+                x = self.emit(moved, self._row_order(moved, order, (place,)))
+                axis = x.axes.index(place)
+                return self._reordered(form("row", (x,), x.axes, e.op, axis), order)
+        if e.op in ("inv", "det", "logdet"):
+            x = squeeze(self.emit(body, indices))
+            if e.op != "inv":
+                return form(e.op, (x,), ())
+            row, column = e.at
+            if isinstance(row, Index) and isinstance(column, Index) and row is not column:
+                return self._reordered(form("inv", (x,), (row, column)), order)
+        raise NotReducible(e.op)
+
+    def _row_order(self, body: Expr, order: Axes, bound: Sequence[Index]) -> Axes:
+        """The natural order for a row operation: that of its argument when it is one tensor."""
+        if isinstance(body, Entry):
+            return tuple(dict.fromkeys(i for i in body.idx if isinstance(i, Index)))
+        rest = tuple(a for a in order if a not in bound)
+        return order if set(bound) <= set(order) else (*rest, *bound)
+
+    def _reordered(self, x: Form, order: Axes) -> Form:
+        letters = tuple(a for a in x.axes if a is not None)
+        if letters == order:
+            return x
+        return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
+
+
+class NotReducible(Exception):
+    """A reduction read at a place that no array notation has."""
+
+
+def squeeze_except(x: Form, order: Axes) -> Form:
+    return squeeze(x)
+
+
+def scalar(e: Expr) -> Form:
+    if isinstance(e, Num):
+        return Form("num", (), (), (e,), 0.0)
+    if isinstance(e, Const):
+        return Form("const", (), (), (e.name,), 0.0)
+    assert isinstance(e, Size)
+    return Form("size", (), (), (e.name,), 0.0)
+
+
+def negated(e: Expr) -> tuple[bool, Expr]:
+    """Is the term written with a minus, and what follows it."""
+    if isinstance(e, Num) and e.value < 0:
+        return True, Num(-e.value, e.decimal)
+    if isinstance(e, Mul) and isinstance(e.args[0], Num) and e.args[0].value < 0:
+        head = e.args[0]
+        front: tuple[Expr, ...] = () if head.value == -1 else (Num(-head.value, head.decimal),)
+        return True, mul(*front, *e.args[1:])
+    return False, e
+
+
+def _same(a: Expr, b: Expr) -> bool:
+    left, right = affine(a), affine(b)
+    return left is not None and left == right
+
+
+def _slice(idx: Expr, dim: Expr) -> tuple[Index, str] | None:
+    """`i + 1` with i over n − 1 is `1:`; `2*i` is `::2`; None where no slice says it."""
+    parts = affine(idx)
+    if parts is None:
+        return None
+    letters = [x for x in parts if isinstance(x, Index)]
+    if len(letters) != 1 or parts[letters[0]] < 1 or parts[letters[0]].denominator != 1:
+        return None
+    letter, step = letters[0], int(parts[letters[0]])
+    start = {k: v for k, v in parts.items() if k is not letter}
+    count = affine(letter.dim)
+    if count is None:
+        return None
+    last = dict(start)
+    for k, v in count.items():
+        last[k] = last.get(k, Fraction(0)) + step * v
+    last[ONE] = last.get(ONE, Fraction(0)) - step + 1
+    stop = {k: v for k, v in last.items() if v}
+    whole = stop == affine(dim)
+    from symbp.index import from_affine
+
+    first = size_text(from_affine(start)) if start else ""
+    end = "" if whole else size_text(from_affine(stop))
+    return letter, f"{first}:{end}" + (f":{step}" if step != 1 else "")
+
+
+def size_text(e: Expr) -> str:
+    """A size as Python text: `N`, `n - k + 1`, `2*p`."""
+    match e:
+        case Num():
+            return str(e.value)
+        case Size() | Const() | Index():
+            return e.name
+        case Add():
+            out = ""
+            for n, t in enumerate(e.args):
+                minus, rest = negated(t)
+                out += (" - " if minus else " + ") if n else ("-" if minus else "")
+                out += size_text(rest)
+            return out
+        case Mul():
+            top = [f"({size_text(a)})" if isinstance(a, Add) else size_text(a) for a in e.args if not isinstance(a, Pow)]
+            low = [size_text(a.base) for a in e.args if isinstance(a, Pow)]
+            return "*".join(top or ["1"]) + "".join("/" + b for b in low)
+        case Pow():
+            return f"{size_text(e.base)}**{size_text(e.exponent)}"
+    return str(e)
+
+
+def index_letter(i: Index, taken: set[str], preferred: Mapping[Expr, str] | None = None) -> str:
+    """A letter for an index: the user's, else the small letter of its size's name, else the next
+    free one."""
+    choices: list[str] = []
+    if preferred and i.dim in preferred:
+        choices.append(preferred[i.dim])
+    if isinstance(i.dim, Size) and i.dim.name[0].isalpha() and i.dim.name[0].isascii():
+        choices.append(i.dim.name[0].lower())
+    choices.extend("ijklmnpqrstuvabcdefgh")
+    return next((c for c in choices if c not in taken), f"i{len(taken)}")
+
+
+__all__ = ["HALF", "Emitter", "Form", "NotReducible", "index_letter", "negated", "size_text", "to_form"]

@@ -1,0 +1,271 @@
+"""Forms as NumPy text: the network language (`X.T @ dH1`), or real NumPy with a prefix.
+
+One precedence table and one function decide on parentheses, so a bracket cannot be lost in one
+of several places. The text read back by Python gives the value of the form: `@`, `*` and `/` have
+one precedence and group to the left, booleans are never added or negated as such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Sequence
+
+from symbp.expr import HALF, Expr, Num, Size, number
+from symbp.graph import Graph, primal
+from symbp.matrix import Form, scalar, size_text, to_form
+from symbp.ops import OPS, fill
+
+SUM, PRODUCT, MINUS, POWER, ATOM = 1, 2, 3, 4, 5
+COMPARISON = 0
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of text and how tightly it binds."""
+
+    text: str
+    level: int = ATOM
+
+    def at(self, level: int) -> str:
+        return self.text if self.level >= level else f"({self.text})"
+
+
+class NumpyPrinter:
+    """Prints forms. `prefix` goes before NumPy functions ("" for the network language, "np." for
+    code); `names` may rename tensors."""
+
+    def __init__(self, graph: Graph, prefix: str = "", size: Callable[[str], str] = lambda s: s) -> None:
+        self.graph, self.prefix, self.size = graph, prefix, size
+        self.memo: dict[Form, Text] = {}
+
+    def __call__(self, x: Form) -> str:
+        return self.piece(x).text
+
+    def piece(self, x: Form) -> Text:
+        if x.kind in ("num", "const", "size", "index", "name"):
+            return self._leaf(x)
+        found = self.memo.get(x)
+        if found is None:
+            found = self.memo[x] = getattr(self, "_" + x.kind)(x)
+        return found
+
+    # -- leaves --
+
+    def _leaf(self, x: Form) -> Text:
+        data = x.data[0]
+        if x.kind == "num":
+            assert isinstance(data, Num)
+            shown = number(data.value, data.decimal)
+            return Text(shown, PRODUCT if "/" in shown else MINUS if shown[0] == "-" else ATOM)
+        if x.kind == "index":
+            assert isinstance(data, Expr)
+            return Text(f"{self._np('arange')}({self.size_of(data)})")
+        name = str(data)
+        if x.kind == "size":
+            return Text(self.size(name))
+        if x.kind == "const":
+            return Text(self.prefix + name if name in ("pi", "inf") and name not in self.graph.constants else name)
+        inner = primal(name)
+        return Text(self.graph.adjoint_name(inner) if inner is not None else name)
+
+    def size_of(self, e: Expr) -> str:
+        return size_text(_renamed(e, self.size))
+
+    def _np(self, name: str) -> str:
+        return self.prefix + name
+
+    def _call_text(self, name: str, *args: str) -> Text:
+        return Text(f"{self._np(name)}({', '.join(args)})")
+
+    # -- shapes --
+
+    def _transpose(self, x: Form) -> Text:
+        return Text(self.piece(x.args[0]).at(ATOM) + ".T")
+
+    def _permute(self, x: Form) -> Text:
+        return self._call_text("transpose", self(x.args[0]), f"({', '.join(map(str, x.data))})")
+
+    def _subscript(self, x: Form) -> Text:
+        return Text(f"{self.piece(x.args[0]).at(ATOM)}[{', '.join(map(str, x.data))}]")
+
+    def _gather(self, x: Form) -> Text:
+        return Text(f"{self(x.args[0])}[{', '.join(self(a) for a in x.args[1:])}]")
+
+    def _full(self, x: Form) -> Text:
+        dims = [self.size_of(d) for d in x.data if isinstance(d, Expr)]
+        shape = f"({', '.join(dims)}{',' if len(dims) == 1 else ''})"
+        if x.args[0].kind == "num" and x.args[0].data[0] is Num(1):
+            return self._call_text("ones", shape)
+        if x.args[0].kind == "num" and x.args[0].data[0] is Num(0):
+            return self._call_text("zeros", shape)
+        return Text(f"{self.piece(x.args[0]).at(PRODUCT)}*{self._np('ones')}({shape})", PRODUCT)
+
+    # -- arithmetic --
+
+    def _add(self, x: Form) -> Text:
+        truth = all(a.is_truth for a in x.args)
+        out = ""
+        for n, (sign, a) in enumerate(zip(x.data, x.args)):
+            piece = self.piece(a)
+            if a.is_truth and (truth or (n == 0 and sign == -1)):
+                piece = Text("1.0*" + piece.at(POWER), PRODUCT)
+            if n == 0:
+                out = piece.at(PRODUCT) if sign == 1 else "-" + piece.at(PRODUCT)
+            else:
+                out += (" + " if sign == 1 else " - ") + piece.at(PRODUCT)
+        return Text(out, SUM)
+
+    def _times(self, x: Form) -> Text:
+        divisors = int(str(x.data[0]))
+        cut = len(x.args) - divisors
+        tops, bottoms = list(x.args[:cut]), list(x.args[cut:])
+        minus = False
+        if tops and tops[0].kind == "num":
+            value = tops[0].data[0]
+            assert isinstance(value, Num)
+            if value.value < 0 and len(tops) + len(bottoms) > 1:
+                minus = True
+                tops[0] = scalar(Num(-value.value, value.decimal))
+        if minus and tops[0].data[0] is Num(1) and len(tops) > 1:
+            if all(t.is_truth for t in tops[1:]):
+                tops[0] = scalar(Num("1.0"))
+            else:
+                tops.pop(0)
+        out = ""
+        for n, a in enumerate(tops):
+            piece = self.piece(a)
+            if a.kind == "num" and a.data[0] is Num(1) and len(tops) > 1:
+                piece = Text("1.0")
+            tight = POWER if n or (a.is_truth) else PRODUCT
+            if n == 0 and a.kind in ("times", "matmul", "full"):
+                tight = PRODUCT
+            spaced = a.kind == "matmul" or (n > 0 and tops[n - 1].kind == "matmul")
+            out += (" * " if spaced else "*") * (n > 0) + piece.at(tight)
+        for b in bottoms:
+            out += "/" + self.piece(b).at(POWER)
+        return Text(("-" + out) if minus else out, MINUS if minus else PRODUCT)
+
+    def _matmul(self, x: Form) -> Text:
+        first = self.piece(x.args[0])
+        parts = [first.at(PRODUCT)]
+        parts += [self.piece(a).at(POWER) for a in x.args[1:]]
+        if x.args[0].kind in ("times", "full") and not _scalar_times(x.args[0]):
+            parts[0] = f"({first.text})"
+        return Text(" @ ".join(parts), PRODUCT)
+
+    def _power(self, x: Form) -> Text:
+        base, exponent = x.args
+        if exponent.kind == "num" and exponent.data[0] is HALF:
+            return self._call_text("sqrt", self(base))
+        if exponent.kind == "num":
+            value = exponent.data[0]
+            assert isinstance(value, Num)
+            shown = number(value.value, value.decimal)
+            shown = f"({shown})" if "/" in shown or "-" in shown else shown
+        else:
+            shown = self.piece(exponent).at(ATOM)
+        return Text(f"{self.piece(base).at(ATOM)}**{shown}", POWER)
+
+    # -- contractions --
+
+    def _dot(self, x: Form) -> Text:
+        return self._call_text("dot", *map(self, x.args))
+
+    def _outer(self, x: Form) -> Text:
+        return self._call_text("outer", *map(self, x.args))
+
+    def _einsum(self, x: Form) -> Text:
+        return self._call_text("einsum", f"'{x.data[0]}'", *map(self, x.args))
+
+    def _axes(self, x: Form) -> str:
+        positions, keep = x.data
+        assert isinstance(positions, tuple)
+        if len(positions) == len(x.args[0].axes):
+            return ""
+        axis = str(positions[0]) if len(positions) == 1 else str(positions)
+        return f", axis={axis}" + (", keepdims=True" if keep else "")
+
+    def _sum(self, x: Form) -> Text:
+        return self._call_text("sum", self(x.args[0]) + self._axes(x))
+
+    def _max(self, x: Form) -> Text:
+        return self._call_text("max", self(x.args[0]) + self._axes(x))
+
+    def _min(self, x: Form) -> Text:
+        return self._call_text("min", self(x.args[0]) + self._axes(x))
+
+    def _logsumexp(self, x: Form) -> Text:
+        return Text(f"logsumexp({self(x.args[0])}{self._axes(x)})")
+
+    def _row(self, x: Form) -> Text:
+        op, axis = x.data
+        more = f", axis={axis}" if len(x.args[0].axes) > 1 else ""
+        return Text(f"{op}({self(x.args[0])}{more})")
+
+    def _inv(self, x: Form) -> Text:
+        return Text(f"{'np.linalg.' if self.prefix else ''}inv({self(x.args[0])})")
+
+    def _det(self, x: Form) -> Text:
+        return Text(f"{'np.linalg.' if self.prefix else ''}det({self(x.args[0])})")
+
+    def _logdet(self, x: Form) -> Text:
+        if self.prefix:
+            return Text(f"np.linalg.slogdet({self(x.args[0])})[1]")
+        return Text(f"logdet({self(x.args[0])})")
+
+    def _diag(self, x: Form) -> Text:
+        return self._call_text("diag", self(x.args[0]))
+
+    def _eye(self, x: Form) -> Text:
+        dim = x.data[0]
+        assert isinstance(dim, Expr)
+        return self._call_text("eye", self.size_of(dim))
+
+    # -- functions --
+
+    def _call(self, x: Form) -> Text:
+        op = OPS[str(x.data[0])]
+        args = [self(a) for a in x.args]
+        defaults = op.defaults
+        while defaults and len(args) > 1 and x.args[len(args) - 1].data[:1] == (defaults[-1],):
+            args.pop()
+            defaults = defaults[:-1]
+        if self.prefix and op.name in NUMPY_NAMES:
+            return self._call_text(NUMPY_NAMES[op.name], *args)
+        if len(args) == len(x.args):
+            return Text(fill(op.numpy, *args))
+        return Text(f"{op.name}({', '.join(args)})")
+
+    def _compare(self, x: Form) -> Text:
+        left, right = (self.piece(a).at(SUM) for a in x.args)
+        return Text(f"{left} {x.data[0]} {right}", COMPARISON)
+
+    def _where(self, x: Form) -> Text:
+        return self._call_text("where", *map(self, x.args))
+
+
+NUMPY_NAMES = {
+    n: n
+    for n in "exp log sin cos tan sinh cosh tanh arctan sign abs maximum minimum".split()
+}
+
+
+def _scalar_times(x: Form) -> bool:
+    """A product in which all factors but one are scalars may stand before an `@` without
+    parentheses: (2·X) @ Y = 2·(X @ Y)."""
+    return sum(bool(a.axes) for a in x.args) <= 1 and not (x.data[0] and x.args[-1].axes)
+
+
+def _renamed(e: Expr, size: Callable[[str], str]) -> Expr:
+    if isinstance(e, Size):
+        return Size(size(e.name))
+    if not e.args:
+        return e
+    from symbp.expr import rebuild
+
+    return rebuild(e, [_renamed(a, size) for a in e.args])
+
+
+def numpy_text(graph: Graph, e: Expr, axes: Sequence[Expr]) -> str:
+    """The expression in the network language: `X.T @ dH1`."""
+    return NumpyPrinter(graph)(to_form(graph, e, axes))

@@ -1,0 +1,264 @@
+"""How things are written: LaTeX and Unicode spellings of names, letters and constructions.
+
+An `Alphabet` is the only place where the two differ; math.py decides what is written and where
+the brackets go. Names are split into a base, accents and subscripts (`W1` is W with index 1,
+`y_hat` is ŷ, `lam` is λ, `net8` is upright net with index 8), so both alphabets agree on what a
+name means. Unicode names carry invisible role marks from which a terminal takes its colours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Mapping
+
+GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
+    "theta": "θ", "iota": "ι", "kappa": "κ", "lambda": "λ", "lam": "λ", "lambd": "λ", "mu": "μ", "nu": "ν", "xi": "ξ",
+    "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "upsilon": "υ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
+    "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ",
+    "Omega": "Ω",
+}  # fmt: skip
+LATEX_GREEK = {"eps": r"\varepsilon", "epsilon": r"\varepsilon", "lam": r"\lambda", "lambd": r"\lambda", "phi": r"\varphi"}
+GREEK_LETTERS = {v: k for k, v in GREEK.items() if k not in ("eps", "lam", "lambd")}
+ACCENTS = {"hat": ("\\hat", "\u0302"), "bar": ("\\bar", "\u0304"), "tilde": ("\\tilde", "\u0303"), "dot": ("\\dot", "\u0307")}
+SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+ROLES = {"weight": "\ue001", "data": "\ue002", "node": "\ue003", "error": "\ue004", "loss": "\ue005"}
+END = "\ue000"
+MARKS = re.compile("[\ue000-\ue00f]")
+
+
+def plain(text: str) -> str:
+    """A marked text without its role marks."""
+    return MARKS.sub("", text)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name taken apart: `y_hat_2` is base y, accent hat, subscripts (2,)."""
+
+    base: str
+    accent: str = ""
+    subs: tuple[str, ...] = ()
+
+
+def parse_name(name: str) -> Name:
+    """Take a declared name apart; what fits nothing is one upright word."""
+    if name in GREEK or name in GREEK_LETTERS:
+        return Name(name)
+    parts = [p for p in name.split("_") if p]
+    if not parts:
+        return Name(name)
+    head, subs, accent = parts[0], parts[1:], ""
+    match = re.fullmatch(r"([^\W\d_]+?)(\d+)([a-z]?)", head)
+    if match:
+        head = match[1]
+        subs = [match[2] + match[3], *subs]
+    for a in ACCENTS:
+        if subs and a in subs:
+            subs.remove(a)
+            accent = a
+            break
+        if head.endswith(a) and (len(head) == len(a) + 1 or head[: -len(a)] in GREEK):
+            head, accent = head[: -len(a)], a
+            break
+    return Name(head, accent, tuple(subs))
+
+
+class Latex:
+    """LaTeX: the portable subset that KaTeX, MathJax, pandoc and pdfTeX all accept."""
+
+    name = "latex"
+    odot, times, minus, top, one = r"\odot", r"\,", "-", r"^{\top}", r"\mathbf{1}"
+    sum, partial, infinity = r"\sum", r"\partial", r"\infty"
+
+    def __init__(self, custom: Mapping[str, str] | None = None) -> None:
+        self.custom = dict(custom or {})
+
+    def mark(self, text: str, role: str) -> str:
+        return text
+
+    def word(self, text: str) -> str:
+        """One word in math: Greek, a single letter, or upright."""
+        if text in GREEK or text in GREEK_LETTERS:
+            text = GREEK_LETTERS.get(text, text)
+            return LATEX_GREEK.get(text, "\\" + text)
+        if len(text) == 1 or text.isdigit():
+            return text
+        if re.fullmatch(r"\d+[a-z]", text):
+            return text
+        if all(ord(c) < 128 for c in text):
+            return rf"\mathrm{{{text}}}"
+        return rf"\text{{{text}}}"
+
+    def tensor(self, name: str) -> str:
+        if name in self.custom:
+            return self.custom[name]
+        parts = parse_name(name)
+        base = self.word(parts.base)
+        if parts.accent:
+            base = f"{ACCENTS[parts.accent][0]}{{{base}}}"
+        if parts.subs:
+            inner = r",".join(self.word(s) for s in parts.subs)
+            base += f"_{inner}" if len(inner) == 1 else f"_{{{inner}}}"
+        return base
+
+    def subscripted(self, name: str, indices: list[str], simple: bool) -> str:
+        inner = ("" if all(len(i) == 1 or i.startswith("\\") for i in indices) else ",").join(indices)
+        base = name if simple else f"({name})"
+        return f"{base}_{{{inner}}}" if indices else name
+
+    def delta(self, inner: str) -> str:
+        return rf"\delta_{{{inner}}}"
+
+    def derivative(self, loss: str, of: str) -> str:
+        return rf"\frac{{\partial {loss}}}{{\partial {of}}}"
+
+    def fraction(self, top: str, bottom: str) -> str:
+        return rf"\frac{{{top}}}{{{bottom}}}"
+
+    def power(self, base: str, exponent: str, elementwise: bool) -> str:
+        return f"{base}^{{{chr(92) + 'odot ' if elementwise else ''}{exponent}}}"
+
+    def root(self, inner: str) -> str:
+        return rf"\sqrt{{{inner}}}"
+
+    def bracket(self, inner: str) -> str:
+        return rf"\left({inner}\right)"
+
+    def truth(self, inner: str) -> str:
+        return rf"\mathbf{{1}}\left[{inner}\right]"
+
+    def function(self, name: str) -> str:
+        known = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "max", "min", "det"}
+        return "\\" + name if name in known else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+
+    def apply(self, name: str, args: list[str]) -> str:
+        return f"{self.function(name)}{self.bracket(', '.join(args))}"
+
+    def norm_squared(self, inner: str, matrix: bool) -> str:
+        return rf"\left\lVert {inner} \right\rVert{'_F' if matrix else ''}^{{2}}"
+
+    def big_sum(self, letters: list[str], body: str) -> str:
+        return rf"\sum_{{{', '.join(letters)}}} {body}"
+
+    def big_max(self, op: str, letters: list[str], body: str) -> str:
+        return rf"\{op}_{{{', '.join(letters)}}} {body}"
+
+    def kronecker(self, a: str, b: str) -> str:
+        return rf"\delta_{{{a}{b}}}" if len(a) == len(b) == 1 else rf"\delta_{{{a},{b}}}"
+
+    def relation(self, op: str) -> str:
+        return {">=": r"\ge", "<=": r"\le", "==": "=", "!=": r"\ne"}.get(op, op)
+
+    def cases(self, yes: str, condition: str, no: str) -> str:
+        return rf"\begin{{cases}} {yes} & {condition} \\ {no} & \text{{otherwise}} \end{{cases}}"
+
+    def absolute(self, inner: str) -> str:
+        return rf"\left|{inner}\right|"
+
+    def inverse(self, inner: str) -> str:
+        return f"{inner}^{{-1}}"
+
+    def slice(self, name: str, pattern: list[str]) -> str:
+        return f"{name}_{{[{', '.join(pattern)}]}}"
+
+    def product(self, parts: list[str]) -> str:
+        return r" ".join(parts)
+
+
+class Unicode:
+    """Unicode text for the terminal."""
+
+    name = "unicode"
+    odot, times, minus, top, one = "⊙", " ", "−", "ᵀ", "𝟏"
+    sum, partial, infinity = "Σ", "∂", "∞"
+
+    def __init__(self, custom: Mapping[str, str] | None = None) -> None:
+        pass
+
+    def mark(self, text: str, role: str) -> str:
+        return f"{ROLES[role]}{text}{END}" if role in ROLES else text
+
+    def word(self, text: str) -> str:
+        return GREEK.get(text, text)
+
+    def tensor(self, name: str) -> str:
+        parts = parse_name(name)
+        base = self.word(parts.base)
+        if parts.accent and len(base) == 1:
+            import unicodedata
+
+            base = unicodedata.normalize("NFC", base + ACCENTS[parts.accent][1])
+        elif parts.accent:
+            base += "_" + parts.accent
+        for n, s in enumerate(parts.subs):
+            digits = s.isdigit()
+            base += s.translate(SUBSCRIPT) if digits and not (n and parts.subs[n - 1].isdigit()) else "_" + self.word(s)
+        return base
+
+    def subscripted(self, name: str, indices: list[str], simple: bool) -> str:
+        return f"{name}[{','.join(indices)}]" if indices else name
+
+    def delta(self, inner: str) -> str:
+        return f"δ_{inner}"
+
+    def derivative(self, loss: str, of: str) -> str:
+        return f"∂{loss}/∂{of}"
+
+    def fraction(self, top: str, bottom: str) -> str:
+        return f"{top}/{bottom}"
+
+    def power(self, base: str, exponent: str, elementwise: bool) -> str:
+        if re.fullmatch(r"-?\d+", exponent):
+            return base + exponent.translate(SUPERSCRIPT)
+        return f"{base}^{exponent}" if re.fullmatch(r"\w+", exponent) else f"{base}^({exponent})"
+
+    def root(self, inner: str) -> str:
+        return f"√({inner})"
+
+    def bracket(self, inner: str) -> str:
+        return f"({inner})"
+
+    def truth(self, inner: str) -> str:
+        return f"1[{inner}]"
+
+    def function(self, name: str) -> str:
+        return name
+
+    def apply(self, name: str, args: list[str]) -> str:
+        return f"{name}({', '.join(args)})"
+
+    def norm_squared(self, inner: str, matrix: bool) -> str:
+        return f"‖{inner}‖²"
+
+    def big_sum(self, letters: list[str], body: str) -> str:
+        return f"Σ_{letters[0]} {body}" if len(letters) == 1 else f"Σ_{{{','.join(letters)}}} {body}"
+
+    def big_max(self, op: str, letters: list[str], body: str) -> str:
+        return f"{op}_{','.join(letters)} {body}"
+
+    def kronecker(self, a: str, b: str) -> str:
+        return f"δ({a},{b})"
+
+    def relation(self, op: str) -> str:
+        return {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}.get(op, op)
+
+    def cases(self, yes: str, condition: str, no: str) -> str:
+        return f"{{{yes} if {condition} else {no}}}"
+
+    def absolute(self, inner: str) -> str:
+        return f"|{inner}|"
+
+    def inverse(self, inner: str) -> str:
+        return inner + "⁻¹"
+
+    def slice(self, name: str, pattern: list[str]) -> str:
+        return f"{name}[{', '.join(pattern)}]"
+
+    def product(self, parts: list[str]) -> str:
+        return " ".join(parts)
+
+
+Alphabet = Latex | Unicode
