@@ -87,13 +87,25 @@ def forward(
     `nudges` are added to nodes, leaves or inner ones, before anything uses them: a node is
     perturbed by itself although it is computed.
     """
-    run = Evaluation({}, sizes, graph.constants, functions)
-    for node in graph.nodes.values():
-        value = run.leaf(node, leaves) if node.body is None else run.tensor(node, node.body)
-        if nudges and node.name in nudges:
-            value = value + nudges[node.name]
-        run.values[node.name] = value
-    return run.values
+    return run(graph, leaves, sizes, functions, nudges).values
+
+
+def run(
+    graph: Graph,
+    leaves: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    functions: Mapping[str, Function] | None = None,
+    nudges: Mapping[str, Array] | None = None,
+) -> Evaluation:
+    """As `forward`, and ready to evaluate more in the same state."""
+    state = Evaluation({}, sizes, graph.constants, functions)
+    with np.errstate(all="ignore"):
+        for node in graph.nodes.values():
+            value = state.leaf(node, leaves) if node.body is None else state.tensor(node, node.body)
+            if nudges and node.name in nudges:
+                value = value + nudges[node.name]
+            state.values[node.name] = value
+    return state
 
 
 def size_value(e: Expr, sizes: Mapping[str, int]) -> int:
@@ -309,13 +321,23 @@ class Evaluation:
             return Named(sum(arrays[1:], arrays[0]), axes)
         if e.op not in _REDUCTIONS:
             raise NoRule(f"symbp has no values for the reduction {e.op}")
+        array, kept = self._open(e)
+        result = _REDUCTIONS[e.op](array, len(e.bound))
+        return self._read(result, kept, e.at) if e.at else Named(result, kept)
+
+    def _open(self, e: Reduce) -> Named:
+        """The values of the body, the bound letters as last axes (which are not named)."""
         body = self._memo[e.body]
         kept = tuple(a for a in body.axes if a not in e.bound)
-        extents = tuple(self.extent(i.dim) for i in e.bound)
         array = _spread(body, (*kept, *e.bound))
-        array = np.broadcast_to(array, array.shape[: len(kept)] + extents)
-        result = _REDUCTIONS[e.op](array, len(extents))
-        return self._read(result, kept, e.at) if e.at else Named(result, kept)
+        extents = tuple(self.extent(i.dim) for i in e.bound)
+        return Named(np.broadcast_to(array, array.shape[: len(kept)] + extents), kept)
+
+    def reduced(self, e: Reduce) -> Named:
+        """What a reduction reduces: the values of its body, all bound letters as one last axis."""
+        self.named(e.body)
+        array, kept = self._open(e)
+        return Named(_flat(array, len(e.bound)), kept)
 
     def _sum(self, factors: Sequence[Expr], bound: Sequence[Index]) -> Named:
         """Σ over the bound letters of a product, without the product's own array."""
@@ -471,7 +493,7 @@ def _max(x: Array, n: int) -> Array:
     top = x.real.max(axis=-1, keepdims=True)
     if not np.iscomplexobj(x):
         return np.asarray(top[..., 0])
-    return np.asarray(top[..., 0] + 1j * np.where(x.real == top, x.imag, 0.0).sum(axis=-1))
+    return np.asarray(top[..., 0] + 1j * np.where(_same(x.real, top), x.imag, 0.0).sum(axis=-1))
 
 
 def _min(x: Array, n: int) -> Array:
