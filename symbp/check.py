@@ -81,12 +81,12 @@ def numerical_slopes(
 ) -> dict[str, Array]:
     """The slope of the loss along each of the directions of each node, one after the other on
     the first axis of `directions[node]`."""
-    values = run(graph, leaves, sizes, functions).values
-    rows = max(1, STACKED // max(1, sum(v.size for v in values.values())))
+    whole = sum(prod(size_value(d, sizes) for d in n.shape) for n in graph.nodes.values())
+    rows = max(1, STACKED // max(1, whole))
     probe = _complex_step if is_analytic(graph) else _differences
     slopes: dict[str, list[Array]] = {name: [] for name in directions}
     for part in _chunks(directions, rows):
-        found = probe(graph, leaves, sizes, part, values, functions)
+        found = probe(graph, leaves, sizes, part, functions)
         start = 0
         for name, d in part.items():
             slopes[name].append(found[start : start + len(d)])
@@ -133,7 +133,6 @@ def _complex_step(
     leaves: Mapping[str, Array],
     sizes: Mapping[str, int],
     part: Mapping[str, Array],
-    values: Mapping[str, Array],
     functions: Mapping[str, Function] | None,
 ) -> Array:
     rows = sum(len(d) for d in part.values())
@@ -153,11 +152,11 @@ def _differences(
     leaves: Mapping[str, Array],
     sizes: Mapping[str, int],
     part: Mapping[str, Array],
-    values: Mapping[str, Array],
     functions: Mapping[str, Function] | None,
 ) -> Array:
     """Central differences at h and h/2, and Richardson's extrapolation of the two."""
     rows = sum(len(d) for d in part.values())
+    values = run(graph, leaves, sizes, functions).values
     steps = np.concatenate([_step_lengths(d, values[name]) for name, d in part.items()])
     nudges: dict[str, Array] = {}
     start = 0

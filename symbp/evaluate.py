@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,6 +111,8 @@ def run(
 
 def size_value(e: Expr, sizes: Mapping[str, int]) -> int:
     """A size expression as a number; RequestError if that is no positive whole number."""
+    if isinstance(e, Size) and e.name in sizes:
+        return sizes[e.name]
     value = exact(e, sizes)
     if value.denominator != 1 or value < 1:
         raise RequestError(f"The size {e!r} is {value}, not a positive whole number.")
@@ -169,12 +172,15 @@ class Evaluation:
         if strange:
             raise RequestError(f"{e!r} depends on {', '.join(strange)}, which is not among the axes asked for.")
         wanted = (*stack, *free)
-        shape = (*array.shape[: len(stack)], *map(self.extent, (i.dim for i in free)))
-        return np.broadcast_to(_spread(Named(array, axes), wanted), shape)
+        shape = (*array.shape[: len(stack)], *[self.extent(i.dim) for i in free])
+        array = _spread(Named(array, axes), wanted)
+        return array if array.shape == shape else np.broadcast_to(array, shape)
 
     def tensor(self, node: Node, e: Expr) -> Array:
         """The values of `e` as an array of the node's shape, axes of size 1 included."""
         array = self(e, node.indices)
+        if len(node.indices) == len(node.axes):
+            return array
         shape = tuple(self.extent(a.dim) if isinstance(a, Index) else 1 for a in node.axes)
         return array.reshape(array.shape[: array.ndim - len(node.indices)] + shape)
 
@@ -183,7 +189,7 @@ class Evaluation:
         if node.name not in leaves:
             raise RequestError(f"'{node.name}' has no value.")
         value = np.asarray(leaves[node.name])
-        shape = tuple(size_value(d, self.sizes) for d in node.shape)
+        shape = tuple(self.extent(d) for d in node.shape)
         if value.shape[value.ndim - len(shape) :] != shape or value.ndim > len(shape) + 1:
             raise RequestError(f"'{node.name}' must have the shape {shape}, not {value.shape}.")
         return value if value.dtype.kind in "fc" else value.astype(float)
@@ -201,14 +207,7 @@ class Evaluation:
         if e in memo:
             return memo[e]
         with np.errstate(all="ignore"):
-            stack = [e]
-            while stack:
-                x = stack[-1]
-                missing = [a for a in _needs(x) if a not in memo]
-                if missing:
-                    stack.extend(reversed(missing))
-                    continue
-                stack.pop()
+            for x in _order(e):
                 if x not in memo:
                     memo[x] = _COMPUTE[type(x)](self, x)
         return memo[e]
@@ -292,8 +291,8 @@ class Evaluation:
         value = row.value if row is not None else self.functions.get(e.fn)
         if value is None:
             raise NoRule(f"symbp has no values for the function {e.fn}")
-        if row is not None and len(row.slopes) == 2 and row.kinks(*args) and not args[0].tensors:
-            args = args[::-1] if e.fn in ("maximum", "minimum") else args  # at a tie the constant wins
+        if e.fn in ("maximum", "minimum") and not args[0].tensors:
+            args = args[::-1]  # at a tie the second wins, and that shall be the constant
         arrays, axes = self._aligned(args)
         return Named(np.asarray(value(np, *arrays)), axes)
 
@@ -370,6 +369,22 @@ class Evaluation:
 
 
 # ---- what must be known before an expression can be computed ---------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _order(e: Expr) -> tuple[Expr, ...]:
+    """What to compute for `e`, each subexpression after what it needs."""
+    done: dict[Expr, None] = {}
+    stack = [e]
+    while stack:
+        x = stack[-1]
+        missing = [a for a in _needs(x) if a not in done]
+        if missing:
+            stack.extend(reversed(missing))
+        else:
+            stack.pop()
+            done[x] = None
+    return tuple(done)
 
 
 def _needs(e: Expr) -> Sequence[Expr]:
