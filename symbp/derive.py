@@ -2,7 +2,7 @@
 
     v̄[v] = Σ over consumers u, over u's open indices, of  ū[…] · ∂body/∂(entry of v) · δ(entry's indices = v)
 
-`_occurrences` walks down a body with the upstream factor in hand. At a product it puts the
+`occurrences` walks down a body with the upstream factor in hand. At a product it puts the
 upstream in the place of the entry, among its siblings, so the factors arrive in the order of the
 forward formula: `X W` gives `X … ū` for W and `ū … W` for X. At a function it multiplies by the
 slope from the table, seen from the output; at a sum it opens the bound letters; at a reduction
@@ -25,7 +25,6 @@ from symbp.expr import (
     Add,
     Call,
     Compare,
-    Const,
     Delta,
     Entry,
     Expr,
@@ -35,7 +34,6 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
-    Size,
     add,
     mul,
     replace,
@@ -112,8 +110,9 @@ class Occurrence:
     opened: tuple[Index, ...]
 
 
-def _occurrences(node: Node, upstream: Expr, variable: str) -> Iterator[Occurrence]:
-    """Every occurrence of `variable` in the node's body."""
+def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -> Iterator[Occurrence]:
+    """Every occurrence of `variable` in the node's body. With `close`, letters at which a
+    reduction is read are summed right there, which keeps Σ_j ū_j p_j one factor."""
     assert node.body is not None
     body = node.body
 
@@ -168,32 +167,21 @@ def _occurrences(node: Node, upstream: Expr, variable: str) -> Iterator[Occurren
             return whole
 
         slope = REDUCTION_SLOPES[e.op](out, e, k, inner)
-        if e.op == "softmax":  # Σ_j u_j p_j (δ_jk − p_k), the two parts apart
-            j = e.at[0]
-            assert isinstance(slope, Mul) and isinstance(j, Index) and j in opened
-            whole_p = out(k)
-            same = substitute(mul(up, out(e.at)), {j: k[0]})
-            mixed = mul(whole_p, MINUS_ONE, total((j,), mul(up, out(e.at))))
-            rest = tuple(i for i in opened if i is not j)
-            yield from down(inner, add(same, mixed), (*rest, *k))
-        elif e.op == "log_softmax":
-            j = e.at[0]
-            assert isinstance(j, Index) and j in opened
-            rest = tuple(i for i in opened if i is not j)
-            p = Reduce("softmax", e.bound, e.body, k)
-            yield from down(inner, add(substitute(up, {j: k[0]}), mul(MINUS_ONE, p, total((j,), up))), (*rest, *k))
-        elif e.at:
-            closed = tuple(i for i in e.at if isinstance(i, Index) and i in opened)
-            rest = tuple(i for i in opened if i not in closed)
-            yield from down(inner, total(closed, mul(slope, up)), (*rest, *k))
-        else:
+        closed = tuple(i for i in e.at if isinstance(i, Index) and i in opened and i not in e.body.free) if close else ()
+        if len(closed) < len(e.at) or not e.at:
             yield from down(inner, mul(up, slope), (*opened, *k))
+            return
+        rest = tuple(i for i in opened if i not in closed)
+        if e.op in ("softmax", "log_softmax"):  # Σ_j u_j p_j (δ_jk − p_k) = u_k p_k − p_k Σ_j u_j p_j
+            j = closed[0]
+            p = out(k) if e.op == "softmax" else Reduce("softmax", e.bound, e.body, k)
+            weighted = mul(up, out(e.at)) if e.op == "softmax" else up
+            same = substitute(weighted, {j: k[0]})
+            yield from down(inner, add(same, mul(p, MINUS_ONE, total((j,), weighted))), (*rest, *k))
+        else:
+            yield from down(inner, total(closed, mul(slope, up)), (*rest, *k))
 
-    def outermost(e: Expr) -> Expr:
-        return e
-
-    indices = {i: i for i in node.indices}
-    yield from down(outermost(body), upstream, tuple(indices))
+    yield from down(body, upstream, node.indices)
 
 
 def power_slope(own: Expr, e: Pow) -> Expr:
@@ -220,13 +208,31 @@ def negation(condition: Expr) -> Expr:
 def contributions(graph: Graph, node: Node, consumer: Node) -> Iterator[tuple[Occurrence, Expr]]:
     """What `consumer` sends back to `node`: each occurrence with its contracted product."""
     upstream: Expr = ONE if consumer.name == graph.loss else Entry(adjoint(consumer.name), consumer.axes)
-    renamed = {i: Index("u" + i.name, i.dim) for i in consumer.indices}  # the consumer's letters
-    for o in _occurrences(consumer, upstream, node.name):
-        opened = tuple(renamed.get(i, i) for i in o.opened)
-        factors = substitute(o.factors, renamed)
-        occurrence = tuple(substitute(e, renamed) for e in o.entry.idx)
-        moved = Occurrence(Entry(o.entry.tensor, occurrence), factors, opened)
-        yield moved, contract(factors, opened, occurrence, node.axes)
+    for o in map(_apart(consumer), occurrences(consumer, upstream, node.name)):
+        yield o, contract(o.factors, o.opened, o.entry.idx, node.axes)
+
+
+def _apart(consumer: Node) -> Callable[[Occurrence], Occurrence]:
+    """The consumer's own letters renamed, so that they differ from the variable's."""
+    renamed = {i: Index("u" + i.name, i.dim) for i in consumer.indices}
+
+    def move(o: Occurrence) -> Occurrence:
+        entry = Entry(o.entry.tensor, (substitute(e, renamed) for e in o.entry.idx))
+        return Occurrence(entry, substitute(o.factors, renamed), tuple(renamed.get(i, i) for i in o.opened))
+
+    return move
+
+
+def local_slope(node: Node, consumer: Node) -> tuple[Expr, Expr]:
+    """∂consumer[u…]/∂node[i…] as an expression in both sets of letters: the consumer's entry and
+    the slope, with one δ for every index that has to agree."""
+    move = _apart(consumer)
+    terms = []
+    for o in map(move, occurrences(consumer, ONE, node.name, close=False)):
+        inner = tuple(i for i in o.opened if not i.name.startswith("ui"))
+        terms.append(contract(o.factors, inner, o.entry.idx, node.axes))
+    renamed = {i: Index("u" + i.name, i.dim) for i in consumer.indices}
+    return substitute(consumer.entry, renamed), add(*terms)
 
 
 # ---- the walk ----------------------------------------------------------------------------------
@@ -372,14 +378,25 @@ def inline(e: Expr, forms: dict[str, Expr], graph: Graph) -> Expr:
 def _chain_steps(
     graph: Graph, node: Node, left: Expr, parts: list[tuple[str, Occurrence]], terms: list[Expr]
 ) -> Iterator[Step]:
-    """Definition, chain rule, local slope and contraction, one consumer after the other."""
-    for user, (o, term) in zip((u for u, _ in parts), zip((o for _, o in parts), terms)):
+    """For every consumer: its definition, its slope, and what it sends back; then their sum."""
+    for user in dict.fromkeys(u for u, _ in parts):
         consumer = graph[user]
         assert consumer.body is not None
+        own = [t for (u, _), t in zip(parts, terms) if u == user]
+        entry, slope = local_slope(node, consumer)
         yield Step("definition", node.name, consumer.entry, (consumer.body,), via=user)
-        deltas = [Delta(e, v) for e, v in zip(o.entry.idx, node.axes) if isinstance(v, Index)]
-        yield Step("chain-rule", node.name, left, (total(o.opened, mul(o.factors, *deltas)),), via=user, argument=o.entry)
-        yield Step("contraction", node.name, left, (term,), via=user, argument=o.entry)
+        yield Step("chain-rule", node.name, left, (), via=user, argument=entry)
+        yield Step("local-slope", node.name, entry, (slope,), via=user, argument=node.entry, law=slope_law(consumer))
+        yield Step("contraction", node.name, left, (add(*own),), via=user)
+    if len({u for u, _ in parts}) > 1:
+        yield Step("fork", node.name, left, (add(*terms),))
 
 
-__all__ = ["Const", "Size", "contributions", "derive", "inline"]
+def slope_law(consumer: Node) -> Law | None:
+    """The law of the table that the outermost function of a definition rests on."""
+    body = consumer.body
+    if isinstance(body, Call) and OPS[body.fn].law:
+        return Law(body.fn, OPS[body.fn].law)
+    if isinstance(body, Reduce) and body.op in SLOPE_LAWS:
+        return Law(body.op, SLOPE_LAWS[body.op])
+    return None

@@ -761,14 +761,16 @@ def size_text(e: Expr) -> str:
     return str(e)
 
 
-def index_letter(i: Index, taken: set[str], preferred: Mapping[Expr, str] | None = None) -> str:
-    """A letter for an index: the user's, else the small letter of its size's name, else the next
-    free one."""
+def index_letter(i: Index, taken: set[str], preferred: Mapping[Expr, str] | None = None, primes: bool = False) -> str:
+    """A letter for an index: the user's, else the small letter of its size's name (with a prime
+    if that is taken), else the next free one."""
     choices: list[str] = []
     if preferred and i.dim in preferred:
         choices.append(preferred[i.dim])
     if isinstance(i.dim, Size) and i.dim.name[0].isalpha() and i.dim.name[0].isascii():
         choices.append(i.dim.name[0].lower())
+    if primes:
+        choices.extend([c + "'" for c in choices])
     choices.extend("ijklmnpqrstuvabcdefgh")
     return next((c for c in choices if c not in taken), f"i{len(taken)}")
 

@@ -13,7 +13,7 @@ from typing import Mapping
 from symbp.expr import Expr
 from symbp.graph import Graph, Node
 
-RULES = ("definition", "chain-rule", "local-slope", "contraction", "simplification", "matrix-form", "check")
+RULES = ("definition", "chain-rule", "local-slope", "contraction", "fork", "simplification", "matrix-form", "check")
 """The kinds of steps, in the order in which they appear for one tensor."""
 
 
@@ -42,7 +42,7 @@ class Step:
     notation: str = "index"
     via: str = ""
     law: Law | None = None
-    argument: Expr | None = None  # local-slope: the entry with respect to which the slope is taken
+    argument: Expr | None = None  # chain-rule: the consumer's entry; local-slope: the variable's
 
 
 @dataclass(frozen=True)

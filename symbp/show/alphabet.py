@@ -105,7 +105,7 @@ class Latex:
         return base
 
     def subscripted(self, name: str, indices: list[str], simple: bool) -> str:
-        inner = ("" if all(len(i) == 1 or i.startswith("\\") for i in indices) else ",").join(indices)
+        inner = ("" if all(len(i.rstrip("'")) == 1 or i.startswith("\\") for i in indices) else ",").join(indices)
         base = name if simple else f"({name})"
         return f"{base}_{{{inner}}}" if indices else name
 
@@ -147,7 +147,7 @@ class Latex:
         return rf"\{op}_{{{', '.join(letters)}}} {body}"
 
     def kronecker(self, a: str, b: str) -> str:
-        return rf"\delta_{{{a}{b}}}" if len(a) == len(b) == 1 else rf"\delta_{{{a},{b}}}"
+        return rf"\delta_{{{a}{b}}}" if len(a.rstrip("'")) == len(b.rstrip("'")) == 1 else rf"\delta_{{{a},{b}}}"
 
     def relation(self, op: str) -> str:
         return {">=": r"\ge", "<=": r"\le", "==": "=", "!=": r"\ne"}.get(op, op)
@@ -166,6 +166,10 @@ class Latex:
 
     def product(self, parts: list[str]) -> str:
         return r" ".join(parts)
+
+    def inline(self, formula: str) -> str:
+        """A formula inside a sentence."""
+        return f"${formula}$"
 
 
 class Unicode:
@@ -259,6 +263,9 @@ class Unicode:
 
     def product(self, parts: list[str]) -> str:
         return " ".join(parts)
+
+    def inline(self, formula: str) -> str:
+        return formula
 
 
 Alphabet = Latex | Unicode

@@ -1,0 +1,312 @@
+"""Derivation → blocks, written once for all formats.
+
+A block is a heading, a sentence, rows of formulas (left, right, what was done, shape) or a table.
+The formulas are already text in the alphabet asked for; a format only lays blocks out. Nothing is
+derived, simplified or evaluated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from symbp.expr import ONE, Expr, Index, Num, Size
+from symbp.graph import Graph, Node, primal
+from symbp.show.alphabet import Alphabet
+from symbp.show.math import MathPrinter
+from symbp.show.words import say
+from symbp.steps import Adjoint, Checked, Derivation, Step
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the reader asked for (CONTRACT.md)."""
+
+    form: str = "both"  # delta, closed, both
+    detail: str = "normal"  # brief, normal, full
+    notation: str = "matrix"  # matrix, index, both
+    lang: str = "en"
+    delta: str = "plus"
+    update: bool = False
+
+
+@dataclass(frozen=True)
+class Heading:
+    level: int
+    text: str
+    shape: str = ""
+
+
+@dataclass(frozen=True)
+class Prose:
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """`left = right`, with what was done and the shape; an empty left continues the row above."""
+
+    left: str
+    right: str
+    rule: str = ""
+    note: str = ""
+    shape: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[bool, ...] = field(default=())
+
+
+Block = Heading | Prose | Rows | Table
+
+
+def shape_of(node: Node, alphabet: Alphabet) -> str:
+    """`N×H`, or nothing for a scalar."""
+    if not node.shape:
+        return ""
+    cross = r" \times " if alphabet.name == "latex" else "×"
+    printer = [_size(d, alphabet) for d in node.shape]
+    return cross.join(printer)
+
+
+def _size(d: Expr, alphabet: Alphabet) -> str:
+    from symbp.matrix import size_text
+
+    if isinstance(d, Size) and not d.name.isdigit():
+        return alphabet.tensor(d.name)
+    return size_text(d)
+
+
+def document(derivation: Derivation, alphabet: Alphabet, options: Options) -> Iterator[Block]:
+    """All blocks of a derivation, in reading order."""
+    return Writer(derivation, alphabet, options).blocks()
+
+
+class Writer:
+    """Walks a derivation and words it."""
+
+    def __init__(self, derivation: Derivation, alphabet: Alphabet, options: Options) -> None:
+        self.derivation, self.alphabet, self.options = derivation, alphabet, options
+        self.graph: Graph = derivation.graph
+        self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
+        self.lang = options.lang
+
+    def blocks(self) -> Iterator[Block]:
+        graph = self.graph
+        yield Heading(1, graph.title.strip().splitlines()[0] if graph.title.strip() else graph.name)
+        yield Heading(2, say("forward", self.lang))
+        yield Rows(tuple(self.forward()))
+        if graph.facts or graph.relations:
+            yield Prose(f"{say('facts', self.lang)}: " + "; ".join(self.known()))
+        for warning in graph.warnings:
+            yield Prose(warning)
+        yield Heading(2, say("backward", self.lang))
+        if self.options.delta == "minus":
+            yield Prose(say("delta_minus", self.lang))
+        for a in self.derivation.adjoints.values():
+            if a.node.is_leaf and a.node.name not in self.derivation.wrt:
+                continue
+            yield from self.adjoint(a)
+        if self.derivation.gradients:
+            yield Heading(2, say("result", self.lang))
+            yield Rows(tuple(self.results()))
+        if self.options.update and self.derivation.gradients:
+            yield Heading(2, say("update", self.lang))
+            yield Rows(tuple(self.updates()))
+        if self.derivation.left_out:
+            held = "; ".join(
+                f"{self.alphabet.inline(self.print.tensor(n))} ({say('held_because', self.lang)} {_code(why, self.alphabet)})"
+                for n, why in self.derivation.left_out.items()
+            )
+            yield Prose(f"{say('held', self.lang)}: {held}")
+        if self._has_kinks():
+            yield Prose(say("kink", self.lang))
+
+    # ---- parts ---------------------------------------------------------------------------------
+
+    def known(self) -> Iterator[str]:
+        for f in self.graph.facts:
+            yield _code(f.text or f.kind, self.alphabet)
+        for name, value in self.graph.relations.items():
+            yield self.alphabet.inline(f"{self.print.size(Size(name))} = {self.print.size(value)}")
+
+    def forward(self) -> Iterator[Row]:
+        for node in self.graph.inner:
+            assert node.body is not None
+            right = self.formula(node.body, node, scalar_index=True)
+            yield Row(self.print.tensor(node.name), right, shape=self._shape(node))
+
+    def _shape(self, node: Node) -> str:
+        return shape_of(node, self.alphabet)
+
+    def formula(self, e: Expr, node: Node, scalar_index: bool = False) -> str:
+        """Matrix notation where there is one, else index notation."""
+        if self.options.notation != "index":
+            shown = self.print.matrix(e, node.axes)
+            if shown is not None and not (scalar_index and not node.indices and self.alphabet.one in shown):
+                return shown
+        return self.print.index(e, self.print.letters_for(node.indices))
+
+    def entry(self, node: Node) -> str:
+        """The left side in index notation: ∂L/∂W₁[d,h]."""
+        letters = self.print.letters_for(node.indices)
+        loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
+        return self.alphabet.derivative(loss, self.print.index(node.entry, letters))
+
+    def left(self, node: Node) -> str:
+        """The left side in matrix notation, with the name of the error term for inner nodes."""
+        whole = self.print.derivative(node.name)
+        if node.is_leaf:
+            return whole
+        sign = self.alphabet.minus if self.options.delta == "minus" else ""
+        from symbp.graph import adjoint
+
+        delta = self.print.tensor(adjoint(node.name))
+        return f"{delta} = {sign}{whole}"
+
+    def adjoint(self, a: Adjoint) -> Iterator[Block]:
+        node = a.node
+        heading = self.alphabet.inline(self.left(node))
+        yield Heading(3, heading, self._shape(node))
+        rows: list[Row] = []
+        if self.options.detail != "brief":
+            for step in a.steps:
+                rows.extend(self.step(step, a))
+        rows.extend(self.final(a, with_left=not rows))
+        yield Rows(tuple(rows))
+
+    def step(self, step: Step, a: Adjoint) -> Iterator[Row]:
+        node = a.node
+        letters = self.print.letters_for(node.indices)
+        rule = say(step.rule, self.lang) if step.rule != "matrix-form" else ""
+        match step.rule:
+            case "definition":
+                consumer = self.graph[step.via]
+                yield Row(self.print.tensor(step.via), self.formula(step.lines[0], consumer, scalar_index=True), rule)
+            case "chain-rule":
+                if step.via != self.graph.loss:
+                    yield Row(self.entry(node), self._chain(step, node, letters), rule)
+            case "local-slope":
+                left, right = self._slope(step, node, letters)
+                note = step.law.formula if step.law and self.options.detail == "full" and self.alphabet.name == "latex" else ""
+                yield Row(left, right, rule, self.alphabet.inline(note) if note else "")
+            case "contraction":
+                if step.via != self.graph.loss or self.options.detail == "full":
+                    several = any(s.rule == "fork" for s in a.steps)
+                    yield Row("" if not several else self.entry(node), self.print.index(step.lines[0], letters), rule)
+            case "fork":
+                yield Row(self.entry(node), self.print.index(step.lines[0], letters), rule)
+            case "simplification":
+                before, after = step.lines
+                yield Row("" if self.options.detail != "full" else self.entry(node), self.print.index(after, letters), self._law(step))
+
+    def _law(self, step: Step) -> str:
+        law = step.law
+        assert law is not None
+        if law.name == "insert":
+            from symbp.graph import adjoint
+
+            names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.because)
+            return say("insert", self.lang, names)
+        if law.because:
+            return say("because", self.lang, ", ".join(_code(b, self.alphabet) for b in law.because))
+        return say(law.name, self.lang)
+
+    def _chain(self, step: Step, node: Node, letters: dict[Index, str]) -> str:
+        """Σ over the consumer's letters of ∂L/∂u[…] · ∂u[…]/∂v[…]."""
+        assert step.argument is not None
+        consumer = step.argument
+        inner = self.print.letters_for([i for i in consumer.args if isinstance(i, Index)], letters)
+        loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
+        u = self.print.index(consumer, inner)
+        v = self.print.index(node.entry, letters)
+        body = self.alphabet.product([self.alphabet.derivative(loss, u), self.alphabet.derivative(u, v)])
+        names = [inner[i] for i in consumer.args if isinstance(i, Index)]
+        return self.alphabet.big_sum(names, body) if names else body
+
+    def _slope(self, step: Step, node: Node, letters: dict[Index, str]) -> tuple[str, str]:
+        assert step.left is not None and step.argument is not None
+        inner = self.print.letters_for([i for i in step.left.args if isinstance(i, Index)], letters)
+        u, v = self.print.index(step.left, inner), self.print.index(step.argument, letters)
+        return self.alphabet.derivative(u, v), self.print.index(step.lines[0], inner)
+
+    def final(self, a: Adjoint, with_left: bool) -> Iterator[Row]:
+        """The result: matrix form, index form, closed form, check."""
+        node, options = a.node, self.options
+        shape = self._shape(node)
+        letters = self.print.letters_for(node.indices)
+        left = self.left(node)
+        if options.form != "closed":
+            if options.notation != "index":
+                shown = self.print.matrix(a.delta, node.axes)
+                if shown is not None:
+                    yield Row(left, shown, say("matrix-form", self.lang) if node.indices else "", shape=shape)
+                    left = ""
+            if options.notation != "matrix" or left:
+                yield Row(self.entry(node) if left else "", self.print.index(a.delta, letters), say("index-form", self.lang), shape=shape)
+        if options.form != "delta" and a.closed is not None and (a.closed is not a.delta or options.form == "closed"):
+            shown = self.formula(a.closed, node)
+            yield Row("" if options.form == "both" else self.left(node), shown, say("closed-form", self.lang), shape=shape)
+        checked = self.derivation.checked.get(node.name)
+        if checked is not None:
+            yield Row("", "", say("check", self.lang), self.verdict(checked))
+
+    def verdict(self, c: Checked) -> str:
+        if c.note and not c.ok and c.error != c.error:
+            return say("undecided", self.lang, c.note)
+        error = f"{c.error:.0e}"
+        if not c.ok:
+            return "✗ " + say("failed", self.lang, error)
+        return ("✓ " if self.alphabet.name != "latex" else "") + say("checked", self.lang, error, str(c.points))
+
+    def results(self) -> Iterator[Row]:
+        for a in self.derivation.gradients:
+            forms = []
+            if self.options.form != "closed":
+                forms.append(a.delta)
+            if self.options.form != "delta" and a.closed is not None and a.closed not in forms:
+                forms.append(a.closed)
+            left = self.print.derivative(a.node.name)
+            for n, e in enumerate(forms):
+                shape = self._shape(a.node) if n == 0 else ""
+                yield Row(left if n == 0 else "", self.formula(e, a.node), shape=shape)
+
+    def updates(self) -> Iterator[Row]:
+        rate = self.alphabet.word("eta")
+        arrow = r"\leftarrow" if self.alphabet.name == "latex" else "←"
+        for a in self.derivation.gradients:
+            name = self.print.tensor(a.node.name)
+            yield Row(f"{name} {arrow} {name}", f"{self.alphabet.minus} {rate} {self.print.derivative(a.node.name)}")
+
+    def _has_kinks(self) -> bool:
+        from symbp.expr import Call, Reduce, walk
+        from symbp.ops import OPS
+
+        probe = Num(1)
+        for node in self.graph.inner:
+            assert node.body is not None
+            for e in walk(node.body):
+                if isinstance(e, Call) and OPS[e.fn].kinks(*[probe] * OPS[e.fn].arity):
+                    return True
+                if isinstance(e, Reduce) and e.op in ("max", "min"):
+                    return True
+        return False
+
+
+def _code(text: str, alphabet: Alphabet) -> str:
+    """A fact as the user wrote it."""
+    if alphabet.name != "latex":
+        return text
+    escaped = "".join({"_": r"\_", "#": r"\#", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", "^": r"\^{}", "\\": r"\textbackslash{}", "~": r"\~{}", "$": r"\$"}.get(c, c) for c in text)
+    return rf"\texttt{{{escaped}}}"
+
+
+__all__ = ["Block", "Heading", "ONE", "Options", "Prose", "Row", "Rows", "Sequence", "Table", "document", "primal"]

@@ -1,0 +1,135 @@
+"""Derivation → the JSON of CONTRACT.md, schema 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symbp.expr import Expr, Num, Size
+from symbp.graph import Node
+from symbp.matrix import NotReducible, size_text
+from symbp.numpy_code import numpy_text
+from symbp.show.alphabet import Latex, Unicode, plain
+from symbp.show.document import Options, Row, Rows, Writer
+from symbp.show.math import MathPrinter
+from symbp.steps import Adjoint, Checked, Derivation
+
+SCHEMA = 1
+
+
+def derivation_json(derivation: Derivation, options: Options) -> dict[str, Any]:
+    """One object for one network."""
+    return Encoder(derivation, options).whole()
+
+
+class Encoder:
+    """Holds the printers while one derivation is written."""
+
+    def __init__(self, derivation: Derivation, options: Options) -> None:
+        self.derivation, self.options = derivation, options
+        self.graph = derivation.graph
+        self.latex = MathPrinter(self.graph, Latex(self.graph.latex))
+        self.unicode = MathPrinter(self.graph, Unicode())
+
+    def whole(self) -> dict[str, Any]:
+        d, graph = self.derivation, self.graph
+        result: dict[str, Any] = {
+            "schema": SCHEMA,
+            "network": graph.name,
+            "loss": graph.loss,
+            "assumptions": [f.text or f.kind for f in graph.facts],
+            "gradients": [self.gradient(a) for a in d.gradients],
+            "deltas": [self.delta(a) for a in d.deltas],
+            "steps": list(self.steps()),
+        }
+        if graph.relations:
+            result["relations"] = {k: size_text(v) for k, v in graph.relations.items()}
+        if d.left_out:
+            result["left_out"] = dict(d.left_out)
+        if graph.warnings:
+            result["warnings"] = list(graph.warnings)
+        return result
+
+    def gradient(self, a: Adjoint) -> dict[str, Any]:
+        item: dict[str, Any] = {"wrt": a.node.name, "shape": shape_json(a.node)}
+        item["delta_form"] = self.form(a.delta, a.node) if self.options.form != "closed" else None
+        item["closed_form"] = self.form(a.closed, a.node, a.why) if self.options.form != "delta" else None
+        if a.because:
+            item["because"] = list(a.because)
+        checked = self.derivation.checked.get(a.node.name)
+        item["check"] = check_json(checked) if checked else None
+        return item
+
+    def delta(self, a: Adjoint) -> dict[str, Any]:
+        delta = self.form(a.delta, a.node)
+        item: dict[str, Any] = {"node": a.node.name, "shape": shape_json(a.node), "numpy": delta["numpy"]}
+        item["closed_numpy"] = self.numpy(a.closed, a.node) if a.closed is not None else None
+        item["latex"] = delta["latex"]
+        if a.closed is None and a.why:
+            item["why"] = a.why
+        checked = self.derivation.checked.get(a.node.name)
+        if checked:
+            item["check"] = check_json(checked)
+        return item
+
+    def form(self, e: Expr | None, node: Node, why: str = "") -> dict[str, Any]:
+        if e is None:
+            return {"numpy": None, "latex": None, "index": None, "why": why or "not asked for"}
+        letters = self.unicode.letters_for(node.indices)
+        shown = self.latex.matrix(e, node.axes) or self.latex.index(e, letters)
+        result = {"numpy": self.numpy(e, node), "latex": shown, "index": plain(self.unicode.index(e, letters))}
+        if result["numpy"] is None:
+            result["why"] = "it has no expression in the network language"
+        return result
+
+    def numpy(self, e: Expr, node: Node) -> str | None:
+        try:
+            return numpy_text(self.graph, e, node.axes)
+        except NotReducible:
+            return None
+
+    def steps(self) -> list[dict[str, Any]]:
+        if self.options.detail == "brief":
+            return []
+        tex = Writer(self.derivation, Latex(self.graph.latex), self.options)
+        uni = Writer(self.derivation, Unicode(), self.options)
+        found: list[dict[str, Any]] = []
+        for a in self.derivation.adjoints.values():
+            for step in a.steps:
+                for one, two in zip(tex.step(step, a), uni.step(step, a)):
+                    found.append(self._line(len(found) + 1, a, step.rule, one, two))
+            for block_tex, block_uni in zip((Rows(tuple(tex.final(a, True))),), (Rows(tuple(uni.final(a, True))),)):
+                for one, two in zip(block_tex.rows, block_uni.rows):
+                    if one.right:
+                        found.append(self._line(len(found) + 1, a, "matrix-form", one, two))
+        return found
+
+    def _line(self, number: int, a: Adjoint, rule: str, one: Row, two: Row) -> dict[str, Any]:
+        equals = " = " if one.left else "= "
+        return {
+            "number": number,
+            "about": a.node.name,
+            "rule": rule,
+            "latex": one.left + equals + one.right,
+            "text": plain(two.left + equals + two.right),
+        }
+
+
+def shape_json(node: Node) -> list[str | int]:
+    """Names of sizes, or numbers where they were literal."""
+    found: list[str | int] = []
+    for d in node.shape:
+        if isinstance(d, Num):
+            found.append(int(d.value))
+        elif isinstance(d, Size) and d.name.isdigit():
+            found.append(int(d.name))
+        else:
+            found.append(size_text(d))
+    return found
+
+
+def check_json(c: Checked) -> dict[str, Any]:
+    error = None if c.error != c.error else c.error
+    result: dict[str, Any] = {"max_relative_error": error, "points": c.points, "ok": c.ok, "method": c.method}
+    if c.note:
+        result["note"] = c.note
+    return result

@@ -1,0 +1,581 @@
+"""Formulas for people: matrix notation from forms, index notation from expressions.
+
+One class decides what is written and where brackets go, for LaTeX and for the terminal; what
+differs is an alphabet. A vector is a column: `x @ W` of a 1-D x reads Wᵀ x, `outer(d, x)` reads
+d xᵀ, a bias added to every row 𝟏 bᵀ, a sum over rows Mᵀ 𝟏, a row-wise factor diag(v) M. Nothing is
+computed here; an expression that has no matrix form answers None and is shown in index notation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symbp.expr import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Const,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    Size,
+    number,
+)
+from symbp.graph import Graph, Node, primal
+from symbp.matrix import Emitter, Form, NotReducible, index_letter, negated, size_text
+from symbp.show.alphabet import Alphabet, parse_name
+
+SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
+
+
+class NoMatrixForm(Exception):
+    """Raised inside this module where array notation has no mathematical counterpart."""
+
+
+class Piece:
+    """A text and how tightly it binds."""
+
+    __slots__ = ("level", "text")
+
+    def __init__(self, text: str, level: int = ATOM) -> None:
+        self.text, self.level = text, level
+
+
+class MathPrinter:
+    """Writes the formulas of one graph in one alphabet.
+
+    `minus` writes errors as δ := −∂L/∂z. Letters of indices are chosen once per tensor axis
+    (`letters_for`), so that a derivation keeps its letters from line to line.
+    """
+
+    def __init__(self, graph: Graph, alphabet: Alphabet, minus: bool = False) -> None:
+        self.graph, self.alphabet, self.minus = graph, alphabet, minus
+        self.emitter = Emitter(graph)
+        self.roles = roles(graph)
+
+    # ---- names ---------------------------------------------------------------------------------
+
+    def tensor(self, name: str) -> str:
+        """A declared tensor, or the error term of one."""
+        inner = primal(name)
+        if inner is not None:
+            return self.alphabet.mark(self.alphabet.delta(self._bare(inner)), "error")
+        return self.alphabet.mark(self._bare(name), self.roles.get(name, "node"))
+
+    def _bare(self, name: str) -> str:
+        return self.alphabet.tensor(name)
+
+    def derivative(self, name: str) -> str:
+        """∂L/∂W₁."""
+        loss = self.alphabet.mark(self._bare(self.graph.loss), "loss")
+        return self.alphabet.derivative(loss, self.tensor(name))
+
+    def size(self, e: Expr) -> str:
+        if isinstance(e, Size):
+            return self.alphabet.tensor(e.name) if not e.name.isdigit() else e.name
+        return size_text(e)
+
+    # ---- matrix notation -----------------------------------------------------------------------
+
+    def matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
+        """The expression as an array with these axes in matrix notation, or None."""
+        from symbp.matrix import exact_axes
+
+        target = tuple(a if isinstance(a, Index) else None for a in axes)
+        try:
+            x = self.emitter.emit(e, tuple(a for a in target if a is not None))
+            x = exact_axes(x, target, tuple(a.dim if a is not None else ONE for a in target))
+            return self.piece(x).text
+        except (NoMatrixForm, NotReducible):
+            return None
+
+    def piece(self, x: Form) -> Piece:
+        if len(x.axes) > 2:
+            raise NoMatrixForm
+        method = getattr(self, "_m_" + x.kind, None)
+        if method is None:
+            raise NoMatrixForm
+        result = method(x)
+        assert isinstance(result, Piece)
+        return result
+
+    def at(self, x: Form, level: int) -> str:
+        return self.wrap(self.piece(x), level)
+
+    def wrap(self, p: Piece, level: int) -> str:
+        return p.text if p.level >= level else self.alphabet.bracket(p.text)
+
+    def _m_num(self, x: Form) -> Piece:
+        value = x.data[0]
+        assert isinstance(value, Num)
+        return self._number(value)
+
+    def _number(self, value: Num) -> Piece:
+        if value.value < 0:
+            return Piece(self.alphabet.minus + self._number(Num(-value.value, value.decimal)).text, SUM)
+        if value.value.denominator != 1 and not value.decimal:
+            top, bottom = str(value.value.numerator), str(value.value.denominator)
+            return Piece(self.alphabet.fraction(top, bottom), PRODUCT)
+        return Piece(number(value.value, value.decimal))
+
+    def _m_const(self, x: Form) -> Piece:
+        return Piece(self.constant(str(x.data[0])))
+
+    def constant(self, name: str) -> str:
+        return self.alphabet.infinity if name == "inf" else self.alphabet.tensor(name)
+
+    def _m_size(self, x: Form) -> Piece:
+        return Piece(self.size(Size(str(x.data[0]))))
+
+    def _m_name(self, x: Form) -> Piece:
+        return Piece(self.tensor(str(x.data[0])))
+
+    def _m_transpose(self, x: Form) -> Piece:
+        return Piece(self.at(x.args[0], ATOM) + self.alphabet.top)
+
+    def _m_subscript(self, x: Form) -> Piece:
+        inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
+        if inner is None:
+            raise NoMatrixForm
+        if set(pattern) <= {":", "None"}:
+            if len(x.axes) == 2 and x.axes[0] is None and len(inner.axes) == 1:
+                return Piece(self.at(inner, ATOM) + self.alphabet.top)
+            return self.piece(inner)
+        if set(pattern) <= {":", "0"} and len(inner.axes) == 2 and None in inner.axes:
+            if inner.axes[0] is None and inner.axes[1] is not None:
+                return Piece(self.at(inner, ATOM) + self.alphabet.top)
+            return self.piece(inner)
+        return Piece(self.alphabet.slice(self.at(inner, ATOM), pattern))
+
+    def _m_add(self, x: Form) -> Piece:
+        out = ""
+        for n, (sign, a) in enumerate(zip(x.data, x.args)):
+            text = self._spread(a, x, PRODUCT)
+            minus = self.alphabet.minus
+            if n == 0:
+                out = text if sign == 1 else minus + text
+            else:
+                out += f" {'+' if sign == 1 else minus} {text}"
+        return Piece(out, SUM)
+
+    def _spread(self, a: Form, whole: Form, level: int) -> str:
+        """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column."""
+        axes, one, top = whole.axes, self.alphabet.one, self.alphabet.top
+        if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
+            if len(a.axes) == 1 and axes[0] is not None:
+                return self.alphabet.product([one, self.at(a, ATOM) + top])
+            if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
+                return self.alphabet.product([one, self.at(a, POWER)])
+            if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
+                return self.alphabet.product([self.at(a, POWER), one + top])
+        return self.at(a, level)
+
+    def _m_times(self, x: Form) -> Piece:
+        divisors = int(str(x.data[0]))
+        cut = len(x.args) - divisors
+        tops, bottoms = list(x.args[:cut]), list(x.args[cut:])
+        minus = ""
+        if tops and tops[0].kind == "num":
+            value = tops[0].data[0]
+            assert isinstance(value, Num)
+            if value.value < 0:
+                minus = self.alphabet.minus
+                positive = Num(-value.value, value.decimal)
+                tops[0] = Form("num", (), (), (positive,), 0.0)
+                if positive is ONE and len(tops) > 1:
+                    tops.pop(0)
+        text = self._quotient(x, tops, bottoms)
+        return Piece(minus + text, SUM if minus else PRODUCT)
+
+    def _quotient(self, x: Form, tops: list[Form], bottoms: list[Form]) -> str:
+        scalar_bottoms = [b for b in bottoms if not any(b.axes)]
+        array_bottoms = [b for b in bottoms if any(b.axes)]
+        scalars = [t for t in tops if not any(t.axes)]
+        arrays = [t for t in tops if any(t.axes)]
+        if array_bottoms:
+            top = self._join([], arrays, x) if arrays else "1"
+            bottom = self._join([], array_bottoms, x)
+            body = self._fraction(top, bottom, len(arrays) > 1, len(array_bottoms) > 1)
+            pieces = [*(self.at(s, PRODUCT) for s in scalars if not _is_one(s)), body]
+            text = self.alphabet.product(pieces)
+        elif scalar_bottoms and self.alphabet.name == "latex":
+            top_scalars = [s for s in scalars if not _is_one(s)]
+            over = self.alphabet.product([self.at(s, PRODUCT) for s in top_scalars]) or "1"
+            front = self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in scalar_bottoms]))
+            if not arrays:
+                return front
+            return self.alphabet.product([front, self._join([], arrays, x, bracket_sums=True)])
+        else:
+            text = self._join([s for s in scalars if not (_is_one(s) and (arrays or len(scalars) > 1))], arrays, x)
+        if scalar_bottoms and (array_bottoms or self.alphabet.name != "latex"):
+            below = [self.at(b, PRODUCT if self.alphabet.name == "latex" else POWER) for b in scalar_bottoms]
+            if self.alphabet.name == "latex":
+                text = self.alphabet.product([self.alphabet.fraction("1", self.alphabet.product(below)), text])
+            else:
+                text = text + "".join("/" + b for b in below)
+        return text
+
+    def _fraction(self, top: str, bottom: str, compound_top: bool, compound_bottom: bool) -> str:
+        if self.alphabet.name == "latex":
+            return self.alphabet.fraction(top, bottom)
+        return f"{top}/{self.alphabet.bracket(bottom) if compound_bottom or ' ' in bottom and bottom[-1] != ')' else bottom}"
+
+    def _join(self, scalars: list[Form], arrays: list[Form], whole: Form, bracket_sums: bool = True) -> str:
+        """Scalars in front, then ⊙ between arrays; narrower arrays become diagonal matrices."""
+        if not any(whole.axes):  # a product of numbers
+            single = len(scalars) + len(arrays) == 1
+            return self.alphabet.product([self.at(s, SUM if single and not bracket_sums else PRODUCT) for s in scalars])
+        full = [a for a in arrays if a.letters == whole.letters]
+        rows = [a for a in arrays if a.letters != whole.letters and (len(a.axes) == 1 or a.axes[0] is None)]
+        columns = [a for a in arrays if a.letters != whole.letters and a not in rows]
+        if not full and (rows or columns):
+            raise NoMatrixForm
+        level = POWER if len(full) > 1 or rows or columns else PRODUCT
+        if len(full) == 1 and not rows and not columns:
+            core = self.at(full[0], PRODUCT)
+        else:
+            core = f" {self.alphabet.odot} ".join(self.at(a, level) for a in full)
+        if (rows or columns) and len(full) > 1:
+            core = self.alphabet.bracket(core)
+        parts = [self.at(s, PRODUCT) for s in scalars]
+        parts += [self._diag(c) for c in columns] + [core] + [self._diag(r) for r in rows]
+        return self.alphabet.product(parts)
+
+    def _diag(self, x: Form) -> str:
+        return self.alphabet.apply("diag", [self.at(x, SUM)])
+
+    def _m_matmul(self, x: Form) -> Piece:
+        args = list(x.args)
+        if len(args[0].axes) == 1:  # a row from the left: x @ A @ B is Bᵀ Aᵀ x
+            turned = [self._transposed(a) for a in reversed(args[1:])]
+            return Piece(self.alphabet.product([*turned, self.at(args[0], POWER)]), PRODUCT)
+        parts = []
+        for n, a in enumerate(args):
+            parts.append(self.at(a, PRODUCT if n == 0 and _scalars_only(a) else POWER))
+        return Piece(self.alphabet.product(parts), PRODUCT)
+
+    def _transposed(self, a: Form) -> str:
+        if a.kind == "transpose":
+            return self.at(a.args[0], POWER)
+        return self.at(a, ATOM) + self.alphabet.top
+
+    def _m_dot(self, x: Form) -> Piece:
+        left, right = x.args
+        return Piece(self.alphabet.product([self.at(left, ATOM) + self.alphabet.top, self.at(right, POWER)]), PRODUCT)
+
+    def _m_outer(self, x: Form) -> Piece:
+        left, right = x.args
+        return Piece(self.alphabet.product([self.at(left, POWER), self.at(right, ATOM) + self.alphabet.top]), PRODUCT)
+
+    def _m_sum(self, x: Form) -> Piece:
+        inner = x.args[0]
+        positions, keep = x.data
+        assert isinstance(positions, tuple)
+        one, top = self.alphabet.one, self.alphabet.top
+        if len(positions) == len(inner.axes):
+            square = self._squares(inner)
+            if square is not None:
+                return Piece(square)
+            if len(inner.axes) == 1 or None in inner.axes:
+                if len(inner.axes) == 1 or inner.axes[1] is None:
+                    return Piece(self.alphabet.product([one + top, self.at(inner, POWER)]), PRODUCT)
+                return Piece(self.alphabet.product([self.at(inner, POWER), one]), PRODUCT)
+            return Piece(self.alphabet.product([one + top, self.at(inner, POWER), one]), PRODUCT)
+        if len(inner.axes) != 2 or len(positions) != 1:
+            raise NoMatrixForm
+        if positions[0] == 0:
+            if keep:
+                return Piece(self.alphabet.product([one + top, self.at(inner, POWER)]), PRODUCT)
+            return Piece(self.alphabet.product([self.at(inner, ATOM) + top, one]), PRODUCT)
+        return Piece(self.alphabet.product([self.at(inner, POWER), one]), PRODUCT)
+
+    def _squares(self, inner: Form) -> str | None:
+        if inner.kind == "power" and inner.args[1].kind == "num" and inner.args[1].data[0] is Num(2):
+            return self.alphabet.norm_squared(self.at(inner.args[0], SUM), len(inner.axes) == 2)
+        return None
+
+    def _m_power(self, x: Form) -> Piece:
+        base, exponent = x.args
+        if exponent.kind == "num" and exponent.data[0] is HALF:
+            return Piece(self.alphabet.root(self.at(base, SUM)), ATOM)
+        return Piece(self.alphabet.power(self.at(base, ATOM), self.at(exponent, SUM), bool(x.axes)), POWER)
+
+    def _m_call(self, x: Form) -> Piece:
+        return self._function(str(x.data[0]), [self.at(a, SUM) for a in x.args], [self.at(a, ATOM) for a in x.args])
+
+    def _function(self, name: str, args: list[str], tight: list[str]) -> Piece:
+        if name == "abs":
+            return Piece(self.alphabet.absolute(args[0]))
+        if name == "sigmoid":
+            return Piece(self.alphabet.apply("σ", args) if self.alphabet.name != "latex" else rf"\sigma\left({args[0]}\right)")
+        if name in ("maximum", "minimum"):
+            return Piece(self.alphabet.apply(name[:3], args))
+        if name == "xlogy":
+            return Piece(self.alphabet.product([tight[0], self.alphabet.apply("log", [args[1]])]), PRODUCT)
+        if name == "exp" and self.alphabet.name == "latex":
+            return Piece(f"e^{{{args[0]}}}", POWER)
+        return Piece(self.alphabet.apply(name, args))
+
+    def _m_compare(self, x: Form) -> Piece:
+        left, right = (self.at(a, SUM) for a in x.args)
+        return Piece(self.alphabet.truth(f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"))
+
+    def _condition(self, x: Form) -> str:
+        if x.kind == "compare":
+            left, right = (self.at(a, SUM) for a in x.args)
+            return f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"
+        return self.at(x, SUM)
+
+    def _m_where(self, x: Form) -> Piece:
+        condition, yes, no = x.args
+        return Piece(self.alphabet.cases(self.at(yes, SUM), self._condition(condition), self.at(no, SUM)))
+
+    def _m_row(self, x: Form) -> Piece:
+        op, axis = x.data
+        inner = x.args[0]
+        name = str(op).replace("log_softmax", "log softmax")
+        if len(inner.axes) == 2 and axis == 0:
+            turned = Form("transpose", (inner,), tuple(reversed(inner.axes)))
+            text = self.alphabet.apply(name, [self.at(turned, SUM)])
+            return Piece(text + self.alphabet.top)
+        return Piece(self.alphabet.apply(name, [self.at(inner, SUM)]))
+
+    def _m_inv(self, x: Form) -> Piece:
+        return Piece(self.alphabet.inverse(self.at(x.args[0], ATOM)))
+
+    def _m_det(self, x: Form) -> Piece:
+        return Piece(self.alphabet.apply("det", [self.at(x.args[0], SUM)]))
+
+    def _m_logdet(self, x: Form) -> Piece:
+        inner = self.alphabet.absolute(self.alphabet.apply("det", [self.at(x.args[0], SUM)]))
+        return Piece(self.alphabet.apply("log", [inner]))
+
+    def _m_logsumexp(self, x: Form) -> Piece:
+        if len(x.data[0]) != len(x.args[0].axes):  # type: ignore[arg-type]
+            raise NoMatrixForm
+        return Piece(self.alphabet.apply("logsumexp", [self.at(x.args[0], SUM)]))
+
+    def _m_diag(self, x: Form) -> Piece:
+        return Piece(self.alphabet.apply("diag", [self.at(x.args[0], SUM)]))
+
+    def _m_eye(self, x: Form) -> Piece:
+        return Piece("I")
+
+    def _m_full(self, x: Form) -> Piece:
+        inner = x.args[0]
+        one, top = self.alphabet.one, self.alphabet.top
+        ones = self.alphabet.product([one, one + top]) if len(x.axes) == 2 else one
+        if not any(inner.axes):
+            if _is_one(inner):
+                return Piece(ones, PRODUCT)
+            return Piece(self.alphabet.product([self.at(inner, PRODUCT), ones]), PRODUCT)
+        return Piece(self._spread(inner, x, PRODUCT), PRODUCT)
+
+    # ---- index notation ------------------------------------------------------------------------
+
+    def letters_for(self, indices: Sequence[Index], taken: Mapping[Index, str] | None = None) -> dict[Index, str]:
+        """Letters for indices: the user's, else the first letter of the size's name."""
+        letters = dict(taken or {})
+        for i in indices:
+            if i not in letters:
+                letters[i] = index_letter(i, set(letters.values()), self.graph.letters, primes=True)
+        return letters
+
+    def index(self, e: Expr, letters: Mapping[Index, str]) -> str:
+        """The expression in index notation; `letters` names its free indices."""
+        return self.scalar(e, letters).text
+
+    def scalar(self, e: Expr, letters: Mapping[Index, str]) -> Piece:
+        match e:
+            case Num():
+                return self._number(e)
+            case Const():
+                return Piece(self.constant(e.name))
+            case Size():
+                return Piece(self.size(e))
+            case Index():
+                return Piece(letters.get(e, e.name))
+            case Entry():
+                return Piece(self._entry(e, letters))
+            case Add():
+                return self._sum_of(e, letters)
+            case Mul():
+                return self._product_of(e.args, letters)
+            case Pow():
+                return self._power_of(e, letters)
+            case Call():
+                args = [self.scalar(a, letters) for a in e.args]
+                return self._function(e.fn, [a.text for a in args], [self.wrap(a, ATOM) for a in args])
+            case Compare():
+                return Piece(self.alphabet.truth(self._relation(e, letters)))
+            case Delta():
+                return Piece(self.alphabet.kronecker(self.index(e.args[0], letters), self.index(e.args[1], letters)))
+            case Select():
+                condition, yes, no = e.args
+                when = self._relation(condition, letters) if isinstance(condition, Compare) else self.index(condition, letters)
+                return Piece(self.alphabet.cases(self.index(yes, letters), when, self.index(no, letters)))
+            case Reduce():
+                return self._reduction(e, letters)
+        raise AssertionError(type(e))
+
+    def _entry(self, e: Entry, letters: Mapping[Index, str]) -> str:
+        name = primal(e.tensor)
+        node = self.graph[name if name is not None else e.tensor]
+        shown = [i for i, d in zip(e.idx, node.shape) if not (d is ONE and i is ZERO)]
+        inner = [self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex")) for i in shown]
+        if self.alphabet.name == "latex" and name is not None and inner:
+            simple = "".join(inner) if all(len(i.rstrip("'")) == 1 for i in inner) else ", ".join(inner)
+            return self.alphabet.delta(f"{self._bare(name)},\\,{simple}")
+        custom = e.tensor in self.graph.latex
+        parts = parse_name(e.tensor)
+        simple_base = name is None and not parts.subs and not custom
+        return self.alphabet.subscripted(self.tensor(e.tensor), inner, simple_base)
+
+    def _relation(self, e: Compare, letters: Mapping[Index, str]) -> str:
+        left, right = (self.index(a, letters) for a in e.args)
+        return f"{left} {self.alphabet.relation(e.fn)} {right}"
+
+    def _sum_of(self, e: Add, letters: Mapping[Index, str]) -> Piece:
+        out = ""
+        for n, t in enumerate(e.args):
+            minus, rest = negated(t)
+            text = self.wrap(self.scalar(rest, letters), PRODUCT)
+            if n == 0:
+                out = self.alphabet.minus + text if minus else text
+            else:
+                out += f" {self.alphabet.minus if minus else '+'} {text}"
+        return Piece(out, SUM)
+
+    def _product_of(self, factors: Sequence[Expr], letters: Mapping[Index, str]) -> Piece:
+        minus = ""
+        tops: list[Expr] = []
+        bottoms: list[Expr] = []
+        for f in factors:
+            if isinstance(f, Num):
+                if f.value < 0:
+                    minus = self.alphabet.minus if not minus else ""
+                top, bottom = abs(f.value.numerator), f.value.denominator
+                if f.decimal:
+                    tops.append(Num(abs(f.value), True))
+                    continue
+                if top != 1:
+                    tops.append(Num(top))
+                if bottom != 1:
+                    bottoms.append(Num(bottom))
+            elif isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
+                bottoms.append(f.base if f.exponent is MINUS_ONE else Pow(f.base, Num(-f.exponent.value)))
+            else:
+                tops.append(f)
+        text = self._joined(tops, letters)
+        if bottoms:
+            scales = [b for b in bottoms if not b.tensors]
+            others = [b for b in bottoms if b.tensors]
+            if self.alphabet.name == "latex":
+                if others:
+                    text = self.alphabet.fraction(text or "1", self._joined(others, letters, alone=True))
+                elif self._has_sum(tops):
+                    front = [t for t in tops if isinstance(t, (Num, Size, Const))]
+                    rest = [t for t in tops if t not in front]
+                    over = self._joined(front, letters) or "1"
+                    text = self.alphabet.product([self.alphabet.fraction(over, self._joined(scales, letters, alone=True)), self._joined(rest, letters)])
+                    scales = []
+                else:
+                    text = self.alphabet.fraction(self._joined(tops, letters, alone=True) or "1", self._joined(scales, letters, alone=True))
+                    scales = []
+                if scales:
+                    text = self.alphabet.product([self.alphabet.fraction("1", self._joined(scales, letters, alone=True)), text])
+            else:
+                text = (text or "1") + "".join("/" + self.wrap(self.scalar(b, letters), POWER) for b in (*others, *scales))
+        return Piece(minus + (text or "1"), SUM if minus else PRODUCT)
+
+    def _has_sum(self, tops: Sequence[Expr]) -> bool:
+        return any(isinstance(t, (Reduce, Add)) for t in tops)
+
+    def _joined(self, factors: Sequence[Expr], letters: Mapping[Index, str], alone: bool = False) -> str:
+        if len(factors) == 1 and alone:
+            return self.index(factors[0], letters)
+        parts: list[str] = []
+        for n, f in enumerate(factors):
+            piece = self.scalar(f, letters)
+            is_sum = isinstance(f, Reduce) and f.op in ("sum", "max", "min")
+            if is_sum and n < len(factors) - 1:
+                parts.append(self.alphabet.bracket(piece.text))
+            elif isinstance(f, Delta) or is_sum:
+                parts.append(piece.text)
+            else:
+                parts.append(self.wrap(piece, PRODUCT))
+        return self.alphabet.product(parts)
+
+    def _power_of(self, e: Pow, letters: Mapping[Index, str]) -> Piece:
+        if e.exponent is HALF:
+            return Piece(self.alphabet.root(self.index(e.base, letters)))
+        if isinstance(e.exponent, Num) and e.exponent.value < 0:
+            return self._product_of((e,), letters)
+        base = self.scalar(e.base, letters)
+        indexed = isinstance(e.base, Entry) and bool(e.base.idx)
+        text = self.alphabet.bracket(base.text) if indexed and self.alphabet.name == "latex" and False else self.wrap(base, ATOM)
+        return Piece(self.alphabet.power(text, self.index(e.exponent, letters), False), POWER)
+
+    def _reduction(self, e: Reduce, letters: Mapping[Index, str]) -> Piece:
+        free = {i: s for i, s in letters.items() if i in e.free}
+        indices, body = e.open()
+        inner = self.letters_for(indices, free)
+        names = [inner[i] for i in indices]
+        shown = self.scalar(body, inner)
+        if e.op == "sum":
+            level = PRODUCT
+            text = shown.text if isinstance(body, Reduce) and body.op == "sum" else self.wrap(shown, level)
+            return Piece(self.alphabet.big_sum(names, text), PRODUCT)
+        if e.op in ("max", "min"):
+            return Piece(self.alphabet.big_max(e.op, names, self.wrap(shown, POWER)), PRODUCT)
+        at = [self.index(a, letters) for a in e.at]
+        whole = self.alphabet.apply(e.op.replace("_", " "), [f"{self.wrap(shown, SUM)}"])
+        if e.op == "inv":
+            whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
+        return Piece(self.alphabet.subscripted(whole, at, True))
+
+
+def _is_one(x: Form) -> bool:
+    return x.kind == "num" and x.data[0] is ONE
+
+
+def _is_number(x: Form) -> bool:
+    return x.kind in ("num", "size", "const") or not x.axes
+
+
+def _scalars_only(x: Form) -> bool:
+    return x.kind == "times" and sum(bool(any(a.axes)) for a in x.args) <= 1 and not any(any(a.axes) for a in x.args[len(x.args) - int(str(x.data[0])) :])
+
+
+def roles(graph: Graph) -> dict[str, str]:
+    """What each tensor is: the loss, an inner node, data held fixed, or a weight.
+
+    A leaf is data when it is a target or the first thing multiplied; the names X, x, Y, y, t, T
+    and a leading batch of samples are the usual signs, and nothing but colour depends on it.
+    """
+    found: dict[str, str] = {}
+    fixed = graph.fixed()
+    for node in graph.nodes.values():
+        if node.name == graph.loss:
+            found[node.name] = "loss"
+        elif not node.is_leaf:
+            found[node.name] = "node"
+        elif node.name in fixed or parse_name(node.name).base in ("X", "x", "Y", "y", "T", "t", "R"):
+            found[node.name] = "data"
+        else:
+            found[node.name] = "weight"
+    return found
+
+
+def node_letters(printer: MathPrinter, node: Node) -> dict[Index, str]:
+    return printer.letters_for(node.indices)

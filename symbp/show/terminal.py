@@ -1,0 +1,171 @@
+"""Blocks → lines for a terminal.
+
+Colour has a meaning: weights, data, activations, errors and the loss each keep theirs wherever
+they stand; rule names are dim, shapes stand at the right margin. Everything fits the width given:
+long formulas are broken at spaces and continued under their equals sign. Without colour the very
+same lines come out as plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from symbp.show.alphabet import END, MARKS, ROLES
+from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
+
+COLOURS = {"weight": "\x1b[38;5;75m", "data": "\x1b[38;5;150m", "node": "\x1b[38;5;222m", "error": "\x1b[38;5;209m", "loss": "\x1b[1;38;5;176m"}
+BOLD, DIM, GREEN, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "\x1b[0m"
+LEGEND = (("weight", "weights"), ("data", "data"), ("node", "activations"), ("error", "errors δ"), ("loss", "loss"))
+LABEL = 14  # columns for the names of the rules
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes, without role marks."""
+    text = MARKS.sub("", text)
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def lines(blocks: Iterable[Block], width: int = 80, colour: bool = False) -> Iterator[str]:
+    """The lines of a document."""
+    paint = _coloured if colour else _plain
+    width = max(width, 40)
+    for block in blocks:
+        match block:
+            case Heading():
+                yield from _heading(block, width, colour, paint)
+            case Prose():
+                for line in wrap(block.text, width, 0):
+                    yield paint(line)
+            case Rows():
+                yield from _rows(block.rows, width, colour, paint)
+            case Table():
+                yield from _table(block, colour, paint)
+
+
+def legend(colour: bool) -> str:
+    """One line that says what the colours mean."""
+    if not colour:
+        return ""
+    return "  ".join(f"{COLOURS[role]}■ {name}{RESET}" for role, name in LEGEND)
+
+
+def _plain(text: str) -> str:
+    return MARKS.sub("", text)
+
+
+_PAINT = {ROLES[role]: code for role, code in COLOURS.items()} | {END: RESET}
+
+
+def _coloured(text: str) -> str:
+    return MARKS.sub(lambda m: _PAINT.get(m[0], ""), text)
+
+
+def _heading(h: Heading, width: int, colour: bool, paint: object) -> Iterator[str]:
+    text = _coloured(h.text) if colour else _plain(h.text)
+    bold, dim, reset = (BOLD, DIM, RESET) if colour else ("", "", "")
+    if h.level == 1:
+        yield f"{bold}{text}{reset}"
+        return
+    yield ""
+    used = width_of(h.text)
+    if h.level == 2:
+        yield f"{bold}{text} {reset}{dim}{'═' * max(width - used - 1, 0)}{reset}"
+        return
+    tail = f" {h.shape}" if h.shape else ""
+    rule = "─" * max(width - used - 4 - width_of(tail), 1)
+    yield f"{dim}── {reset}{text} {dim}{rule}{tail}{reset}"
+
+
+def _rows(rows: tuple[Row, ...], width: int, colour: bool, paint: object) -> Iterator[str]:
+    convert = _coloured if colour else _plain
+    dim, reset = (DIM, RESET) if colour else ("", "")
+    indent = LABEL if any(r.rule for r in rows) else 2
+    equals = 0
+    for r in rows:
+        label = f"  {r.rule}" if r.rule else ""
+        gap = " " * max(indent - width_of(label), 1) if label else " " * indent
+        if not r.right:
+            mark = GREEN if r.note.startswith("✓") else RED if r.note.startswith("✗") else DIM
+            note = f"{mark}{r.note}{RESET}" if colour else r.note
+            yield f"{dim}{label}{reset}{gap}{note}"
+            continue
+        if r.left:
+            equals = min(width_of(r.left) + 1, max(width // 2 - indent, 8))
+        lead = r.left + " " if r.left else " " * equals
+        room = width - indent - width_of(lead) - 2
+        broken = list(wrap(r.right, max(room, 16), 0))
+        start = indent + width_of(lead) + 2
+        if r.left and width_of(lead) > width // 2:  # a long left side stands on a line of its own
+            yield f"{dim}{label}{reset}{gap}{convert(r.left)}"
+            label, gap, lead, start = "", " " * indent, "    ", indent + 6
+            broken = list(wrap(r.right, width - start, 0))
+        for n, piece in enumerate(broken):
+            shape = r.shape if n == 0 else ""
+            if n == 0:
+                head = f"{dim}{label}{reset}{gap}{convert(lead)}= {convert(piece)}"
+            else:
+                head = " " * start + convert(piece)
+            if shape:
+                pad = width - start - width_of(piece) - width_of(shape)
+                if pad < 2:
+                    head += f"  {dim}{shape}{reset}"
+                else:
+                    head += " " * pad + f"{dim}{shape}{reset}"
+            yield head
+        if r.note:
+            for piece in wrap(r.note, width - start, 0):
+                yield " " * start + (f"{dim}{convert(piece)}{reset}" if colour else convert(piece))
+
+
+def _table(table: Table, colour: bool, paint: object) -> Iterator[str]:
+    convert = _coloured if colour else _plain
+    columns = list(zip(table.headers, *table.rows))
+    widths = [max(width_of(c) for c in column) for column in columns]
+    dim, reset = (DIM, RESET) if colour else ("", "")
+
+    def line(cells: tuple[str, ...]) -> str:
+        padded = [convert(c) + " " * (w - width_of(c)) for c, w in zip(cells, widths)]
+        return "  ".join(padded).rstrip()
+
+    yield f"{dim}{line(table.headers)}{reset}"
+    for n, row in enumerate(table.rows):
+        text = line(row)
+        if colour and table.marks:
+            text = text.replace("✓", f"{GREEN}✓{RESET}").replace("✗", f"{RED}✗{RESET}")
+        yield text
+
+
+def wrap(text: str, width: int, indent: int) -> Iterator[str]:
+    """Break at spaces outside of brackets, as far out as possible, so that lines fit."""
+    while width_of(text) > width:
+        cut = _best_break(text, width)
+        if cut is None:
+            break
+        yield text[:cut].rstrip()
+        text = " " * indent + text[cut:].lstrip()
+    yield text
+
+
+def _best_break(text: str, width: int) -> int | None:
+    """The last space of the lowest bracket depth that fits; no role mark is torn apart."""
+    depth, used, best, open_mark = 0, 0, None, False
+    lowest = 99
+    for n, c in enumerate(text):
+        if MARKS.match(c):
+            open_mark = c != END
+            continue
+        used += 1 if c.isascii() else width_of(c)
+        if used > width:
+            break
+        if c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        elif c == " " and not open_mark and n > 0 and (depth < lowest or depth == lowest):
+            if used > width // 3 or best is None:
+                lowest, best = depth, n
+    return best
