@@ -38,6 +38,7 @@ STACKED = 1_000_000  # numbers of one tensor of the whole network that a pass ma
 EXACT, DIFFERENCES = 1e-11, 1e-7  # tolerances
 NOISE = 2e-15  # rounding, in units of the largest gradient of the network
 LINES = 1e-9  # two lines of a step
+NO_SIZES = "no small sizes fit the relations"
 
 
 class Mismatch(SymbpError):
@@ -212,7 +213,7 @@ def check(
     reasons: dict[str, None] = {}
     for n, sizes in enumerate(_size_choices(graph)):
         rng = np.random.default_rng([seed, n])
-        point = draw(graph, sizes, rng, functions) if sizes else Point({}, reason="no small sizes fit the relations")
+        point = Point({}, reason=NO_SIZES) if sizes is None else draw(graph, sizes, rng, functions)
         if point.reason:
             reasons.setdefault(point.reason)
         else:
@@ -331,7 +332,7 @@ def check_steps(
     graph = derivation.graph
     sizes = choose_sizes(graph)
     if sizes is None:
-        return "no small sizes fit the relations"
+        return NO_SIZES
     point = draw(graph, sizes, np.random.default_rng([seed, 0]), functions)
     if point.reason:
         return point.reason
@@ -339,33 +340,44 @@ def check_steps(
     for _ in _forms(derivation, state):
         pass
     for a in derivation.adjoints.values():
-        _check_adjoint(a, state)
+        _check_adjoint(a, graph, state)
     return ""
 
 
-def _check_adjoint(a: Adjoint, state: Evaluation) -> None:
-    """Lines agree within a step, each path's contraction with its chain rule, and the paths
-    together with the adjoint."""
-    chain: dict[str, Array] = {}
+def _check_adjoint(a: Adjoint, graph: Graph, state: Evaluation) -> None:
+    """Lines agree within a step, a slope with the numbers, and all paths together with the
+    adjoint."""
     paths: list[Array] = []
     last: Step | None = None
     for step in a.steps:
         _check_lines(step, state)
-        if step.rule in ("chain-rule", "contraction") and step.lines and _fits(step.lines[-1], a):
-            value = state.tensor(a.node, step.lines[-1])
-            if step.rule == "chain-rule":
-                chain[step.via] = value
-            else:
-                if step.via in chain:
-                    _same_values(step, 0, value, chain.pop(step.via))
-                paths.append(value)
-                last = step
+        if step.rule == "local-slope":
+            _check_slope(step, graph, state)
+        elif step.rule == "contraction" and step.lines:
+            paths.append(state.tensor(a.node, step.lines[-1]))
+            last = step
     if last is not None:
         _same_values(last, len(last.lines), sum(paths[1:], paths[0]), state.values[adjoint(a.node.name)])
 
 
-def _fits(e: Expr, a: Adjoint) -> bool:
-    return e.free <= frozenset(a.node.indices)
+def _check_slope(step: Step, graph: Graph, state: Evaluation) -> None:
+    """∂(entry of the consumer)/∂(entry of the variable), as the consumer's definition has it."""
+    top, bottom = step.left, step.argument
+    if not (isinstance(top, Entry) and isinstance(bottom, Entry)):
+        return
+    consumer, value = graph[top.tensor], state.values[bottom.tensor]
+    if consumer.body is None or not is_analytic(graph):
+        return
+    unit = STEP * np.eye(value.size).reshape(value.size, *value.shape)
+    moved = Evaluation({**state.values, bottom.tensor: value + 1j * unit}, state.sizes, state.constants, state.functions)
+    slopes = moved.tensor(consumer, consumer.body).imag / STEP
+    ups = [n for n, i in enumerate(top.idx) if isinstance(i, Index)]
+    downs = [n for n, i in enumerate(bottom.idx) if isinstance(i, Index)]
+    letters = [i for i in (*top.idx, *bottom.idx) if isinstance(i, Index)]
+    shape = [slopes.shape[1 + n] for n in ups] + [value.shape[n] for n in downs]
+    expected = np.moveaxis(slopes, 0, -1).reshape(shape)
+    for n, e in enumerate(step.lines):
+        _same_values(step, n, state(e, letters), expected)
 
 
 def check_step(

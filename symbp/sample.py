@@ -165,11 +165,13 @@ def draw(
         margin = MARGIN if attempt < ATTEMPTS // 2 else CLOSE
         with np.errstate(all="ignore"):
             leaves = _leaves(graph, sizes, rng, attempt)
-            moved = {k: v + 1j * STEP * rng.standard_normal(v.shape) for k, v in leaves.items()}
-            state = run(graph, moved, sizes, functions)
-            reason = _objection(graph, state, kinks, margin)
+            state = run(graph, leaves, sizes, functions)
+            reason = _objection(graph, state)
+            if not reason and (kinks.arguments or kinks.maxima):
+                moved = {k: v + 1j * STEP * rng.standard_normal(v.shape) for k, v in leaves.items()}
+                reason = _too_close(run(graph, moved, sizes, functions), kinks, margin)
         if not reason:
-            values = {k: np.array(v.real) for k, v in state.values.items()}
+            values = {k: np.array(v) for k, v in state.values.items()}
             note = "" if margin == MARGIN else f"kinks are only {CLOSE:g} away"
             return Point(sizes, leaves, values, note=note)
     return Point(sizes, reason=f"no point found in {ATTEMPTS} draws: {reason}")
@@ -289,16 +291,21 @@ def _kinks(graph: Graph) -> _Kinks:
     return _Kinks(tuple(arguments.items()), tuple(maxima))
 
 
-def _objection(graph: Graph, state: Evaluation, kinks: _Kinks, margin: float) -> str:
-    """Why a point will not do, or an empty text."""
+def _objection(graph: Graph, state: Evaluation) -> str:
+    """Why the values will not do, or an empty text."""
     if not np.isfinite(state.values[graph.loss]).all():
         return "the loss is not finite"
     for name, value in state.values.items():
         if np.isnan(value).any():
             return f"{name} is not a number"
     for fact in graph.facts:
-        if fact.condition is not None and not np.all(state.named(fact.condition).array.real != 0):
+        if fact.condition is not None and not np.all(state.named(fact.condition).array != 0):
             return f"'{fact.text or 'the region'}' does not hold"
+    return ""
+
+
+def _too_close(state: Evaluation, kinks: _Kinks, margin: float) -> str:
+    """The kink that the perturbed values are too close to, or an empty text."""
     for e, where in kinks.arguments:
         value = state.named(e).array
         near = (np.abs(value.real) < margin) & (value.real != 0) & (value.imag != 0)
