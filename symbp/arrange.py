@@ -40,7 +40,6 @@ NEW_AXIS = None
 Item = Expr | Slice | None
 
 
-
 def shifted(i: Expr, *offsets: Expr) -> Expr:
     """An index expression plus sizes, numbers collected at its end."""
     terms: list[Expr] = []
@@ -68,7 +67,7 @@ def minus_size(size: Expr) -> Expr:
 
 def less(i: Expr, size: Expr) -> Expr:
     """`i < size` as a condition, decided where it is plain: sizes are at least 1."""
-    if i is ZERO or isinstance(i, Index) and i.dim is size:
+    if i is ZERO or (isinstance(i, Index) and i.dim is size):
         return ONE
     known = value_of(size)
     if isinstance(i, Num) and known is not None:
@@ -86,7 +85,7 @@ def concatenate(sizes: Sizes, parts: Sequence[Tensor], axis: int = 0) -> Tensor:
         if x.ndim != first.ndim:
             shapes = f"{shape_text(first.shape)} and {shape_text(x.shape)}"
             raise DeclarationError(f"concatenate: {shapes} have different numbers of axes")
-        for m, (d, e) in enumerate(zip(first.shape, x.shape)):
+        for m, (d, e) in enumerate(zip(first.shape, x.shape, strict=True)):
             if m != n and not sizes.unify(d, e):
                 raise clash("concatenate", first, x, d, e)
     ends = [size_sum(*(x.shape[n] for x in parts[: m + 1])) for m in range(len(parts))]
@@ -209,7 +208,7 @@ def reshape(sizes: Sizes, x: Tensor, shape: Sequence[Expr]) -> Tensor:
                 letters += found
                 deltas.append(delta(horner(found, [i.dim for i in found]), flat))
                 places = found
-            for n, p in zip(olds, places):
+            for n, p in zip(olds, places, strict=True):
                 full[n] = p
         return total(letters, mul(*deltas, x.entry(tuple(full))))
 
@@ -219,7 +218,7 @@ def reshape(sizes: Sizes, x: Tensor, shape: Sequence[Expr]) -> Tensor:
 def horner(idx: Sequence[Expr], dims: Sequence[Expr]) -> Expr:
     """The flat index of a row-major block: ((i·d1 + j)·d2 + k)."""
     flat = idx[0]
-    for i, d in zip(idx[1:], dims[1:]):
+    for i, d in zip(idx[1:], dims[1:], strict=True):
         flat = shifted(scaled(flat, d), i)
     return flat
 

@@ -35,12 +35,12 @@ def _convolution(sizes: Sizes, what: str, x: Tensor, w: Tensor, stride: Expr, pa
     if channels and not sizes.unify(x.shape[0], w.shape[1]):
         raise clash(what, x, w, x.shape[0], w.shape[1])
     kernel = w.shape[-nd:]
-    spans = [window_count(sizes, what, n, k, stride, padding) for n, k in zip(x.shape[-nd:], kernel)]
+    spans = [window_count(sizes, what, n, k, stride, padding) for n, k in zip(x.shape[-nd:], kernel, strict=True)]
 
     def entry(idx: Idx) -> Expr:
         taps = [ZERO if k is ONE else fresh(k) for k in kernel]
         channel: list[Expr] = [ZERO if x.shape[0] is ONE else fresh(x.shape[0])] if channels else []
-        places = [_window_place(i, p, stride, padding) for i, p in zip(idx[-nd:], taps)]
+        places = [_window_place(i, p, stride, padding) for i, p in zip(idx[-nd:], taps, strict=True)]
         inside = _inside(places, x.shape[-nd:], padding)
         value = select(inside, x.entry((*channel, *places)), ZERO)
         product = mul(w.entry((*idx[:1], *channel, *taps) if channels else tuple(taps)), value)
@@ -57,7 +57,7 @@ def _inside(places: Sequence[Expr], dims: Sequence[Expr], padding: Expr) -> Expr
     """The condition that a padded place is a real one."""
     if padding is ZERO:
         return ONE
-    return mul(*(mul(Compare(">=", i, ZERO), Compare("<", i, d)) for i, d in zip(places, dims)))
+    return mul(*(mul(Compare(">=", i, ZERO), Compare("<", i, d)) for i, d in zip(places, dims, strict=True)))
 
 
 def window_count(sizes: Sizes, what: str, n: Expr, k: Expr, stride: Expr, padding: Expr = ZERO) -> Expr:
@@ -101,7 +101,7 @@ def _blocks(sizes: Sizes, what: str, x: Tensor, k: Expr) -> Shape:
 
 def _block_entry(x: Tensor, k: Expr, idx: Idx) -> tuple[list[Index], Expr]:
     inner = [ZERO if k is ONE else fresh(k) for _ in range(2)]
-    places = [shifted(scaled(i, k), a) for i, a in zip(idx[-2:], inner)]
+    places = [shifted(scaled(i, k), a) for i, a in zip(idx[-2:], inner, strict=True)]
     return [a for a in inner if isinstance(a, Index)], x.entry((*idx[:-2], *places))
 
 
@@ -130,11 +130,12 @@ def windows(sizes: Sizes, what: str, x: Tensor, kernel: Sequence[Expr], stride: 
     nd = len(kernel)
     if x.ndim < nd:
         raise DeclarationError(f"{what} needs {nd} axes, and {x.text or 'its argument'} is {shape_text(x.shape)}")
-    counts = [window_count(sizes, what, n, k, stride) for n, k in zip(x.shape[-nd:], kernel)]
+    counts = [window_count(sizes, what, n, k, stride) for n, k in zip(x.shape[-nd:], kernel, strict=True)]
     front = x.ndim - nd
 
     def entry(idx: Idx) -> Expr:
-        places = [_window_place(i, p, stride, ZERO) for i, p in zip(idx[front : front + nd], idx[front + nd :])]
+        pairs = zip(idx[front : front + nd], idx[front + nd :], strict=True)
+        places = [_window_place(i, p, stride, ZERO) for i, p in pairs]
         return x.entry((*idx[:front], *places))
 
     return Tensor((*x.shape[:front], *counts, *kernel), entry)
@@ -160,7 +161,7 @@ def dilate(sizes: Sizes, what: str, x: Tensor, step: Expr, nd: int) -> Tensor:
 
     def entry(idx: Idx) -> Expr:
         places: list[Expr] = [ZERO if d is ONE else fresh(d) for d in x.shape[-nd:]]
-        factors = [delta(i, scaled(p, step)) for i, p in zip(idx[-nd:], places)]
+        factors = [delta(i, scaled(p, step)) for i, p in zip(idx[-nd:], places, strict=True)]
         return total([p for p in places if isinstance(p, Index)], mul(*factors, x.entry((*idx[:-nd], *places))))
 
     return Tensor((*x.shape[:-nd], *spread), entry)
@@ -176,7 +177,7 @@ def upsample2d(sizes: Sizes, x: Tensor, k: Expr) -> Tensor:
         letters: list[Index] = []
         factors: list[Expr] = []
         places: list[Expr] = []
-        for i, d in zip(idx[-2:], x.shape[-2:]):
+        for i, d in zip(idx[-2:], x.shape[-2:], strict=True):
             block: Expr = ZERO if d is ONE else fresh(d)
             inner: Expr = ZERO if k is ONE else fresh(k)
             letters += [a for a in (block, inner) if isinstance(a, Index)]
@@ -185,4 +186,3 @@ def upsample2d(sizes: Sizes, x: Tensor, k: Expr) -> Tensor:
         return total(letters, mul(*factors, x.entry((*idx[:-2], *places))))
 
     return Tensor((*x.shape[:-2], *shape), entry)
-

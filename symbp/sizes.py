@@ -12,7 +12,7 @@ caller reports, because only the caller knows the operands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from fractions import Fraction
 
 from symbp.errors import DeclarationError, LimitError
@@ -163,7 +163,9 @@ def size_text(size: Expr) -> str:
     if isinstance(size, Mul):
         factors = list(size.args)
         sign = "-" if isinstance(factors[0], Num) and factors[0].value == -1 else ""
-        return sign + "*".join(f"({size_text(f)})" if isinstance(f, Add) else size_text(f) for f in factors[len(sign):])
+        return sign + "*".join(
+            f"({size_text(f)})" if isinstance(f, Add) else size_text(f) for f in factors[len(sign) :]
+        )
     return repr(size)
 
 
@@ -180,6 +182,8 @@ class Sizes:
         self.relations: dict[str, Expr] = {}
         self.warnings: list[str] = []
         self.names: set[str] = set()  # every name of the network, so that an invented size is new
+        self.invented: set[str] = set()  # sizes that nobody declared; they may become any other
+        self._forms: dict[frozenset[tuple[Monomial, Fraction]], Expr] = {}
 
     def same(self, a: Expr, b: Expr) -> bool:
         """Equal as far as known; nothing is recorded."""
@@ -201,17 +205,25 @@ class Sizes:
             return True
         if numbers.keys() == {_CONSTANT} or left == {_CONSTANT: 1} or right == {_CONSTANT: 1}:
             return False
-        solved = _solve(difference, [n for names in (*left, *right) for n in names if not is_literal(n)])
+        solved = _solve(difference, self._candidates(left, right), self.invented)
         if solved is None:
             return False
         self._record(*solved)
         return True
 
+    def _candidates(self, left: Polynomial, right: Polynomial) -> list[str]:
+        """Names to solve for: invented ones, then a side that is a name alone, then any."""
+        sides = sorted((left, right), key=len)
+        names = [n for side in sides for names in side for n in names if not is_literal(n)]
+        return sorted(dict.fromkeys(names), key=lambda n: n not in self.invented)
+
     def resolve(self, size: Expr) -> Expr:
-        """A size with the relations put in; untouched where none applies."""
-        if not self.relations or not any(n in self.relations for names in polynomial(size) for n in names):
+        """A size with the relations put in, the same expression for equal sizes."""
+        if isinstance(size, Num) or (isinstance(size, Size) and size.name not in self.relations):
             return size
-        return from_polynomial(polynomial(size, self.relations))
+        terms = polynomial(size, self.relations)
+        plain = not any(n in self.relations for names in polynomial(size) for n in names)
+        return self._forms.setdefault(frozenset(terms.items()), size if plain else from_polynomial(terms))
 
     def divide(self, total: Expr, part: Expr) -> Expr | None:
         """total / part; a bare name that does not divide becomes a multiple by a new name."""
@@ -249,6 +261,7 @@ class Sizes:
         while f"{stem}{n}" in self.names:
             n += 1
         self.names.add(f"{stem}{n}")
+        self.invented.add(f"{stem}{n}")
         return Size(f"{stem}{n}")
 
     def _record(self, name: str, size: Expr) -> None:
@@ -259,7 +272,7 @@ class Sizes:
 
     def _tie_literals(self, difference: Polynomial) -> None:
         """Literals that are equal by value only must stay equal when they are shrunk."""
-        solved = _solve(difference, sorted({n for names in difference for n in names}, key=int))
+        solved = _solve(difference, sorted({n for names in difference for n in names}, key=int, reverse=True))
         if solved is not None:
             self._record(*solved)
             return
@@ -267,8 +280,9 @@ class Sizes:
             self._record(name, Num(int(name)))
 
 
-def _solve(difference: Polynomial, candidates: list[str]) -> tuple[str, Expr] | None:
-    """A name and the size it must have so that the difference vanishes; never just another name."""
+def _solve(difference: Polynomial, candidates: Iterable[str], free: Container[str] = ()) -> tuple[str, Expr] | None:
+    """A name and the size it must have so that the difference vanishes; another declared name
+    only for a name that is `free`."""
     for name in candidates:
         rest = {names: value for names, value in difference.items() if names != (name,)}
         if (name,) not in difference or any(name in names for names in rest):
@@ -276,8 +290,8 @@ def _solve(difference: Polynomial, candidates: list[str]) -> tuple[str, Expr] | 
         solution = {names: -value / difference[(name,)] for names, value in rest.items()}
         if not solution or any(value.denominator != 1 for value in solution.values()):
             continue
-        size = from_polynomial(solution)
-        if isinstance(size, Size) and not is_literal(size.name) and not is_literal(name):
+        size = from_polynomial(dict(sorted(solution.items(), key=lambda term: (not term[0], term[1] < 0))))
+        if isinstance(size, Size) and not (is_literal(size.name) or is_literal(name) or name in free):
             return None
         if isinstance(size, Num) and size.value < 2:
             return None
@@ -287,8 +301,6 @@ def _solve(difference: Polynomial, candidates: list[str]) -> tuple[str, Expr] | 
 
 def resolve_sizes(e: Expr, sizes: Sizes) -> Expr:
     """An expression with the relations put in, in the ranges of its indices too."""
-    if not sizes.relations:
-        return e
     memo: dict[Expr, Expr] = {}
 
     def walk(x: Expr) -> Expr:

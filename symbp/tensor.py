@@ -126,7 +126,7 @@ def broadcast(sizes: Sizes, what: str, a: Tensor, b: Tensor) -> Shape:
 
 def _fits(sizes: Sizes, a: Shape, b: Shape) -> bool:
     """Whether two shapes broadcast without learning anything new."""
-    pairs = zip(reversed(a), reversed(b))
+    pairs = zip(reversed(a), reversed(b), strict=False)
     return all(x is ONE or y is ONE or sizes.same(x, y) for x, y in pairs)
 
 
@@ -180,7 +180,7 @@ def _project(shape: Shape, idx: Idx) -> Idx:
     """The indices of an operand inside a broadcast result."""
     if not shape:
         return ()
-    return tuple(ZERO if d is ONE else i for d, i in zip(shape, idx[-len(shape) :]))
+    return tuple(ZERO if d is ONE else i for d, i in zip(shape, idx[-len(shape) :], strict=True))
 
 
 def elementwise(sizes: Sizes, what: str, build: Callable[..., Expr], *operands: Tensor) -> Tensor:
@@ -517,10 +517,11 @@ def einsum(sizes: Sizes, subscripts: str, *operands: Tensor) -> Tensor:
 
     def entry(idx: Idx) -> Expr:
         letters = {c: fresh(dims[c]) for c in summed}
-        at: dict[str, Expr] = {**letters, **dict(zip(output, idx))}
+        at: dict[str, Expr] = {**letters, **dict(zip(output, idx, strict=True))}
         factors: list[Expr] = []
-        for term, x in zip(terms, operands):
-            factors.append(x.entry(tuple(ZERO if d is ONE else at.get(c, ZERO) for c, d in zip(term, x.shape))))
+        for term, x in zip(terms, operands, strict=True):
+            places = zip(term, x.shape, strict=True)
+            factors.append(x.entry(tuple(ZERO if d is ONE else at.get(c, ZERO) for c, d in places)))
         return total(letters.values(), mul(*factors))
 
     return Tensor(tuple(dims[c] for c in output), entry)
@@ -531,7 +532,7 @@ def _check_subscripts(subscripts: str, terms: Sequence[str], output: str, operan
         raise DeclarationError(f"einsum: {subscripts!r} speaks of {len(terms)} operands, and {len(operands)} are given")
     if len(set(output)) != len(output) or not set(output) <= set("".join(terms)):
         raise DeclarationError(f"einsum: each letter of the output {output!r} must occur once, and in an input")
-    for term, x in zip(terms, operands):
+    for term, x in zip(terms, operands, strict=True):
         if len(term) != x.ndim:
             operand = f"{x.text or 'its operand'} is {shape_text(x.shape)}"
             raise DeclarationError(f"einsum: {term!r} has {len(term)} letters, and {operand}")
@@ -540,8 +541,8 @@ def _check_subscripts(subscripts: str, terms: Sequence[str], output: str, operan
 def _einsum_sizes(sizes: Sizes, terms: Sequence[str], operands: Sequence[Tensor]) -> dict[str, Expr]:
     dims: dict[str, Expr] = {}
     owner: dict[str, Tensor] = {}
-    for term, x in zip(terms, operands):
-        for c, d in zip(term, x.shape):
+    for term, x in zip(terms, operands, strict=True):
+        for c, d in zip(term, x.shape, strict=True):
             known = dims.get(c, ONE)
             if known is ONE:
                 dims[c], owner[c] = d, x
