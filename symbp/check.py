@@ -24,7 +24,7 @@ import numpy as np
 
 from symbp.errors import RequestError, SymbpError
 from symbp.evaluate import Array, Evaluation, Function, run, size_value
-from symbp.expr import ONE, Call, Entry, Expr, Index, text, walk
+from symbp.expr import ONE, Call, Entry, Index, text, walk
 from symbp.graph import Graph, adjoint
 from symbp.ops import OPS
 from symbp.sample import STEP, Point, choose_sizes, draw
@@ -210,23 +210,38 @@ def check(
         raise RequestError(f"The level of a check is full or quick, not {level}.")
     graph = derivation.graph
     findings = {name: _Findings() for name in derivation.adjoints}
+    points, reasons = _points(graph, seed, functions)
+    for n, point in enumerate(points):
+        _check_at(derivation, point, level, np.random.default_rng([seed, n, 1]), functions, findings)
+    method = "complex step" if is_analytic(graph) else "central differences"
+    return {name: _verdict(name, found, method, reasons) for name, found in findings.items()}
+
+
+def _points(
+    graph: Graph, seed: int, functions: Mapping[str, Function] | None, wanted: int = POINTS
+) -> tuple[list[Point], list[str]]:
+    """Points with all sizes different, in several orders (a wide matrix times its transpose is
+    singular, a tall one is not), and one with all sizes equal; and why there are not more."""
+    points: list[Point] = []
     reasons: dict[str, None] = {}
-    for n, sizes in enumerate(_size_choices(graph)):
-        rng = np.random.default_rng([seed, n])
-        point = Point({}, reason=NO_SIZES) if sizes is None else draw(graph, sizes, rng, functions)
+
+    def take(sizes: dict[str, int] | None, n: int) -> None:
+        point = (
+            Point({}, reason=NO_SIZES)
+            if sizes is None
+            else draw(graph, sizes, np.random.default_rng([seed, n]), functions)
+        )
         if point.reason:
             reasons.setdefault(point.reason)
         else:
-            _check_at(derivation, point, level, rng, functions, findings)
-    method = "complex step" if is_analytic(graph) else "central differences"
-    return {name: _verdict(name, found, method, list(reasons)) for name, found in findings.items()}
+            points.append(point)
 
-
-def _size_choices(graph: Graph) -> list[dict[str, int] | None]:
-    """Sizes for the points: three times all different, once all equal where that can be."""
-    different = [choose_sizes(graph, variant) for variant in (0, 1, 0)][:POINTS]
-    equal = choose_sizes(graph, equal=True) if graph.sizes else None
-    return [*different, equal] if equal is not None else [*different]
+    for n in range(wanted + 3):
+        if len(points) < wanted:
+            take(choose_sizes(graph, n), n)
+    if wanted > 1 and graph.sizes:
+        take(choose_sizes(graph, equal=True), wanted + 3)
+    return points, list(reasons)
 
 
 def _check_at(
@@ -248,9 +263,10 @@ def _check_at(
         found.points += 1
         found.entries = max(found.entries, len(true))
         found.zero = found.zero and float(np.abs(true).max(initial=0.0)) <= noise
-        for note in (point.note, "" if level == "quick" or len(d) == point.values[name].size else _sampled(point, name)):
-            if note:
-                found.notes.setdefault(note)
+        notes = [point.note]
+        if level == "full" and _is_sampled(d, level):
+            notes.append(f"{SAMPLED} of {point.values[name].size} entries and {DIRECTIONS} directions were sampled")
+        found.notes.update(dict.fromkeys(filter(None, notes)))
         for form, value in forms.items():
             derived = d.reshape(len(d), -1) @ value.reshape(-1) if _is_sampled(d, level) else value.reshape(-1)
             error, ok = compare(derived, true, tolerance, noise)
@@ -275,10 +291,6 @@ def _directions(shape: tuple[int, ...], level: str, rng: np.random.Generator) ->
 
 def _is_sampled(directions: Array, level: str) -> bool:
     return level == "quick" or len(directions) != prod(directions.shape[1:])
-
-
-def _sampled(point: Point, name: str) -> str:
-    return f"{SAMPLED} of {point.values[name].size} entries and {DIRECTIONS} directions were sampled"
 
 
 def _forms(derivation: Derivation, state: Evaluation) -> Iterator[tuple[str, dict[str, Array]]]:
@@ -324,19 +336,14 @@ def _verdict(name: str, found: _Findings, method: str, reasons: list[str]) -> Ch
 # ---- every line of every step --------------------------------------------------------------------------
 
 
-def check_steps(
-    derivation: Derivation, seed: int = 0, functions: Mapping[str, Function] | None = None
-) -> str:
+def check_steps(derivation: Derivation, seed: int = 0, functions: Mapping[str, Function] | None = None) -> str:
     """Evaluate every line of every step at one point; raise Mismatch at the first that is not
     equal to the others. Returns an empty text, or why there was no point to check at."""
     graph = derivation.graph
-    sizes = choose_sizes(graph)
-    if sizes is None:
-        return NO_SIZES
-    point = draw(graph, sizes, np.random.default_rng([seed, 0]), functions)
-    if point.reason:
-        return point.reason
-    state = Evaluation(point.values, sizes, graph.constants, functions)
+    points, reasons = _points(graph, seed, functions, wanted=1)
+    if not points:
+        return "; ".join(reasons)
+    state = Evaluation(points[0].values, points[0].sizes, graph.constants, functions)
     for _ in _forms(derivation, state):
         pass
     for a in derivation.adjoints.values():
@@ -369,7 +376,9 @@ def _check_slope(step: Step, graph: Graph, state: Evaluation) -> None:
     if consumer.body is None or not is_analytic(graph):
         return
     unit = STEP * np.eye(value.size).reshape(value.size, *value.shape)
-    moved = Evaluation({**state.values, bottom.tensor: value + 1j * unit}, state.sizes, state.constants, state.functions)
+    moved = Evaluation(
+        {**state.values, bottom.tensor: value + 1j * unit}, state.sizes, state.constants, state.functions
+    )
     slopes = moved.tensor(consumer, consumer.body).imag / STEP
     ups = [n for n, i in enumerate(top.idx) if isinstance(i, Index)]
     downs = [n for n, i in enumerate(bottom.idx) if isinstance(i, Index)]
@@ -406,7 +415,11 @@ def _check_lines(step: Step, state: Evaluation) -> None:
 
 def _same_values(step: Step, line: int, found: Array, expected: Array) -> None:
     size = np.maximum(np.abs(found), np.abs(expected))
-    wrong = ~(np.abs(found - expected) <= LINES * np.maximum(size, 1e-3 * size.max(initial=0.0)) + 1e-13)
+    with np.errstate(invalid="ignore"):
+        wrong = ~(
+            (found == expected)
+            | (np.abs(found - expected) <= LINES * np.maximum(size, 1e-3 * size.max(initial=0.0)) + 1e-13)
+        )
     if wrong.any():
         entry = tuple(int(n) for n in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
         raise Mismatch(step, line, entry, float(found[entry]), float(expected[entry]))

@@ -244,7 +244,7 @@ class Evaluation:
             raise RequestError(f"'{e.tensor}' has {array.ndim} axes where {e!r} uses {len(e.idx)}.")
         selection: list[Any] = [slice(None)] * stacked
         axes: list[Index] = [STACK] * stacked
-        for i, length in zip(e.idx, array.shape[stacked:]):
+        for i, length in zip(e.idx, array.shape[stacked:], strict=True):
             if isinstance(i, Num) and i.value.denominator == 1 and 0 <= i.value < length:
                 selection.append(int(i.value))
             elif isinstance(i, Index) and i not in axes and self.extent(i.dim) <= length:
@@ -261,7 +261,8 @@ class Evaluation:
             positions.insert(0, Named(np.arange(array.shape[0]), (STACK,)))
         aligned, axes = _align(positions)
         places = [
-            np.clip(np.rint(p.real), 0, length - 1).astype(np.intp) for p, length in zip(aligned, array.shape)
+            np.clip(np.rint(p.real), 0, length - 1).astype(np.intp)
+            for p, length in zip(aligned, array.shape, strict=True)
         ]
         return Named(array[tuple(places)], axes)
 
@@ -362,7 +363,7 @@ class Evaluation:
         lengths = array.shape[len(kept) :]
         letters = [i for i in at if isinstance(i, Index)]
         plain = len(letters) == len(at) == len(set(letters)) and not set(letters) & set(kept)
-        if plain and all(self.extent(i.dim) == n for i, n in zip(letters, lengths)):
+        if plain and all(self.extent(i.dim) == n for i, n in zip(letters, lengths, strict=True)):
             return Named(array, (*kept, *letters))
         stacked = 1 if kept[:1] == (STACK,) else 0
         return self._gather(array, stacked, (*kept[stacked:], *at))
@@ -443,7 +444,7 @@ def _einsum(operands: Sequence[Named], bound: Sequence[Index]) -> Named:
     number: dict[Index, int] = {}
     work = 1
     for o in operands:
-        for a, n in zip(o.axes, o.array.shape):
+        for a, n in zip(o.axes, o.array.shape, strict=True):
             if a not in number:
                 number[a] = len(number)
                 work *= n

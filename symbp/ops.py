@@ -12,9 +12,10 @@ filled by `fill` (not `str.format`: LaTeX has braces of its own).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Callable
+from typing import Any
 
 from symbp.expr import HALF, ONE, TWO, ZERO, Call, Compare, Const, Expr, Num, Pow, Select, mul
 

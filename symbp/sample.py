@@ -27,8 +27,10 @@ from symbp.graph import Fact, Graph, Node
 from symbp.ops import OPS
 
 ATTEMPTS = 100
+PLAIN = 8  # of them with nothing but normal values and what the facts say
 MARGIN = 1e-2  # distance from every kink
 CLOSE = 1e-4  # after half of the attempts; enough for the complex step
+SINGULAR = 1e4  # condition of matrices that are inverted
 STEP = 1e-30
 SEARCH = 4000  # assignments of sizes that are looked at
 _FIRST = (2, 3, 5, 7, 4, 6)
@@ -46,7 +48,7 @@ def choose_sizes(graph: Graph, variant: int = 0, *, equal: bool = False) -> dict
         names.update(dict.fromkeys([name, *_names(e)]))
     loose = [n for n in names if n not in graph.relations]
     if equal:
-        options = ({n: k for n in loose} for k in (3, 4, 2, 6, 5, 8, 12))
+        options = (dict.fromkeys(loose, k) for k in (3, 4, 2, 6, 5, 8, 12))
         return next((s for o in options if (s := _complete(graph, o, needs)) is not None), None)
     best: tuple[int, int, dict[str, int]] | None = None
     for chosen in islice(_assignments(loose, graph, needs, variant), SEARCH):
@@ -80,7 +82,7 @@ def _requirements(graph: Graph) -> dict[Expr, int]:
                 for letter in x.bound:
                     needs.setdefault(letter.dim, 1)
             elif isinstance(x, Entry) and x.tensor in graph.nodes:
-                for i, d in zip(x.idx, graph[x.tensor].shape):
+                for i, d in zip(x.idx, graph[x.tensor].shape, strict=True):
                     if isinstance(i, Num):
                         needs[d] = max(needs.get(d, 1), int(i.value) + 1)
     for e in graph.relations.values():
@@ -101,9 +103,7 @@ def _complete(graph: Graph, chosen: Mapping[str, int], needs: Mapping[Expr, int]
     return sizes
 
 
-def _assignments(
-    names: list[str], graph: Graph, needs: Mapping[Expr, int], variant: int
-) -> Iterator[dict[str, int]]:
+def _assignments(names: list[str], graph: Graph, needs: Mapping[Expr, int], variant: int) -> Iterator[dict[str, int]]:
     """Different small numbers for the names, nearest to the usual order first; axes that depend
     on the names so far only are checked at once."""
     first = [*_FIRST, *islice(count(8), max(len(names) - 2, 2))]
@@ -166,7 +166,7 @@ def draw(
         with np.errstate(all="ignore"):
             leaves = _leaves(graph, sizes, rng, attempt)
             state = run(graph, leaves, sizes, functions)
-            reason = _objection(graph, state)
+            reason = _objection(graph, state, kinks)
             if not reason and (kinks.arguments or kinks.maxima):
                 moved = {k: v + 1j * STEP * rng.standard_normal(v.shape) for k, v in leaves.items()}
                 reason = _too_close(run(graph, moved, sizes, functions), kinks, margin)
@@ -187,7 +187,7 @@ def _leaves(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator, at
         value = _into_range(leaves[node.name], low, high, rng)
         for fact in sorted(facts, key=lambda f: _ORDER.get(f.kind, 0)):
             number = 1.0 if fact.low is None or fact.kind == "range" else float(known(fact.low))
-            value = _respect(fact, value, number, rng)
+            value = _respect(fact, value, number, rng, mixed=attempt < PLAIN)
         leaves[node.name] = value
     return leaves
 
@@ -200,7 +200,7 @@ def _base(node: Node, sizes: Mapping[str, int], rng: np.random.Generator, attemp
     value = value + 0.1 * np.sign(value)
     if len(shape) > 1:
         value = value * (1.2 / np.sqrt(np.mean(shape[-2:])))
-    style = attempt % 4 if attempt >= 8 else 0
+    style = attempt % 4 if attempt >= PLAIN else 0
     if style == 2:
         return np.abs(value)
     return rng.uniform(0.15, 0.85, shape) if style == 3 else value
@@ -223,8 +223,9 @@ def _into_range(value: Array, low: list[Array], high: list[Array], rng: np.rando
 _ORDER = {"symmetric": 1, "posdef": 2, "simplex": 2, "norm": 3, "diag": 4}
 
 
-def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator) -> Array:
-    """Push values onto a fact. Ranges and regions are seen to elsewhere."""
+def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator, mixed: bool) -> Array:
+    """Push values onto a fact; with `mixed`, both of two values occur. Ranges and regions are seen
+    to elsewhere."""
     axis = fact.axis if fact.axis is not None else -1
     match fact.kind:
         case "onehot":
@@ -235,9 +236,9 @@ def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator) -> A
             a = a if np.all(a > 0) else np.exp(a)
             return np.asarray(a / a.sum(axis=fact.axis, keepdims=True) * number)
         case "binary":
-            return _both_kinds(a, 1.0, 0.0)
+            return _two_kinds(a, 1.0, 0.0, mixed)
         case "pm1":
-            return _both_kinds(a, 1.0, -1.0)
+            return _two_kinds(a, 1.0, -1.0, mixed)
         case "symmetric":
             return np.asarray((a + np.swapaxes(a, -1, -2)) / 2)
         case "posdef":
@@ -254,10 +255,9 @@ def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator) -> A
     return a
 
 
-def _both_kinds(a: Array, yes: float, no: float) -> Array:
-    """Two values, both of which occur where there is room."""
+def _two_kinds(a: Array, yes: float, no: float, mixed: bool) -> Array:
     result = np.where(a > 0, yes, no)
-    if a.size > 1:
+    if mixed and a.size > 1:
         result.flat[0], result.flat[-1] = yes, no
     return np.asarray(result)
 
@@ -267,15 +267,18 @@ def _both_kinds(a: Array, yes: float, no: float) -> Array:
 
 @dataclass(frozen=True)
 class _Kinks:
-    """Expressions that must stay away from 0, with a word for each, and reductions without ties."""
+    """Expressions that must stay away from 0, with a word for each; reductions without ties; and
+    matrices that must not be singular."""
 
     arguments: tuple[tuple[Expr, str], ...]
     maxima: tuple[Reduce, ...]
+    matrices: tuple[Reduce, ...]
 
 
 def _kinks(graph: Graph) -> _Kinks:
     arguments: dict[Expr, str] = {}
     maxima: dict[Reduce, None] = {}
+    matrices: dict[Reduce, None] = {}
     for node in graph.inner:
         assert node.body is not None
         for x in walk(node.body):
@@ -288,10 +291,12 @@ def _kinks(graph: Graph) -> _Kinks:
                 arguments.setdefault(add(x.args[0], neg(x.args[1])), f"a comparison in {node.name}")
             elif isinstance(x, Reduce) and x.op in ("max", "min"):
                 maxima.setdefault(x)
-    return _Kinks(tuple(arguments.items()), tuple(maxima))
+            elif isinstance(x, Reduce) and x.op in ("inv", "det", "logdet"):
+                matrices.setdefault(x)
+    return _Kinks(tuple(arguments.items()), tuple(maxima), tuple(matrices))
 
 
-def _objection(graph: Graph, state: Evaluation) -> str:
+def _objection(graph: Graph, state: Evaluation, kinks: _Kinks) -> str:
     """Why the values will not do, or an empty text."""
     if not np.isfinite(state.values[graph.loss]).all():
         return "the loss is not finite"
@@ -301,6 +306,11 @@ def _objection(graph: Graph, state: Evaluation) -> str:
     for fact in graph.facts:
         if fact.condition is not None and not np.all(state.named(fact.condition).array != 0):
             return f"'{fact.text or 'the region'}' does not hold"
+    for reduction in kinks.matrices:
+        matrix = state.reduced(reduction)[0]
+        rows = size_value(reduction.bound[0].dim, state.sizes)
+        if not (np.linalg.cond(matrix.reshape(*matrix.shape[:-1], rows, -1)) < SINGULAR).all():
+            return f"a matrix under {reduction.op} is nearly singular"
     return ""
 
 

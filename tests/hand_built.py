@@ -66,7 +66,9 @@ def two_layers(activation: str = "tanh") -> Graph:
     )
 
 
-def squares(name: str, shape: tuple[Expr, ...], body: Callable[..., Expr], leaves: Iterable[Node], **more: object) -> Graph:
+def squares(
+    name: str, shape: tuple[Expr, ...], body: Callable[..., Expr], leaves: Iterable[Node], **more: object
+) -> Graph:
     """A network of one node and the sum of its squares, half of it."""
     loss = mul(Num("0.5", decimal=True), over(shape, lambda *i: Pow(Entry(name, i), Num(2))))
     return graph([*leaves, inner(name, shape, body), inner("L", (), lambda: loss)], **more)  # type: ignore[arg-type]

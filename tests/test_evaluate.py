@@ -79,7 +79,9 @@ def test_a_sum_of_products_is_taken_apart_and_a_difference_is_not() -> None:
 
 
 def test_nested_sums_share_letters_without_mixing_them() -> None:
-    inner_sum = over([D], lambda k: mul(Entry("v", (k,)), over([D], lambda j: mul(Entry("Q", (k, j)), Entry("v", (j,))))))
+    inner_sum = over(
+        [D], lambda k: mul(Entry("v", (k,)), over([D], lambda j: mul(Entry("Q", (k, j)), Entry("v", (j,)))))
+    )
     same(mul(inner_sum, inner_sum), (V @ Q @ V) ** 2)
     e = over([D], lambda k: mul(Entry("Q", (d, k)), over([D], lambda j: mul(Entry("Q", (k, j)), Entry("Q", (j, d))))))
     same(e, np.diag(Q @ Q @ Q), d)
@@ -220,12 +222,19 @@ def test_only_what_is_perturbed_carries_the_stack() -> None:
     state = Evaluation({**VALUES, "v": np.stack([V, 2 * V])}, SIZES)
     assert state.named(Entry("X", (n, d))).axes == (n, d)
     assert state.named(mul(Entry("X", (n, d)), Entry("v", (d,)))).axes == (STACK, n, d)
-    np.testing.assert_allclose(state(mul(Entry("X", (n, d)), Entry("v", (d,))), (n, d)), X * np.stack([V, 2 * V])[:, None])
+    np.testing.assert_allclose(
+        state(mul(Entry("X", (n, d)), Entry("v", (d,))), (n, d)), X * np.stack([V, 2 * V])[:, None]
+    )
 
 
 def test_a_scaled_mask_stays_minus_infinity_when_perturbed() -> None:
     masked = Select(Compare("<=", d, n), Entry("X", (n, d)), mul(MINUS_ONE, Const("inf")))
-    scores = over([D], lambda k: mul(HALF, Select(Compare("<=", k, n), Entry("X", (n, k)), mul(MINUS_ONE, Const("inf")))), "softmax", [d])
+    scores = over(
+        [D],
+        lambda k: mul(HALF, Select(Compare("<=", k, n), Entry("X", (n, k)), mul(MINUS_ONE, Const("inf")))),
+        "softmax",
+        [d],
+    )
     found = value(scores, n, d, X=X + 1e-30j)
     assert np.isfinite(found).all()
     assert found.real[0] == pytest.approx([1.0, 0.0, 0.0])

@@ -71,7 +71,7 @@ def test_slope_is_the_twin_differentiated(row: Op) -> None:
     for n, x in enumerate(symbols):
         derivative = sp.diff(twin, x)
         for at in points(row):
-            expected = float(sp.N(derivative.subs(dict(zip(symbols, at))).doit()))
+            expected = float(sp.N(derivative.subs(dict(zip(symbols, at, strict=True))).doit()))
             assert slope_at(row, n, at) == pytest.approx(expected, rel=1e-12, abs=1e-14)
             assert slope_from_output_at(row, n, at) == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
