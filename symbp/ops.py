@@ -10,12 +10,13 @@ A slope is `slope(out, *args) -> Expr`. A template marks its arguments by {0}, {
 filled by `fill` (not `str.format`: LaTeX has braces of its own).
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypedDict
 
 from symbp.expr import HALF, ONE, TWO, ZERO, Call, Compare, Const, Expr, Num, Pow, Select, mul
 
@@ -121,12 +122,18 @@ SELU_ALPHA = Num("1.6732632423543772", decimal=True)
 _S, _A = float(SELU_SCALE.value), float(SELU_ALPHA.value)
 
 
-def _fn(name: str) -> dict[str, str]:
+class _Spelling(TypedDict):
+    numpy: str
+    latex: str
+    unicode: str
+
+
+def _fn(name: str) -> _Spelling:
     """The common way to write a function whose name is the same everywhere."""
     return {"numpy": name + "({0})", "latex": rf"\mathrm{{{name}}}\left({{0}}\right)", "unicode": name + "({0})"}
 
 
-def _tex(name: str) -> dict[str, str]:
+def _tex(name: str) -> _Spelling:
     return {"numpy": name + "({0})", "latex": rf"\{name}\left({{0}}\right)", "unicode": name + "({0})"}
 
 
