@@ -83,7 +83,7 @@ class Form:
         """Does NumPy give booleans here?"""
         if self.kind in ("transpose", "permute", "subscript", "diag"):
             return self.args[0].is_truth
-        return self.kind == "compare" or self.kind == "times" and all(a.is_truth for a in self.args)
+        return self.kind in ("compare", "causal") or self.kind == "times" and all(a.is_truth for a in self.args)
 
 
 def form(kind: str, args: Iterable[Form], axes: Axes, *data: object, cost: float = 1.0) -> Form:
@@ -145,7 +145,10 @@ def keep_dimensions(x: Form) -> Form | None:
     if x.kind in ("sum", "max", "min", "logsumexp", "norm") and x.data[1] is False:
         positions = x.data[0]
         assert isinstance(positions, tuple)
-        axes = tuple(None if n in positions else a for n, a in enumerate(x.args[0].axes))
+        inner = x.args[0].axes
+        if len(positions) == len(inner):  # a sum over everything keeps axes that are 1 anyway
+            positions = tuple(n for n in positions if inner[n] is not None)
+        axes = tuple(None if n in positions else a for n, a in enumerate(inner))
         return replace(x, axes=axes, data=(positions, True))
     return None
 
@@ -181,6 +184,8 @@ def exact_axes(x: Form, target: Axes, dims: Sequence[Expr]) -> Form:
     if kept is not None and tuple(reversed(kept.axes)) == target:
         return transpose(kept)
     if not any(a not in x.letters for a in target if a is not None):
+        if not x.letters and x.kind in ("num", "size", "const"):
+            return form("full", (x,), target, *dims, cost=1.0)
         squeezed = permute(squeeze(x), tuple(a for a in target if a is not None))
         if squeezed.axes == target:
             return squeezed
@@ -322,6 +327,8 @@ class Emitter:
         """A form whose letters are those of `e`, in the order of `order`; axes of size 1 may stand
         between them."""
         order = tuple(a for a in order if a in e.free)
+        if len(order) != len(e.free):
+            raise NotReducible(str(e))
         key = (e, order)
         found = self.memo.get(key)
         if found is None:
@@ -352,7 +359,7 @@ class Emitter:
             case Call():
                 return self._elementwise("call", e.args, order, e.fn)
             case Compare():
-                return self._elementwise("compare", e.args, order, e.fn)
+                return self._causal(e, order) or self._elementwise("compare", e.args, order, e.fn)
             case Select():
                 return self._elementwise("where", e.args, order)
             case Delta():
@@ -411,6 +418,15 @@ class Emitter:
         if isinstance(a, Index) and isinstance(b, Index) and a.dim is b.dim:
             return Form("eye", (), order, (a.dim,), 1.0)
         return self._elementwise("compare", e.args, order, "==")
+
+    def _causal(self, e: Compare, order: Axes) -> Form | None:
+        """j ≤ i on one size is a causal mask."""
+        left, right = e.args
+        if isinstance(left, Index) and isinstance(right, Index) and left.dim is right.dim and e.fn in ("<=", ">="):
+            row, column = (right, left) if e.fn == "<=" else (left, right)
+            mask = Form("causal", (), (row, column), (left.dim,), 1.0)
+            return mask if order == (row, column) else transpose(mask)
+        return None
 
     # -- elementwise --
 
@@ -504,6 +520,7 @@ class Emitter:
         for n in nodes:
             parts.extend(self._flat(n))
         tops = [self._part(p, order) for p, divides in parts if not divides]
+        tops = [t for t in tops if not t.is_truth] + [t for t in tops if t.is_truth]  # masks stand last
         bottoms = [self._part(p, order) for p, divides in parts if divides]
         if not top and not tops and not bottoms and len(bottom) == 0:
             return scalar(ONE)

@@ -8,12 +8,13 @@ one precedence and group to the left, booleans are never added or negated as suc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 from symbp.expr import HALF, Expr, Num, Size, number
 from symbp.graph import Graph, primal
-from symbp.matrix import Form, scalar, size_text, to_form
+from symbp.matrix import Form, NotReducible, scalar, size_text, to_form
 from symbp.ops import OPS, fill
+from symbp.steps import Derivation
 
 SUM, PRODUCT, MINUS, POWER, ATOM = 1, 2, 3, 4, 5
 COMPARISON = 0
@@ -36,7 +37,6 @@ class NumpyPrinter:
 
     def __init__(self, graph: Graph, prefix: str = "", size: Callable[[str], str] = lambda s: s) -> None:
         self.graph, self.prefix, self.size = graph, prefix, size
-        self.memo: dict[Form, Text] = {}
 
     def __call__(self, x: Form) -> str:
         return self.piece(x).text
@@ -44,9 +44,8 @@ class NumpyPrinter:
     def piece(self, x: Form) -> Text:
         if x.kind in ("num", "const", "size", "index", "name"):
             return self._leaf(x)
-        found = self.memo.get(x)
-        if found is None:
-            found = self.memo[x] = getattr(self, "_" + x.kind)(x)
+        found = getattr(self, "_" + x.kind)(x)
+        assert isinstance(found, Text)
         return found
 
     # -- leaves --
@@ -58,6 +57,8 @@ class NumpyPrinter:
             shown = number(data.value, data.decimal)
             return Text(shown, PRODUCT if "/" in shown else MINUS if shown[0] == "-" else ATOM)
         if x.kind == "index":
+            if not self.prefix:
+                raise NotReducible("an index used as a value")
             assert isinstance(data, Expr)
             return Text(f"{self._np('arange')}({self.size_of(data)})")
         name = str(data)
@@ -89,6 +90,8 @@ class NumpyPrinter:
         return Text(f"{self.piece(x.args[0]).at(ATOM)}[{', '.join(map(str, x.data))}]")
 
     def _gather(self, x: Form) -> Text:
+        if not self.prefix:
+            raise NotReducible("indices that no slice can say")
         return Text(f"{self(x.args[0])}[{', '.join(self(a) for a in x.args[1:])}]")
 
     def _full(self, x: Form) -> Text:
@@ -127,7 +130,7 @@ class NumpyPrinter:
                 minus = True
                 tops[0] = scalar(Num(-value.value, value.decimal))
         if minus and tops[0].data[0] is Num(1) and len(tops) > 1:
-            if all(t.is_truth for t in tops[1:]):
+            if tops[1].is_truth:
                 tops[0] = scalar(Num("1.0"))
             else:
                 tops.pop(0)
@@ -216,6 +219,12 @@ class NumpyPrinter:
     def _diag(self, x: Form) -> Text:
         return self._call_text("diag", self(x.args[0]))
 
+    def _causal(self, x: Form) -> Text:
+        dim = x.data[0]
+        assert isinstance(dim, Expr)
+        size = self.size_of(dim)
+        return Text(f"np.tril(np.ones(({size}, {size}), dtype=bool))" if self.prefix else f"causal_mask({size})")
+
     def _eye(self, x: Form) -> Text:
         dim = x.data[0]
         assert isinstance(dim, Expr)
@@ -264,6 +273,19 @@ def _renamed(e: Expr, size: Callable[[str], str]) -> Expr:
     from symbp.expr import rebuild
 
     return rebuild(e, [_renamed(a, size) for a in e.args])
+
+
+def backward_lines(derivation: Derivation, form: str = "delta") -> Iterator[str]:
+    """The backward program, a line per tensor: `dW1 = X.T @ dH1`."""
+    graph = derivation.graph
+    for a in derivation.adjoints.values():
+        if a.node.is_leaf and a.node.name not in derivation.wrt:
+            continue
+        e = a.closed if form == "closed" and a.closed is not None else a.delta
+        try:
+            yield f"{graph.adjoint_name(a.node.name)} = {numpy_text(graph, e, a.node.axes)}"
+        except NotReducible as why:
+            yield f"# {graph.adjoint_name(a.node.name)} has no expression in the network language: {why}"
 
 
 def numpy_text(graph: Graph, e: Expr, axes: Sequence[Expr]) -> str:

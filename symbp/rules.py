@@ -446,7 +446,7 @@ def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (fold_definition, fold_logistic, together, multiply_out):
+    for law in (fold_definition, fold_logistic, hyperbolic, together, multiply_out):
         result = law(s, e, used)
         if result is not None:
             used.laws[law.__name__] = None
@@ -601,6 +601,18 @@ def _exponential_of(e: Expr) -> Expr | None:
         other = e.args[1] if e.args[0] is ONE else e.args[0]
         if isinstance(other, Call) and other.fn == "exp":
             return other
+    return None
+
+
+def hyperbolic(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+    """sinh u / cosh u = tanh u. Ends: two functions become one."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Call) and f.fn == "sinh":
+            divisor = Pow(Call("cosh", *f.args), MINUS_ONE)
+            if divisor in e.args:
+                return powers([Call("tanh", *f.args) if x is f else x for x in e.args if x is not divisor])
     return None
 
 

@@ -7,11 +7,11 @@ derived, simplified or evaluated here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from symbp.expr import ONE, Expr, Index, Num, Size
-from symbp.graph import Graph, Node, primal
+from symbp.expr import Expr, Index, Num, Size
+from symbp.graph import Graph, Node, adjoint
 from symbp.show.alphabet import Alphabet
 from symbp.show.math import MathPrinter
 from symbp.show.words import say
@@ -28,6 +28,8 @@ class Options:
     lang: str = "en"
     delta: str = "plus"
     update: bool = False
+    entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # W2 -> the letters (k, j) asked for
+    values: tuple[tuple[str, str, str], ...] = ()  # name, forward value, gradient at a point
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,11 @@ class Writer:
         if self.options.update and self.derivation.gradients:
             yield Heading(2, say("update", self.lang))
             yield Rows(tuple(self.updates()))
+        if self.options.values:
+            yield Heading(2, say("values", self.lang))
+            loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
+            head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
+            yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in self.options.values))
         if self.derivation.left_out:
             held = "; ".join(
                 f"{self.alphabet.inline(self.print.tensor(n))} ({say('held_because', self.lang)} {_code(why, self.alphabet)})"
@@ -131,6 +138,12 @@ class Writer:
             yield Prose(say("kink", self.lang))
 
     # ---- parts ---------------------------------------------------------------------------------
+
+    def letters(self, node: Node) -> dict[Index, str]:
+        """The node's letters: those asked for (`--wrt 'W2[k, j]'`), else the usual ones."""
+        asked = self.options.entries.get(node.name)
+        taken = {a: s for a, s in zip(node.axes, asked) if isinstance(a, Index)} if asked else {}
+        return self.print.letters_for(node.indices, taken)
 
     def known(self) -> Iterator[str]:
         for f in self.graph.facts:
@@ -153,11 +166,11 @@ class Writer:
             shown = self.print.matrix(e, node.axes)
             if shown is not None and not (scalar_index and not node.indices and self.alphabet.one in shown):
                 return shown
-        return self.print.index(e, self.print.letters_for(node.indices))
+        return self.print.index(e, self.letters(node))
 
     def entry(self, node: Node) -> str:
         """The left side in index notation: ∂L/∂W₁[d,h]."""
-        letters = self.print.letters_for(node.indices)
+        letters = self.letters(node)
         loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
         return self.alphabet.derivative(loss, self.print.index(node.entry, letters))
 
@@ -167,8 +180,6 @@ class Writer:
         if node.is_leaf:
             return whole
         sign = self.alphabet.minus if self.options.delta == "minus" else ""
-        from symbp.graph import adjoint
-
         delta = self.print.tensor(adjoint(node.name))
         return f"{delta} = {sign}{whole}"
 
@@ -185,7 +196,7 @@ class Writer:
 
     def step(self, step: Step, a: Adjoint) -> Iterator[Row]:
         node = a.node
-        letters = self.print.letters_for(node.indices)
+        letters = self.letters(node)
         rule = say(step.rule, self.lang) if step.rule != "matrix-form" else ""
         match step.rule:
             case "definition":
@@ -212,8 +223,6 @@ class Writer:
         law = step.law
         assert law is not None
         if law.name == "insert":
-            from symbp.graph import adjoint
-
             names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.because)
             return say("insert", self.lang, names)
         if law.because:
@@ -242,7 +251,7 @@ class Writer:
         """The result: matrix form, index form, closed form, check."""
         node, options = a.node, self.options
         shape = self._shape(node)
-        letters = self.print.letters_for(node.indices)
+        letters = self.letters(node)
         left = self.left(node)
         if options.form != "closed":
             if options.notation != "index":
@@ -250,7 +259,7 @@ class Writer:
                 if shown is not None:
                     yield Row(left, shown, say("matrix-form", self.lang) if node.indices else "", shape=shape)
                     left = ""
-            if options.notation != "matrix" or left:
+            if options.notation != "matrix" or left or node.name in options.entries:
                 yield Row(self.entry(node) if left else "", self.print.index(a.delta, letters), say("index-form", self.lang), shape=shape)
         if options.form != "delta" and a.closed is not None and (a.closed is not a.delta or options.form == "closed"):
             shown = self.formula(a.closed, node)
@@ -307,6 +316,3 @@ def _code(text: str, alphabet: Alphabet) -> str:
         return text
     escaped = "".join({"_": r"\_", "#": r"\#", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", "^": r"\^{}", "\\": r"\textbackslash{}", "~": r"\~{}", "$": r"\$"}.get(c, c) for c in text)
     return rf"\texttt{{{escaped}}}"
-
-
-__all__ = ["Block", "Heading", "ONE", "Options", "Prose", "Row", "Rows", "Sequence", "Table", "document", "primal"]

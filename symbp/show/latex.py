@@ -67,7 +67,7 @@ def _align(rows: tuple[Row, ...]) -> str:
 def _table(table: Table) -> str:
     spec = "l" * len(table.headers)
     rows = [" & ".join(map(escape, table.headers)) + r" \\ \hline"]
-    rows += [" & ".join(map(escape, r)) + r" \\" for r in table.rows]
+    rows += [" & ".join((f"${r[0]}$", *map(escape, r[1:]))) + r" \\" for r in table.rows]
     return f"\\begin{{tabular}}{{{spec}}}\n" + "\n".join(rows) + "\n\\end{tabular}"
 
 

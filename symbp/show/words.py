@@ -20,6 +20,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "check": ("check", "数值检验"),
     "update": ("Update rules", "更新规则"),
     "values": ("Values at the given point", "在给定点的数值"),
+    "tensor": ("name", "名称"),
+    "value": ("value", "值"),
     "held": ("Not differentiated", "不求导"),
     "held_because": ("because", "因为"),
     "insert": ("insert {0}", "代入 {0}"),

@@ -1,0 +1,154 @@
+"""The command line. No logic: every command hands its words to commands.py and prints what comes
+back. Nothing heavy is imported here, so that `--help` costs what typer costs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from symbp import __version__
+
+app = typer.Typer(
+    name="symbp",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="From a network written as formulas to its backprop derivation, step by step, each line checked by numbers.\n\n"
+    "NET is a network file, - for standard input, the name of a built-in network (symbp zoo lists them), "
+    "or file.py:name for a network declared in SymPy (that one runs the Python file).",
+)
+
+Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour the output.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the random points of the check.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback for an internal error.")]
+Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
+Net = Annotated[str, typer.Argument(metavar="NET", help="File, -, built-in name, or file.py:name.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"symbp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def derive(
+    nets: Annotated[list[str], typer.Argument(metavar="NET...", help="File, -, built-in name, or file.py:name.")],
+    wrt: Annotated[list[str] | None, typer.Option("--wrt", metavar="NAME", help="Leaf, inner node or entry; may be repeated.")] = None,
+    form: Annotated[str, typer.Option(metavar="delta|closed|both", help="In error terms, in leaves, or both.")] = "both",
+    detail: Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")] = "normal",
+    notation: Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")] = "matrix",
+    format: Annotated[str, typer.Option(metavar="terminal|latex|markdown|numpy|json", help="How it is written.")] = "terminal",
+    standalone: Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")] = False,
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    delta: Annotated[str, typer.Option(metavar="plus|minus", help="minus shows δ := −∂L/∂z.")] = "plus",
+    update: Annotated[bool, typer.Option("--update", help="Add the descent rules.")] = False,
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")] = None,
+    check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
+    output: Output = "",
+    force: Force = False,
+    json: Json = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """The backprop derivation of a network, step by step."""
+    from symbp import commands
+
+    options = commands.DeriveOptions(
+        wrt=tuple(wrt or ()), form=form, detail=detail, notation=notation, format="json" if json else format,
+        standalone=standalone, lang=lang, delta=delta, update=update, at=tuple(at or ()), set=tuple(set_ or ()),
+        check=check, seed=seed,
+    )  # fmt: skip
+    _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)
+
+
+@app.command()
+def check(net: Net, json: Json = False, color: Color = "auto", seed: Seed = 0, debug: Debug = False) -> None:
+    """Derived gradients against numerical ones, every entry. Exit code 1 when something is off."""
+    from symbp import commands
+
+    _finish(lambda screen: commands.check(net, json, seed, screen), color, "", False, debug)
+
+
+@app.command()
+def code(net: Net, output: Output = "", force: Force = False, color: Color = "auto", debug: Debug = False) -> None:
+    """NumPy forward and backward functions to paste or import."""
+    from symbp import commands
+
+    _finish(lambda screen: commands.code(net, screen), color, output, force, debug)
+
+
+@app.command()
+def zoo(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this network.")] = None,
+    color: Color = "auto",
+    debug: Debug = False,
+) -> None:
+    """List the built-in networks, or print one."""
+    from symbp import commands
+
+    _finish(lambda screen: commands.zoo(name, screen), color, "", False, debug)
+
+
+def _finish(run: object, color: str, output: str, force: bool, debug: bool) -> None:
+    """Run a command, print its result, and leave with its exit code."""
+    from symbp import commands
+    from symbp.errors import SymbpError
+
+    try:
+        screen = commands.Screen.of(color, bool(output))
+        text, status = run(screen)  # type: ignore[operator]
+        commands.deliver(text, output, force)
+    except SymbpError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except (RecursionError, MemoryError):
+        if debug:
+            raise
+        _fail("This network is too deep or too large for one formula; give its parts names of their own.")
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"Internal error: {type(error).__name__}: {error}\nThis is a bug in symbp. Run again with --debug and report it.")
+    raise typer.Exit(status)
+
+
+def _fail(message: str) -> NoReturn:
+    from symbp.commands import clean
+
+    print(f"symbp: {clean(message)}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""What each command does: open the network, derive, check, hand to a renderer.
+
+Every function answers (text, exit code); cli.py prints and leaves. Exit codes as in CONTRACT.md:
+0 all right, 1 something is wrong, 2 unreadable or a call that is off (raised as SymbpError),
+3 undecided.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symbp.errors import RequestError, nearest
+
+if TYPE_CHECKING:
+    from symbp.graph import Graph
+    from symbp.steps import Checked, Derivation
+
+Answer = tuple[str, int]
+CHOICES = {
+    "form": ("delta", "closed", "both"),
+    "detail": ("brief", "normal", "full"),
+    "notation": ("matrix", "index", "both"),
+    "format": ("terminal", "latex", "markdown", "numpy", "json"),
+    "lang": ("en", "zh"),
+    "delta": ("plus", "minus"),
+    "check": ("full", "quick", "none"),
+}
+LATER = {"html", "ipynb"}
+
+
+@dataclass(frozen=True)
+class DeriveOptions:
+    """The options of `symbp derive`."""
+
+    wrt: tuple[str, ...] = ()
+    form: str = "both"
+    detail: str = "normal"
+    notation: str = "matrix"
+    format: str = "terminal"
+    standalone: bool = False
+    lang: str = "en"
+    delta: str = "plus"
+    update: bool = False
+    at: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    check: str = "quick"
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Every option is one of its choices."""
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if name == "format" and value in LATER:
+                raise RequestError(f"--format {value} comes in a later version. There are: {', '.join(choices)}.")
+            if value not in choices:
+                raise RequestError(f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip())
+        if self.set:
+            raise RequestError("--set gives a symbolic depth its number; networks of symbolic depth come in a later version.")
+        if not 0 <= self.seed < 2**63:
+            raise RequestError("--seed must be a whole number from 0 to 2^63 − 1.")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where the result goes: how wide, and in colour or not."""
+
+    width: int = 80
+    colour: bool = False
+
+    @classmethod
+    def of(cls, color: str, to_file: bool) -> Screen:
+        """What the terminal, the environment and --color ask for."""
+        if color not in ("auto", "always", "never"):
+            raise RequestError(f"--color must be auto, always or never, not '{color}'.")
+        auto = sys.stdout.isatty() and not to_file and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        colour = color == "always" or (color == "auto" and auto)
+        try:
+            width = shutil.get_terminal_size((80, 24)).columns
+        except ValueError:
+            width = 80
+        return cls(min(max(width, 40), 120), colour)
+
+
+# ---- networks ----------------------------------------------------------------------------------
+
+
+def open_network(spec: str) -> Graph:
+    """A file, `-`, a built-in name, or `file.py:name`."""
+    if spec == "-":
+        from symbp.read.network import read_network
+        from symbp.read.source import decoded
+
+        if sys.stdin is None or sys.stdin.closed:
+            raise RequestError("There is no standard input to read a network from.")
+        return read_network(decoded(sys.stdin.buffer.read(1_000_001), "standard input"), "network", "standard input")
+    python = re.fullmatch(r"(.+\.py):(\w+)", spec)
+    if python:
+        return _from_python(python[1], python[2])
+    if len(spec) <= 4096 and os.path.exists(spec):
+        from symbp.read.network import load
+
+        return load(spec)
+    from symbp.zoo import names, network
+
+    if spec in names():
+        return network(spec)
+    shown = spec if len(spec) <= 80 else spec[:77] + "..."
+    hint = nearest(spec[:80], names()) or "`symbp zoo` lists the built-in networks."
+    raise RequestError(f"There is no file and no built-in network '{shown}'. {hint}")
+
+
+def _from_python(file: str, name: str) -> Graph:
+    """A network declared in a Python file; the only input that is ever run."""
+    import runpy
+
+    if not os.path.isfile(file):
+        raise RequestError(f"There is no file '{file}'.")
+    scope = runpy.run_path(file)
+    if name not in scope:
+        raise RequestError(f"{file} declares no '{name}'. {nearest(name, scope)}".strip())
+    found = scope[name]
+    graph = getattr(found, "graph", None)
+    if graph is None:
+        raise RequestError(f"'{name}' in {file} is not a symbp.Network but a {type(found).__name__}.")
+    return graph  # type: ignore[no-any-return]
+
+
+# ---- commands ----------------------------------------------------------------------------------
+
+
+def derive(specs: Sequence[str], options: DeriveOptions, screen: Screen) -> Answer:
+    """`symbp derive`."""
+    options.validate()
+    if options.format == "json":
+        import json
+
+        results, status = [], 0
+        for spec in specs:
+            derivation, view = _derivation(spec, options)
+            from symbp.show.json import derivation_json
+
+            results.append(derivation_json(derivation, view))
+            status = max(status, _status(derivation.checked))
+        whole: Any = results[0] if len(results) == 1 else results
+        return json.dumps(whole, ensure_ascii=False, indent=1) + "\n", status
+    texts, status = [], 0
+    for spec in specs:
+        derivation, view = _derivation(spec, options)
+        texts.append(_render(derivation, view, options, screen))
+        status = max(status, _status(derivation.checked))
+    return "\n".join(texts), status
+
+
+def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
+    """Open, derive, check; and the view that the options and the file's own style ask for."""
+    from symbp.derive import derive as run
+    from symbp.show.document import Options
+
+    graph = open_network(spec)
+    names, entries = _wanted(options.wrt, graph)
+    want_steps = options.detail != "brief" and options.format != "numpy"
+    derivation = run(graph, names or None, closed=options.form != "delta", steps=want_steps)
+    if options.check != "none":
+        from symbp.check import check as numbers
+
+        derivation = replace(derivation, checked=numbers(derivation, options.check, options.seed))
+    delta = options.delta if options.delta != "plus" else graph.style.get("delta", "plus")
+    values: tuple[tuple[str, str, str], ...] = ()
+    if options.at:
+        from symbp.values import at_point, read_values
+
+        values = at_point(derivation, read_values(graph, options.at))
+    view = Options(
+        options.form, options.detail, options.notation, options.lang, delta, options.update, entries=entries, values=values
+    )
+    return derivation, view
+
+
+def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """`W2[k, j]` is the tensor W2, shown entry by entry in the letters k and j."""
+    names: list[str] = []
+    entries: dict[str, tuple[str, ...]] = {}
+    for w in wrt:
+        match = re.fullmatch(r"\s*(\w+)\s*\[([\w\s,]+)\]\s*", w)
+        name = match[1] if match else w.strip()
+        names.append(name)
+        if match:
+            letters = tuple(x.strip() for x in match[2].split(","))
+            if name in graph.nodes and len(letters) != len(graph[name].shape):
+                raise RequestError(f"{w}: {name} has {len(graph[name].shape)} indices, not {len(letters)}.")
+            entries[name] = letters
+    return tuple(names), entries
+
+
+def _render(derivation: Derivation, view: Any, options: DeriveOptions, screen: Screen) -> str:
+    from symbp.show.alphabet import Latex, Unicode
+    from symbp.show.document import document
+
+    if options.format == "numpy":
+        from symbp.numpy_code import backward_lines
+
+        return "\n".join(backward_lines(derivation, view.form)) + "\n"
+    if options.format == "latex":
+        from symbp.show.latex import latex
+
+        blocks = document(derivation, Latex(derivation.graph.latex), view)
+        return latex(blocks, options.standalone, options.lang)
+    if options.format == "markdown":
+        from symbp.show.markdown import markdown
+
+        return markdown(document(derivation, Latex(derivation.graph.latex), view))
+    from symbp.show.terminal import legend, lines
+
+    shown = lines(document(derivation, Unicode(), view), screen.width, screen.colour)
+    key = legend(screen.colour)
+    return "\n".join(shown) + "\n" + (f"\n{key}\n" if key else "")
+
+
+def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
+    """`symbp check`."""
+    from symbp.check import check as numbers
+    from symbp.derive import derive as run
+
+    DeriveOptions(seed=seed).validate()
+    graph = open_network(spec)
+    derivation = run(graph, steps=False)
+    checked = numbers(derivation, "full", seed)
+    status = _status(checked)
+    if as_json:
+        import json
+
+        from symbp.show.json import check_json
+
+        items = {name: check_json(c) for name, c in checked.items()}
+        whole = {"schema": 1, "network": graph.name, "ok": status == 0, "tensors": items}
+        return json.dumps(whole, ensure_ascii=False, indent=1) + "\n", status
+    from symbp.show.table import check_table
+
+    return check_table(derivation, checked, screen.width, screen.colour), status
+
+
+def _status(checked: Mapping[str, Checked]) -> int:
+    """1 when a check failed, 3 when one stayed undecided, else 0."""
+    wrong = any(not c.ok and c.error == c.error for c in checked.values())
+    open_ = any(not c.ok and c.error != c.error for c in checked.values())
+    return 1 if wrong else 3 if open_ else 0
+
+
+def code(spec: str, screen: Screen) -> Answer:
+    """`symbp code`."""
+    from symbp.derive import derive as run
+    from symbp.program import module
+
+    graph = open_network(spec)
+    return module(run(graph, closed=False, steps=False)), 0
+
+
+def zoo(name: str | None, screen: Screen) -> Answer:
+    """`symbp zoo`."""
+    from symbp.zoo import names, text, title
+
+    if name is None:
+        width = max(map(len, names()))
+        return "\n".join(f"{n:<{width}}  {title(n)}" for n in names()) + "\n", 0
+    if name not in names():
+        raise RequestError(f"There is no built-in network '{name}'. {nearest(name, names()) or '`symbp zoo` lists them.'}")
+    return text(name), 0
+
+
+# ---- output ------------------------------------------------------------------------------------
+
+
+def deliver(text: str, output: str, force: bool) -> None:
+    """To standard output, or to a file that is not overwritten without --force."""
+    if not output or output == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    path = Path(output)
+    if path.exists() and not force and path.is_file():
+        raise RequestError(f"{output} exists; --force overwrites it.")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"Cannot write {output}: {error.strerror}.") from None
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """A message without control and direction characters."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

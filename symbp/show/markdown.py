@@ -1,0 +1,42 @@
+"""Blocks → Markdown with `$$` formulas, as Jupyter, GitHub, Quarto and pandoc read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """The whole text."""
+    return "\n".join(_pieces(blocks)).strip() + "\n"
+
+
+def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        match block:
+            case Heading():
+                shape = f" &nbsp; ${block.shape}$" if block.shape else ""
+                yield f"\n{'#' * block.level} {block.text}{shape}\n"
+            case Prose():
+                yield f"\n{_code(block.text)}\n"
+            case Rows():
+                yield from _formulas(block.rows)
+            case Table():
+                yield "| " + " | ".join(block.headers) + " |"
+                yield "|" + " --- |" * len(block.headers)
+                for r in block.rows:
+                    yield "| " + " | ".join((f"${r[0]}$", *r[1:])) + " |"
+
+
+def _formulas(rows: tuple[Row, ...]) -> Iterator[str]:
+    lines = [f"{r.left} &= {r.right}" + (rf" && \text{{{_code(r.rule)}}}" if r.rule else "") for r in rows if r.right]
+    if lines:
+        yield "\n$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$\n"
+    for r in rows:
+        if not r.right:
+            yield f"*{r.rule}: {r.note}*\n"
+
+
+def _code(text: str) -> str:
+    return text
