@@ -137,7 +137,7 @@ def _chains(sizes: Sizes, a: Shape, b: Shape) -> bool:
 
 def _broadcast_hint(sizes: Sizes, what: str, a: Tensor, b: Tensor) -> str:
     for x, y in ((a, b), (b, a)):
-        if y.text and y.ndim == 2 and _fits(sizes, x.shape, y.shape[::-1]):
+        if y.text and x.ndim == y.ndim == 2 and _fits(sizes, x.shape, y.shape[::-1]):
             return f"Did you mean {y.text}.T?"
     for x, y in ((a, b), (b, a)):
         if y.text and y.ndim == 1 and x.ndim == 2 and sizes.same(x.shape[0], y.shape[0]):

@@ -64,7 +64,7 @@ _COMPARISONS: Mapping[type[ast.cmpop], str] = {
 _REFUSED: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.IfExp: ("`a if c else b` is not in the language", "Write where(c, a, b)."),
     ast.BoolOp: ("`and`, `or` are not in the language", "Comparisons are 0 or 1: multiply them."),
-    ast.Lambda: ("functions cannot be defined in a network", ""),
+    ast.Lambda: ("functions cannot be defined in a network", "As a name, write lambda_ or lam: both show as λ."),
     ast.GeneratorExp: ("sums over families and loops come in a later version", ""),
     ast.ListComp: ("a comprehension is not in the language", ""),
     ast.SetComp: ("a comprehension is not in the language", ""),

@@ -169,20 +169,19 @@ class _Network:
 
     def _declare(self, name: str, node: ast.AST) -> None:
         """Give a name its only meaning."""
-        place = self.source.place(node)
-        before = self.lines.get(name)
-        if before is not None:
-            raise ReadError(f"{name!r} is already defined on line {before}", place, "Give the second one another name.")
-        problem = name_problem(name)
-        if problem:
-            raise ReadError(problem, place)
+        twin = self.prints.setdefault(printed(name), name)
+        reason, hint = name_problem(name), ""
+        if name in self.lines:
+            reason = f"{name!r} is already defined on line {self.lines[name]}"
+            hint = "Give the second one another name."
+        elif twin != name:
+            reason = f"{name!r} and {twin!r} (line {self.lines[twin]}) would print the same"
+        if reason:
+            raise self.formulas.error(node, reason, hint)
         check_spelling(name, node, self.source)
         if len(self.lines) >= MOST_NAMES:
-            raise LimitError(f"a network may have at most {MOST_NAMES} names", place)
-        twin = self.prints.setdefault(printed(name), name)
-        if twin != name:
-            raise ReadError(f"{name!r} and {twin!r} (line {self.lines[twin]}) would print the same", place)
-        self.lines[name] = place.line
+            raise LimitError(f"a network may have at most {MOST_NAMES} names", self.source.place(node))
+        self.lines[name] = getattr(node, "lineno", 1)
         self.sizes.names.add(name)
 
     # -------- leaves and their sizes
@@ -215,11 +214,13 @@ class _Network:
         self.scope.size_names.add(name)
 
     def _shape(self, annotation: ast.expr) -> tuple[Expr, ...]:
-        for node in ast.walk(annotation):
-            if isinstance(node, ast.RShift):
-                raise self.formulas.error(annotation, "unknown functions (an arrow >>) come in a later version")
-            if isinstance(node, ast.Subscript):
-                raise self.formulas.error(annotation, f"{self.source.words(annotation)[:40]}: {_LATER}")
+        parts = annotation.elts if isinstance(annotation, ast.Tuple) else [annotation]
+        for part in parts:
+            for node in () if isinstance(part, (ast.Name, ast.Constant)) else ast.walk(part):
+                if isinstance(node, ast.RShift):
+                    raise self.formulas.error(annotation, "unknown functions (an arrow >>) come in a later version")
+                if isinstance(node, ast.Subscript):
+                    raise self.formulas.error(annotation, f"{self.source.words(annotation)[:40]}: {_LATER}")
         return self.formulas.shape(annotation)
 
     def _relate_sizes(self) -> None:

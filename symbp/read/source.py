@@ -90,7 +90,7 @@ def _syntax_hint(line: str, text: str) -> str:
     wide = [c for c in line if c in _FULL_WIDTH_PUNCTUATION]
     if wide:
         return f"Write {_FULL_WIDTH_PUNCTUATION[wide[0]]} instead of the full-width {wide[0]}."
-    if re.match(r"\s*lambda\b", line):
+    if re.search(r"\blambda\b", line):
         return "lambda is a word of Python; the name lambda_ or lam shows as λ."
     if text.lstrip().startswith(("{", "layers:", "<")):
         return "A network is a text such as `x: (n,)` and `L = sum(x**2)`, not JSON, YAML or XML."
@@ -99,9 +99,9 @@ def _syntax_hint(line: str, text: str) -> str:
 
 def check_spelling(name: str, node: ast.AST, source: Source) -> None:
     """Python reads full-width Ｗ as W: what was written and what was read must be one."""
-    place = source.place(node)
-    if place.text.isascii():
+    if source.text.isascii():
         return
+    place = source.place(node)
     found = re.match(r"\w*", place.text[place.column - 1 :])
     written = found[0] if found else name
     if written in (name, name.replace("\u03bc", "\u00b5")) or unicodedata.normalize("NFKC", written) != name:
