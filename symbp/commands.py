@@ -200,6 +200,7 @@ def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str
 
 
 def _render(derivation: Derivation, view: Any, options: DeriveOptions, screen: Screen) -> str:
+    from symbp.convention import minus
     from symbp.show.alphabet import Latex, Unicode
     from symbp.show.document import document
 
@@ -207,6 +208,8 @@ def _render(derivation: Derivation, view: Any, options: DeriveOptions, screen: S
         from symbp.numpy_code import backward_lines
 
         return "\n".join(backward_lines(derivation, view.form)) + "\n"
+    if view.delta == "minus":
+        derivation = minus(derivation)
     if options.format == "latex":
         from symbp.show.latex import latex
 

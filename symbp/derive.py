@@ -160,10 +160,8 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
 
         def out(at: tuple[Expr, ...]) -> Expr:
             whole = Reduce(e.op, e.bound, e.body, at)
-            if e is body and e.at == node.indices:
-                return substitute(node.entry, dict(zip(node.indices, at)))
-            if e is body and not e.at:
-                return node.entry
+            if e is body and all(isinstance(i, Index) for i in e.at):
+                return substitute(node.entry, {i: x for i, x in zip(e.at, at) if isinstance(i, Index)})
             return whole
 
         slope = REDUCTION_SLOPES[e.op](out, e, k, inner)
@@ -177,7 +175,7 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
             p = out(k) if e.op == "softmax" else Reduce("softmax", e.bound, e.body, k)
             weighted = mul(up, out(e.at)) if e.op == "softmax" else up
             same = substitute(weighted, {j: k[0]})
-            yield from down(inner, add(same, mul(p, MINUS_ONE, total((j,), weighted))), (*rest, *k))
+            yield from down(inner, add(same, mul(MINUS_ONE, p, total((j,), weighted))), (*rest, *k))
         else:
             yield from down(inner, total(closed, mul(slope, up)), (*rest, *k))
 
@@ -321,17 +319,17 @@ def _adjoint(
         trace.extend(_chain_steps(graph, node, left, parts, terms))
         if chosen is not raw:
             named = tuple(sorted(set(_named_adjoints(raw)) - set(_named_adjoints(chosen))))
-            law = Law("insert", "", tuple(named))
+            law = Law("insert", inserted=named)
             trace.append(Step("simplification", node.name, left, (raw, chosen), law=law))
         trace.extend(Step("simplification", node.name, left, (a, b), law=w) for w, a, b in best.stages)
         trace.append(Step("matrix-form", node.name, left, (delta,), notation="matrix"))
-    closed, why, because = None, "", list(best.facts)
+    closed, why, because = None, "", [f.text for f in best.facts]
     if want_closed:
         whole, why = _closed(graph, delta, adjoints)
         if whole is not None:
             done = simplifier(whole)
             closed = done.result
-            because.extend(f for f in done.facts if f not in because)
+            because.extend(f.text for f in done.facts if f.text not in because)
             for used in _named_adjoints(delta):
                 because.extend(f for f in adjoints[used].because if f not in because)
     return Adjoint(node, raw, delta, closed, tuple(trace), tuple(_named_adjoints(delta)), tuple(because), why)

@@ -16,7 +16,7 @@ every use is reported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Callable, Iterable
 
@@ -44,7 +44,7 @@ from symbp.expr import (
     substitute,
     walk,
 )
-from symbp.graph import Graph
+from symbp.graph import Fact, Graph
 from symbp.index import decide
 from symbp.steps import Law
 
@@ -311,7 +311,7 @@ class Result:
 
     result: Expr
     stages: tuple[tuple[Law, Expr, Expr], ...] = ()
-    facts: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass
@@ -319,7 +319,7 @@ class Used:
     """Names of laws and facts used by one stage."""
 
     laws: dict[str, None] = field(default_factory=dict)
-    facts: dict[str, None] = field(default_factory=dict)
+    facts: dict[Fact, None] = field(default_factory=dict)
 
 
 Rewrite = Callable[[Expr, Used], Expr]
@@ -331,22 +331,23 @@ class Simplifier:
     def __init__(self, graph: Graph, enabled: bool = True) -> None:
         self.graph = graph
         self.enabled = enabled
-        self.sums_to: dict[str, list[tuple[int, Expr, str]]] = {}
+        self.sums_to: dict[str, list[Fact]] = {}  # each with its axis, or None for the sum of all entries
         for f in graph.facts:
             if f.kind in ("onehot", "simplex", "permutation") and f.tensor in graph.nodes:
                 rank = len(graph[f.tensor].shape)
-                axis = rank - 1 if f.axis is None else f.axis % max(rank, 1)
-                for a in range(rank) if f.kind == "permutation" else (axis,):
-                    self.sums_to.setdefault(f.tensor, []).append((a, f.low or ONE, f.text))
+                last = rank - 1 if f.axis is None else f.axis % max(rank, 1)
+                axes: tuple[int | None, ...] = tuple(range(rank)) if f.kind == "permutation" else (last,)
                 if f.kind == "simplex" and f.axis is None and rank > 1:
-                    self.sums_to[f.tensor] = [(-1, f.low or ONE, f.text)]
-        self.signs = {f.tensor for f in graph.facts if f.kind == "pm1"}
+                    axes = (None,)
+                facts = [replace(f, axis=a, low=f.low if f.kind == "simplex" and f.low else ONE) for a in axes]
+                self.sums_to.setdefault(f.tensor, []).extend(facts)
+        self.signs = {f.tensor: f for f in graph.facts if f.kind == "pm1"}
         for node in graph.inner:
             if isinstance(node.body, Reduce) and node.body.op == "softmax":
                 axis = node.axes.index(node.body.at[0]) if node.body.at[0] in node.axes else None
                 if axis is not None:
-                    letter = f"sum({node.name}{f', axis={axis}' if len(node.shape) > 1 else ''}) == 1"
-                    self.sums_to.setdefault(node.name, []).append((axis, ONE, letter))
+                    text = f"sum({node.name}{f', axis={axis}' if len(node.shape) > 1 else ''}) == 1"
+                    self.sums_to.setdefault(node.name, []).append(Fact("simplex", node.name, axis, ONE, text=text))
         self.definitions = {canon(n.body): n.name for n in graph.inner if n.body is not None and n.body.args}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._done: dict[Expr, Result] = {}
@@ -361,7 +362,7 @@ class Simplifier:
 
     def _simplify(self, e: Expr) -> Result:
         stages: list[tuple[Law, Expr, Expr]] = []
-        facts: dict[str, None] = {}
+        facts: dict[Fact, None] = {}
         for _ in range(6):
             before = e
             for group in GROUPS:
@@ -369,7 +370,10 @@ class Simplifier:
                 after = self._bottom_up(group, e, used)
                 if after is not e:
                     law = Law(group, ", ".join(used.laws), tuple(used.facts))
-                    stages.append((law, e, after))
+                    if stages and stages[-1][0].name == group and not law.because:
+                        stages[-1] = (stages[-1][0], stages[-1][1], after)
+                    else:
+                        stages.append((law, e, after))
                     facts.update(used.facts)
                     e = after
             if e is before:
@@ -490,7 +494,7 @@ def sum_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
         elif isinstance(rest, Reduce) and rest.op == "softmax" and rest.at[0] in indices:
             place = rest.at[0]
             if isinstance(place, Index) and place not in rest.body.free:
-                used.facts["a softmax sums to 1"] = None
+                used.facts[Fact("softmax", text="a softmax sums to 1")] = None
                 answer = sum_over(tuple(i for i in indices if i is not place), ONE) if len(indices) > 1 else ONE
         if answer is None:
             done.append(sum_over(indices, t))
@@ -501,16 +505,17 @@ def sum_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
 
 
 def _entry_sum(s: Simplifier, e: Entry, indices: tuple[Index, ...], used: Used) -> Expr | None:
-    for axis, value, why in s.sums_to.get(e.tensor, ()):
-        if axis == -1:
+    for fact in s.sums_to.get(e.tensor, ()):
+        value = fact.low or ONE
+        if fact.axis is None:
             if set(e.idx) == set(indices):
-                used.facts[why] = None
+                used.facts[fact] = None
                 return value
             continue
-        letter = e.idx[axis]
-        others = [i for n, i in enumerate(e.idx) if n != axis]
+        letter = e.idx[fact.axis]
+        others = [i for n, i in enumerate(e.idx) if n != fact.axis]
         if isinstance(letter, Index) and letter in indices and all(letter not in o.free for o in others):
-            used.facts[why] = None
+            used.facts[fact] = None
             rest = tuple(i for i in indices if i is not letter)
             return sum_over(rest, value) if rest else value
     return None
@@ -521,7 +526,7 @@ def sign_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
     if isinstance(e, Pow) and isinstance(e.base, Entry) and e.base.tensor in s.signs:
         p = e.exponent
         if isinstance(p, Num) and p.value.denominator == 1:
-            used.facts[f"{e.base.tensor}**2 == 1"] = None
+            used.facts[s.signs[e.base.tensor]] = None
             return ONE if p.value % 2 == 0 else e.base
     return None
 
@@ -824,19 +829,35 @@ def partial_factor(s: Simplifier, e: Expr, used: Used) -> Expr | None:
 
 
 def turn_difference(s: Simplifier, e: Expr, used: Used) -> Expr | None:
-    """−(t − y) = y − t inside a product. Ends: one minus fewer."""
+    """−(t − y) = y − t inside a product, and inside a sum that is a factor. Ends: one minus fewer."""
     if not isinstance(e, Mul) or not isinstance(e.args[0], Num) or e.args[0].value >= 0:
         return None
     for n, f in enumerate(e.args[1:], 1):
-        if isinstance(f, Add) and any(_sign(t) < 0 for t in f.args):
-            turned = plus(powers((MINUS_ONE, t)) for t in f.args)
-            turned = positive_first(s, turned, used) or turned
+        turned = _turned(f)
+        if turned is not None:
             front = Num(-e.args[0].value, e.args[0].decimal)
             return mul(front, *e.args[1:n], turned, *e.args[n + 1 :])
     return None
 
 
-def positive_first(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+def _turned(f: Expr) -> Expr | None:
+    """The negative of a difference of two named things, or of a sum over one; 1 − a stays."""
+    if isinstance(f, Add):
+        if not any(_sign(t) < 0 for t in f.args) or any(isinstance(t, Num) for t in f.args):
+            return None
+        turned = plus(powers((MINUS_ONE, t)) for t in f.args)
+        return positive_first(None, turned, Used()) or turned
+    if isinstance(f, Reduce) and f.op == "sum":
+        indices, body = expose(f)
+        parts = list(_factors(body))
+        for n, part in enumerate(parts):
+            turned = _turned(part)
+            if turned is not None:
+                return Reduce("sum", indices, mul(*parts[:n], turned, *parts[n + 1 :]))
+    return None
+
+
+def positive_first(s: Simplifier | None, e: Expr, used: Used) -> Expr | None:
     """−t + y = y − t. Ends: the first summand has a plus."""
     if not isinstance(e, Add) or _sign(e.args[0]) > 0:
         return None

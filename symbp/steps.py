@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Mapping
 
 from symbp.expr import Expr
-from symbp.graph import Graph, Node
+from symbp.graph import Fact, Graph, Node
 
 RULES = ("definition", "chain-rule", "local-slope", "contraction", "fork", "simplification", "matrix-form", "check")
 """The kinds of steps, in the order in which they appear for one tensor."""
@@ -19,11 +19,13 @@ RULES = ("definition", "chain-rule", "local-slope", "contraction", "fork", "simp
 
 @dataclass(frozen=True)
 class Law:
-    """A law that a simplification applied: its name, its formula in LaTeX, and the facts it used."""
+    """A law that a step applied: its name, its formula in LaTeX, the facts it used, and (for
+    `insert`) the tensors whose adjoints were put in."""
 
     name: str
     formula: str = ""
-    because: tuple[str, ...] = ()
+    because: tuple[Fact, ...] = ()
+    inserted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

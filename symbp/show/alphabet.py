@@ -176,7 +176,7 @@ class Unicode:
     """Unicode text for the terminal."""
 
     name = "unicode"
-    odot, times, minus, top, one = "⊙", " ", "−", "ᵀ", "𝟏"
+    odot, times, minus, top, one = "⊙", " · ", "−", "ᵀ", "𝟏"
     sum, partial, infinity = "Σ", "∂", "∞"
 
     def __init__(self, custom: Mapping[str, str] | None = None) -> None:

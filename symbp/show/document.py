@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from symbp.expr import Expr, Index, Num, Size
-from symbp.graph import Graph, Node, adjoint
+from symbp.expr import ONE, Add, Expr, Index, Num, Size
+from symbp.graph import Fact, Graph, Node, adjoint
+from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet
-from symbp.show.math import MathPrinter
+from symbp.show.math import MathPrinter, NumberPrinter
 from symbp.show.words import say
 from symbp.steps import Adjoint, Checked, Derivation, Step
 
@@ -46,13 +47,15 @@ class Prose:
 
 @dataclass(frozen=True)
 class Row:
-    """`left = right`, with what was done and the shape; an empty left continues the row above."""
+    """`left = right` (or another relation), what was done, a remark on it, and the shape; an empty
+    left continues the row above."""
 
     left: str
     right: str
     rule: str = ""
     note: str = ""
     shape: str = ""
+    relation: str = "="
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,9 @@ class Writer:
         yield Heading(1, graph.title.strip().splitlines()[0] if graph.title.strip() else graph.name)
         yield Heading(2, say("forward", self.lang))
         yield Rows(tuple(self.forward()))
-        if graph.facts or graph.relations:
-            yield Prose(f"{say('facts', self.lang)}: " + "; ".join(self.known()))
+        known = list(self.known())
+        if known:
+            yield Prose(f"{say('facts', self.lang)}: " + "; ".join(known))
         for warning in graph.warnings:
             yield Prose(warning)
         yield Heading(2, say("backward", self.lang))
@@ -125,6 +129,7 @@ class Writer:
             yield Rows(tuple(self.updates()))
         if self.options.values:
             yield Heading(2, say("values", self.lang))
+            yield Rows(tuple(self.arithmetic()))
             loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
             head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
             yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in self.options.values))
@@ -146,8 +151,8 @@ class Writer:
         return self.print.letters_for(node.indices, taken)
 
     def known(self) -> Iterator[str]:
-        for f in self.graph.facts:
-            yield _code(f.text or f.kind, self.alphabet)
+        for f in dict.fromkeys(f.text or f.kind for f in self.graph.facts if f.kind != "fixed"):
+            yield _code(f, self.alphabet)
         for name, value in self.graph.relations.items():
             yield self.alphabet.inline(f"{self.print.size(Size(name))} = {self.print.size(value)}")
 
@@ -174,6 +179,11 @@ class Writer:
         loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
         return self.alphabet.derivative(loss, self.print.index(node.entry, letters))
 
+    def signed_entry(self, node: Node) -> str:
+        """The entry that a line about δ equals: −∂L/∂z where δ is defined so."""
+        minus = self.options.delta == "minus" and not node.is_leaf
+        return (self.alphabet.minus if minus else "") + self.entry(node)
+
     def left(self, node: Node) -> str:
         """The left side in matrix notation, with the name of the error term for inner nodes."""
         whole = self.print.derivative(node.name)
@@ -191,8 +201,8 @@ class Writer:
         if self.options.detail != "brief":
             for step in a.steps:
                 rows.extend(self.step(step, a))
-        rows.extend(self.final(a, with_left=not rows))
-        yield Rows(tuple(rows))
+        rows.extend(self.final(a))
+        yield Rows(tuple(_without_repeats(rows)))
 
     def step(self, step: Step, a: Adjoint) -> Iterator[Row]:
         node = a.node
@@ -211,23 +221,36 @@ class Writer:
                 yield Row(left, right, rule, self.alphabet.inline(note) if note else "")
             case "contraction":
                 if step.via != self.graph.loss or self.options.detail == "full":
-                    several = any(s.rule == "fork" for s in a.steps)
-                    yield Row("" if not several else self.entry(node), self.print.index(step.lines[0], letters), rule)
+                    yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
             case "fork":
-                yield Row(self.entry(node), self.print.index(step.lines[0], letters), rule)
+                yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
             case "simplification":
                 before, after = step.lines
-                yield Row("" if self.options.detail != "full" else self.entry(node), self.print.index(after, letters), self._law(step))
+                left = "" if self.options.detail != "full" else self.entry(node)
+                yield Row(left, self.print.index(after, letters), rule, self._law(step))
 
     def _law(self, step: Step) -> str:
         law = step.law
         assert law is not None
         if law.name == "insert":
-            names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.because)
+            names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
             return say("insert", self.lang, names)
         if law.because:
-            return say("because", self.lang, ", ".join(_code(b, self.alphabet) for b in law.because))
+            return say("because", self.lang, ", ".join(map(self.fact, law.because)))
         return say(law.name, self.lang)
+
+    def fact(self, f: Fact) -> str:
+        """What a fact says, as a formula where it is one: Σ_k t_k = 1."""
+        if f.kind in ("onehot", "simplex", "permutation") and f.tensor in self.graph.nodes:
+            node = self.graph[f.tensor]
+            letters = self.letters(node)
+            over = node.axes if f.axis is None else (node.axes[f.axis],)
+            names = [letters[i] for i in over if isinstance(i, Index)]
+            total = self.alphabet.big_sum(names, self.print.index(node.entry, letters))
+            return self.alphabet.inline(f"{total} = {self.print.index(f.low or ONE, letters)}")
+        if f.kind == "softmax":
+            return say("softmax-sums", self.lang)
+        return _code(f.text, self.alphabet)
 
     def _chain(self, step: Step, node: Node, letters: dict[Index, str]) -> str:
         """Σ over the consumer's letters of ∂L/∂u[…] · ∂u[…]/∂v[…]."""
@@ -237,7 +260,7 @@ class Writer:
         loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
         u = self.print.index(consumer, inner)
         v = self.print.index(node.entry, letters)
-        body = self.alphabet.product([self.alphabet.derivative(loss, u), self.alphabet.derivative(u, v)])
+        body = self.alphabet.times.join([self.alphabet.derivative(loss, u), self.alphabet.derivative(u, v)])
         names = [inner[i] for i in consumer.args if isinstance(i, Index)]
         return self.alphabet.big_sum(names, body) if names else body
 
@@ -247,7 +270,7 @@ class Writer:
         u, v = self.print.index(step.left, inner), self.print.index(step.argument, letters)
         return self.alphabet.derivative(u, v), self.print.index(step.lines[0], inner)
 
-    def final(self, a: Adjoint, with_left: bool) -> Iterator[Row]:
+    def final(self, a: Adjoint) -> Iterator[Row]:
         """The result: matrix form, index form, closed form, check."""
         node, options = a.node, self.options
         shape = self._shape(node)
@@ -293,7 +316,32 @@ class Writer:
         arrow = r"\leftarrow" if self.alphabet.name == "latex" else "←"
         for a in self.derivation.gradients:
             name = self.print.tensor(a.node.name)
-            yield Row(f"{name} {arrow} {name}", f"{self.alphabet.minus} {rate} {self.print.derivative(a.node.name)}")
+            minus, rest = negated(a.delta)
+            form = self.formula(rest, a.node)
+            if isinstance(rest, Add):
+                form = self.alphabet.bracket(form)
+            sign = "+" if minus else self.alphabet.minus
+            yield Row(name, f"{name} {sign} {self.alphabet.product([rate, form])}", relation=arrow)
+
+    def arithmetic(self) -> Iterator[Row]:
+        """Symbols, numbers put in, and the value, for everything that is a number."""
+        given = {name: (value, gradient) for name, value, gradient in self.options.values}
+        numbers = {name: value for name, (value, _) in given.items() if not self.graph[name].shape}
+        numbers |= {adjoint(n): g for n, (_, g) in given.items() if g and not self.graph[n].shape}
+        put_in = NumberPrinter(self.graph, self.alphabet, numbers)
+        for node in self.graph.inner:
+            assert node.body is not None
+            yield from self._put_in(put_in, self.print.tensor(node.name), node, node.body, given[node.name][0])
+        for a in self.derivation.adjoints.values():
+            if not a.node.is_leaf or a.node.name in self.derivation.wrt:
+                yield from self._put_in(put_in, self.print.derivative(a.node.name), a.node, a.delta, given[a.node.name][1])
+
+    def _put_in(self, numbers: NumberPrinter, left: str, node: Node, e: Expr, value: str) -> Iterator[Row]:
+        if not e.free and all(t in numbers.numbers for t in e.tensors):
+            shown = self.print.index(e, {})
+            between = numbers.index(e, {})
+            steps = list(dict.fromkeys([shown, between, value]))
+            yield Row(left, " = ".join(steps))
 
     def _has_kinks(self) -> bool:
         from symbp.expr import Call, Reduce, walk
@@ -308,6 +356,15 @@ class Writer:
                 if isinstance(e, Reduce) and e.op in ("max", "min"):
                     return True
         return False
+
+
+def _without_repeats(rows: list[Row]) -> Iterator[Row]:
+    """A line that reads like the one before it (only brackets moved) is left out."""
+    shown, left = "", ""
+    for r in rows:
+        if not (r.right and r.right == shown and r.left in ("", left)):
+            yield r
+        shown, left = r.right or shown, r.left or left
 
 
 def _code(text: str, alphabet: Alphabet) -> str:

@@ -9,7 +9,7 @@ from symbp.graph import Node
 from symbp.matrix import NotReducible, size_text
 from symbp.numpy_code import numpy_text
 from symbp.show.alphabet import Latex, Unicode, plain
-from symbp.show.document import Options, Row, Rows, Writer
+from symbp.show.document import Options, Row, Writer
 from symbp.show.math import MathPrinter
 from symbp.steps import Adjoint, Checked, Derivation
 
@@ -97,10 +97,9 @@ class Encoder:
             for step in a.steps:
                 for one, two in zip(tex.step(step, a), uni.step(step, a)):
                     found.append(self._line(len(found) + 1, a, step.rule, one, two))
-            for block_tex, block_uni in zip((Rows(tuple(tex.final(a, True))),), (Rows(tuple(uni.final(a, True))),)):
-                for one, two in zip(block_tex.rows, block_uni.rows):
-                    if one.right:
-                        found.append(self._line(len(found) + 1, a, "matrix-form", one, two))
+            for one, two in zip(tex.final(a), uni.final(a)):
+                if one.right:
+                    found.append(self._line(len(found) + 1, a, "matrix-form", one, two))
         return found
 
     def _line(self, number: int, a: Adjoint, rule: str, one: Row, two: Row) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
             case Heading():
                 shape = rf" \hfill ${block.shape}$" if block.shape and block.level == 3 else ""
                 text = block.text if block.level == 3 else escape(block.text)
+                if block.level == 3:
+                    text = text.replace("$", r"$\displaystyle ", 1)
                 yield f"\n\\{SECTIONS[block.level]}{{{text}}}{shape}"
             case Prose():
                 yield f"\n{_prose(block.text)}\n"
@@ -50,17 +52,18 @@ def _align(rows: tuple[Row, ...]) -> str:
     after: list[str] = []
     for r in rows:
         if not r.right:
-            after.append(f"{r.rule}: {r.note}".replace("✓ ", "").replace("✗ ", ""))
+            after.append(_prose(f"{r.rule}: {r.note}".replace("✓ ", "").replace("✗ ", "")))
             continue
-        tag = rf" \tag*{{\footnotesize {r.rule}}}" if r.rule else ""
+        label = _prose(r.note or r.rule)
+        tag = rf" \tag*{{\footnotesize {label}}}" if label else ""
         if not r.rule and r.shape:
             tag = rf" \tag*{{\footnotesize ${r.shape}$}}"
-        lines.append(f"{r.left} &= {r.right}{tag}")
+        lines.append(f"{r.left} &{r.relation} {r.right}{tag}")
     out = ""
     if lines:
         out = "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
     for text in after:
-        out += f"\n{{\\footnotesize {escape_note(text)}}}\\par"
+        out += f"\n{{\\footnotesize {text}}}\\par"
     return out
 
 
@@ -76,10 +79,6 @@ def escape(text: str) -> str:
     table = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#",
              "$": r"\$", "^": r"\^{}", "~": r"\~{}", "∂": r"$\partial$", "δ": r"$\delta$", "−": "$-$", "×": r"$\times$", "…": r"\ldots{}"}  # fmt: skip
     return "".join(table.get(c, c) for c in text)
-
-
-def escape_note(text: str) -> str:
-    return text.replace("e-", r"\mathrm{e-}").replace(r"\mathrm{e-}", "e-")
 
 
 def _prose(text: str) -> str:

@@ -19,7 +19,7 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
                 shape = f" &nbsp; ${block.shape}$" if block.shape else ""
                 yield f"\n{'#' * block.level} {block.text}{shape}\n"
             case Prose():
-                yield f"\n{_code(block.text)}\n"
+                yield f"\n{block.text}\n"
             case Rows():
                 yield from _formulas(block.rows)
             case Table():
@@ -30,13 +30,10 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
 
 
 def _formulas(rows: tuple[Row, ...]) -> Iterator[str]:
-    lines = [f"{r.left} &= {r.right}" + (rf" && \text{{{_code(r.rule)}}}" if r.rule else "") for r in rows if r.right]
+    lines = [f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.note or r.rule}}}" if r.rule else "") for r in rows if r.right]
     if lines:
         yield "\n$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$\n"
     for r in rows:
         if not r.right:
             yield f"*{r.rule}: {r.note}*\n"
 
-
-def _code(text: str) -> str:
-    return text

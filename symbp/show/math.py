@@ -198,43 +198,42 @@ class MathPrinter:
         return Piece(minus + text, SUM if minus else PRODUCT)
 
     def _quotient(self, x: Form, tops: list[Form], bottoms: list[Form]) -> str:
-        scalar_bottoms = [b for b in bottoms if not any(b.axes)]
-        array_bottoms = [b for b in bottoms if any(b.axes)]
         scalars = [t for t in tops if not any(t.axes)]
         arrays = [t for t in tops if any(t.axes)]
-        if array_bottoms:
-            top = self._join([], arrays, x) if arrays else "1"
-            bottom = self._join([], array_bottoms, x)
-            body = self._fraction(top, bottom, len(arrays) > 1, len(array_bottoms) > 1)
-            pieces = [*(self.at(s, PRODUCT) for s in scalars if not _is_one(s)), body]
-            text = self.alphabet.product(pieces)
-        elif scalar_bottoms and self.alphabet.name == "latex":
-            top_scalars = [s for s in scalars if not _is_one(s)]
-            over = self.alphabet.product([self.at(s, PRODUCT) for s in top_scalars]) or "1"
-            front = self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in scalar_bottoms]))
-            if not arrays:
-                return front
-            return self.alphabet.product([front, self._join([], arrays, x, bracket_sums=True)])
+        scalars = [s for s in scalars if not (_is_one(s) and (arrays or len(scalars) > 1))]
+        low_scalars = [b for b in bottoms if not any(b.axes)]
+        low_arrays = [b for b in bottoms if any(b.axes)]
+        if self.alphabet.name != "latex":
+            text = self._join(scalars, arrays, x) or "1"
+            if low_arrays and len(arrays) == 1 and arrays[0].kind == "matmul":
+                text = self.alphabet.bracket(text)
+            if not bottoms:
+                return text
+            if len(bottoms) == 1:
+                return f"{text}/{self.at(bottoms[0], POWER)}"
+            below = [self.at(b, PRODUCT) for b in low_scalars]
+            if low_arrays:
+                below.append(self._join([], low_arrays, x))
+            return f"{text}/{self.alphabet.bracket(self.alphabet.product(below))}"
+        pieces: list[str] = []
+        if low_scalars:
+            over = self.alphabet.product([self.at(s, SUM if len(scalars) == 1 else PRODUCT) for s in scalars]) or "1"
+            pieces.append(self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in low_scalars])))
         else:
-            text = self._join([s for s in scalars if not (_is_one(s) and (arrays or len(scalars) > 1))], arrays, x)
-        if scalar_bottoms and (array_bottoms or self.alphabet.name != "latex"):
-            below = [self.at(b, PRODUCT if self.alphabet.name == "latex" else POWER) for b in scalar_bottoms]
-            if self.alphabet.name == "latex":
-                text = self.alphabet.product([self.alphabet.fraction("1", self.alphabet.product(below)), text])
-            else:
-                text = text + "".join("/" + b for b in below)
-        return text
+            pieces.extend(self.at(s, PRODUCT) for s in scalars)
+        if low_arrays:
+            lone = len(arrays) == 1
+            top = self.at(arrays[0], SUM) if lone and arrays[0].letters == x.letters else self._join([], arrays, x) or "1"
+            low = self.at(low_arrays[0], SUM) if len(low_arrays) == 1 and low_arrays[0].letters == x.letters else self._join([], low_arrays, x)
+            pieces.append(self.alphabet.fraction(top, low))
+        elif arrays:
+            pieces.append(self._join([], arrays, x))
+        return self.alphabet.product(pieces)
 
-    def _fraction(self, top: str, bottom: str, compound_top: bool, compound_bottom: bool) -> str:
-        if self.alphabet.name == "latex":
-            return self.alphabet.fraction(top, bottom)
-        return f"{top}/{self.alphabet.bracket(bottom) if compound_bottom or ' ' in bottom and bottom[-1] != ')' else bottom}"
-
-    def _join(self, scalars: list[Form], arrays: list[Form], whole: Form, bracket_sums: bool = True) -> str:
+    def _join(self, scalars: list[Form], arrays: list[Form], whole: Form) -> str:
         """Scalars in front, then ⊙ between arrays; narrower arrays become diagonal matrices."""
-        if not any(whole.axes):  # a product of numbers
-            single = len(scalars) + len(arrays) == 1
-            return self.alphabet.product([self.at(s, SUM if single and not bracket_sums else PRODUCT) for s in scalars])
+        if not arrays:
+            return self.alphabet.product([self.at(s, PRODUCT) for s in scalars])
         full = [a for a in arrays if a.letters == whole.letters]
         rows = [a for a in arrays if a.letters != whole.letters and (len(a.axes) == 1 or a.axes[0] is None)]
         columns = [a for a in arrays if a.letters != whole.letters and a not in rows]
@@ -495,8 +494,14 @@ class MathPrinter:
                 if scales:
                     text = self.alphabet.product([self.alphabet.fraction("1", self._joined(scales, letters, alone=True)), text])
             else:
-                text = (text or "1") + "".join("/" + self.wrap(self.scalar(b, letters), POWER) for b in (*others, *scales))
+                text = (text or "1") + "/" + self._below([self.scalar(b, letters) for b in (*scales, *others)])
         return Piece(minus + (text or "1"), SUM if minus else PRODUCT)
+
+    def _below(self, pieces: list[Piece]) -> str:
+        """Everything under the bar, in one line: `/N`, `/(N p)`."""
+        if len(pieces) == 1:
+            return self.wrap(pieces[0], POWER)
+        return self.alphabet.bracket(self.alphabet.product([self.wrap(p, PRODUCT) for p in pieces]))
 
     def _has_sum(self, tops: Sequence[Expr]) -> bool:
         return any(isinstance(t, (Reduce, Add)) for t in tops)
@@ -514,6 +519,10 @@ class MathPrinter:
                 parts.append(piece.text)
             else:
                 parts.append(self.wrap(piece, PRODUCT))
+        return self.product(parts)
+
+    def product(self, parts: list[str]) -> str:
+        """Factors side by side."""
         return self.alphabet.product(parts)
 
     def _power_of(self, e: Pow, letters: Mapping[Index, str]) -> Piece:
@@ -522,14 +531,12 @@ class MathPrinter:
         if isinstance(e.exponent, Num) and e.exponent.value < 0:
             return self._product_of((e,), letters)
         base = self.scalar(e.base, letters)
-        indexed = isinstance(e.base, Entry) and bool(e.base.idx)
-        text = self.alphabet.bracket(base.text) if indexed and self.alphabet.name == "latex" and False else self.wrap(base, ATOM)
+        text = self.wrap(base, ATOM)
         return Piece(self.alphabet.power(text, self.index(e.exponent, letters), False), POWER)
 
     def _reduction(self, e: Reduce, letters: Mapping[Index, str]) -> Piece:
-        free = {i: s for i, s in letters.items() if i in e.free}
         indices, body = e.open()
-        inner = self.letters_for(indices, free)
+        inner = self.letters_for(indices, letters)
         names = [inner[i] for i in indices]
         shown = self.scalar(body, inner)
         if e.op == "sum":
@@ -543,6 +550,23 @@ class MathPrinter:
         if e.op == "inv":
             whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
         return Piece(self.alphabet.subscripted(whole, at, True))
+
+
+class NumberPrinter(MathPrinter):
+    """Writes numbers in the place of scalar tensors."""
+
+    def __init__(self, graph: Graph, alphabet: Alphabet, numbers: Mapping[str, str]) -> None:
+        super().__init__(graph, alphabet)
+        self.numbers = numbers
+
+    def scalar(self, e: Expr, letters: Mapping[Index, str]) -> Piece:
+        if isinstance(e, Entry) and e.tensor in self.numbers:
+            value = self.numbers[e.tensor]
+            return Piece(value.replace("-", self.alphabet.minus), SUM if value.startswith("-") else ATOM)
+        return super().scalar(e, letters)
+
+    def product(self, parts: list[str]) -> str:
+        return (r" \cdot " if self.alphabet.name == "latex" else " · ").join(parts)
 
 
 def _is_one(x: Form) -> bool:

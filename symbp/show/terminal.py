@@ -104,21 +104,18 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool, paint: object) -> Ite
             label, gap, lead, start = "", " " * indent, "    ", indent + 6
             broken = list(wrap(r.right, width - start, 0))
         for n, piece in enumerate(broken):
-            shape = r.shape if n == 0 else ""
+            shape = (r.shape if n == 0 else "") or (r.note if n == len(broken) - 1 else "")
             if n == 0:
-                head = f"{dim}{label}{reset}{gap}{convert(lead)}= {convert(piece)}"
+                head = f"{dim}{label}{reset}{gap}{convert(lead)}{r.relation} {convert(piece)}"
             else:
                 head = " " * start + convert(piece)
             if shape:
                 pad = width - start - width_of(piece) - width_of(shape)
                 if pad < 2:
-                    head += f"  {dim}{shape}{reset}"
-                else:
-                    head += " " * pad + f"{dim}{shape}{reset}"
+                    yield head
+                    head, pad = "", max(width - width_of(shape), 0)
+                head += " " * pad + f"{dim}{convert(shape)}{reset}"
             yield head
-        if r.note:
-            for piece in wrap(r.note, width - start, 0):
-                yield " " * start + (f"{dim}{convert(piece)}{reset}" if colour else convert(piece))
 
 
 def _table(table: Table, colour: bool, paint: object) -> Iterator[str]:
