@@ -153,6 +153,7 @@ BAD: list[tuple[str, str, str, int]] = [
     # settings
     ("latex of nobody", 'x: ()\nL = x\nlatex(W=r"w")', "'W' is not declared", 3),
     ("latex that reads files", 'x: ()\nL = x\nlatex(x=r"\\input{/etc/passwd}")', "may not stand in a LaTeX name", 3),
+    ("latex without r", 'x: ()\nL = x\nlatex(x="\\beta")', "with an r in front", 3),
     ("latex braces", 'x: ()\nL = x\nlatex(x=r"x}{")', "braces", 3),
     ("latex ends mathematics", 'x: ()\nL = x\nlatex(x=r"x$y")', "may not stand in a LaTeX name", 3),
     ("style", "x: ()\nL = x\nstyle(delta=minus)", 'name="text"', 3),

@@ -268,6 +268,10 @@ def test_title_source_place_and_axes() -> None:
     assert "W + b" in graph["L"].source
 
 
+def test_a_title_is_read_as_it_stands() -> None:
+    assert read_network('"""The \\beta and \\x1b[31m net"""\nx: ()\nL = x\n').title == r"The \beta and \x1b[31m net"
+
+
 def test_sizes_written_in_many_ways() -> None:
     graph = read_network(
         "a: n\nb: (n,)\nc: 3\nd: (2*n - 1, 64)\nk = 5\ne: (k,)\nL = sum(a*b) + sum(c) + sum(d) + sum(e)\n"

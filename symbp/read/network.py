@@ -23,7 +23,7 @@ from symbp.read.facts import FactReader
 from symbp.read.formula import FormulaReader, Scope
 from symbp.read.names import name_problem, printed
 from symbp.read.settings import latex_names, style_settings
-from symbp.read.source import Source, check_spelling, parse, read_file
+from symbp.read.source import Source, check_spelling, parse, raw_string, read_file
 from symbp.sizes import Sizes, resolve_sizes, shape_text, size_text
 from symbp.tensor import Tensor, is_scalar, leaf
 
@@ -159,13 +159,15 @@ class _Network:
     def _collect_expression(self, statement: ast.Expr, first: bool) -> None:
         value = statement.value
         if first and isinstance(value, ast.Constant) and isinstance(value.value, str):
-            self.title = " ".join(value.value.split())[:300]
+            title = raw_string(value, self.source) if "\\" in self.source.words(value) else value.value
+            self.title = " ".join(title.split())[:300]
         elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("latex", "style"):
             self.settings.append(value)
         elif isinstance(value, (ast.GeneratorExp, ast.Await, ast.Lambda, ast.NamedExpr)):
             self.formulas.tensor(value)
         else:
-            raise self.formulas.error(statement, "this line neither declares nor defines anything", _LINES)
+            hint = "This is not JSON: " * isinstance(value, (ast.Dict, ast.List)) + _LINES
+            raise self.formulas.error(statement, "this line neither declares nor defines anything", hint)
 
     def _declare(self, name: str, node: ast.AST) -> None:
         """Give a name its only meaning."""

@@ -30,11 +30,13 @@ def latex_problem(text: str) -> str:
     """Why this LaTeX may not stand for a name, or an empty text."""
     if not 0 < len(text) <= LONGEST:
         return f"a LaTeX name has 1 to {LONGEST} characters"
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", text):
+        return 'this text holds a control character; write r"\\beta", with an r in front'
     for command in re.findall(r"\\([A-Za-z]+|.|$)", text, flags=re.S):
         if command not in _COMMANDS and command not in (",", ";", ":", "!", "|", " ", "{", "}", "_"):
             return f"the command \\{command[:40]} may not stand in a LaTeX name"
     bare = re.sub(r"\\.", "", text)
-    odd = re.search(r"[$%#&~\x00-\x1f\x7f-\x9f]|\^\^", bare)
+    odd = re.search(r"[$%#&~]|\^\^", bare)
     if odd:
         return f"the character {odd[0]!r} may not stand in a LaTeX name"
     depth = 0

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import unicodedata
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,13 +62,22 @@ def parse(text: str, file: str = "") -> tuple[ast.Module, Source]:
     if odd:
         raise ReadError(f"the text holds the control character U+{ord(odd[0]):04X}", _at(source, odd.start()))
     try:
-        return ast.parse(text), source
+        with warnings.catch_warnings():  # Python warns of "\alpha" in a title; the title is read raw
+            warnings.simplefilter("ignore")
+            return ast.parse(text), source
     except SyntaxError as error:
         raise _syntax_error(error, source) from None
     except (RecursionError, MemoryError):
         raise LimitError("the text is nested too deeply", Place(1, file=file)) from None
     except ValueError as error:
         raise LimitError(f"the text holds a number that is too long ({error})"[:120], Place(1, file=file)) from None
+
+
+def raw_string(node: ast.expr, source: Source) -> str:
+    """The inside of a string as it stands in the text: `\\beta` is no backspace."""
+    words = source.words(node).lstrip("rRuUbB")
+    quotes = words[:3] if words[:3] in ('"""', "'''") else words[:1]
+    return words.removeprefix(quotes).removesuffix(quotes)
 
 
 def _at(source: Source, offset: int) -> Place:
