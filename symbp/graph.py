@@ -12,6 +12,7 @@ node's axes; the loss is a scalar.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Iterable, Mapping
 
 from symbp.errors import Place
@@ -47,12 +48,12 @@ class Node:
     source: str = ""
     place: Place | None = None
 
-    @property
+    @cached_property
     def indices(self) -> tuple[Index, ...]:
         """The axes that are longer than 1."""
         return tuple(a for a in self.axes if isinstance(a, Index))
 
-    @property
+    @cached_property
     def entry(self) -> Entry:
         """The generic entry `name[axes]`."""
         return Entry(self.name, self.axes)
@@ -88,11 +89,11 @@ class Graph:
     def __getitem__(self, name: str) -> Node:
         return self.nodes[name]
 
-    @property
+    @cached_property
     def leaves(self) -> tuple[Node, ...]:
         return tuple(n for n in self.nodes.values() if n.is_leaf)
 
-    @property
+    @cached_property
     def inner(self) -> tuple[Node, ...]:
         return tuple(n for n in self.nodes.values() if not n.is_leaf)
 

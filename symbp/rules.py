@@ -44,7 +44,7 @@ from symbp.expr import (
     substitute,
     walk,
 )
-from symbp.graph import Fact, Graph
+from symbp.graph import Fact, Graph, Node
 from symbp.index import decide
 from symbp.steps import Law
 
@@ -348,7 +348,10 @@ class Simplifier:
                 if axis is not None:
                     text = f"sum({node.name}{f', axis={axis}' if len(node.shape) > 1 else ''}) == 1"
                     self.sums_to.setdefault(node.name, []).append(Fact("simplex", node.name, axis, ONE, text=text))
-        self.definitions = {canon(n.body): n.name for n in graph.inner if n.body is not None and n.body.args}
+        self.definitions: dict[tuple[type[Expr], frozenset[str]], list[Node]] = {}
+        for node in graph.inner:
+            if node.body is not None and node.body.args:
+                self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._done: dict[Expr, Result] = {}
 
@@ -535,30 +538,22 @@ def sign_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
 
 
 def fold_definition(s: Simplifier, e: Expr, used: Used) -> Expr | None:
-    """A forward definition's right side becomes its name again. Ends: a node for a tree."""
-    if length(e) == 0:
+    """A forward definition's right side becomes its name again, with whatever letters it has here.
+    Ends: a node for a tree."""
+    candidates = s.definitions.get((type(e), e.tensors))
+    if not candidates or length(e) == 0:
         return None
-    name = s.definitions.get(canon(e))
-    if name is not None and s.graph[name].body is not None:
-        if e.free <= frozenset(s.graph[name].indices) and e.free == frozenset(s.graph[name].indices):
-            return s.graph[name].entry
-    return _match_definition(s, e)
-
-
-def _match_definition(s: Simplifier, e: Expr) -> Expr | None:
-    """The same with other letters: try the renaming that the order of free letters suggests."""
-    if not isinstance(e, (Reduce, Call, Pow)) or not e.free:
-        return None
-    for node in s.graph.inner:
+    mine = _letters(e)
+    for node in candidates:
         body = node.body
-        if type(body) is not type(e) or body is None or len(body.free) != len(e.free) or body.tensors != e.tensors:
+        assert body is not None
+        if len(body.free) != len(e.free) or body.free != frozenset(node.indices):
             continue
-        if isinstance(e, Reduce) and (body.op != e.op):  # type: ignore[attr-defined]
-            continue
-        mine, theirs = _letters(e), _letters(body)
+        theirs = _letters(body)
         if [i.dim for i in mine] == [i.dim for i in theirs]:
-            if canon(substitute(body, dict(zip(theirs, mine)))) is canon(e):
-                return substitute(node.entry, dict(zip(theirs, mine)))
+            renamed = dict(zip(theirs, mine))
+            if canon(substitute(body, renamed)) is canon(e):
+                return substitute(node.entry, renamed)
     return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Mapping
 
 GREEK = {
@@ -43,6 +44,7 @@ class Name:
     subs: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def parse_name(name: str) -> Name:
     """Take a declared name apart; what fits nothing is one upright word."""
     if name in GREEK or name in GREEK_LETTERS:

@@ -130,7 +130,7 @@ class Writer:
         if self.options.values:
             yield Heading(2, say("values", self.lang))
             yield Rows(tuple(self.arithmetic()))
-            loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
+            loss = self.print.tensor(self.graph.loss)
             head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
             yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in self.options.values))
         if self.derivation.left_out:
@@ -176,7 +176,7 @@ class Writer:
     def entry(self, node: Node) -> str:
         """The left side in index notation: ∂L/∂W₁[d,h]."""
         letters = self.letters(node)
-        loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
+        loss = self.print.tensor(self.graph.loss)
         return self.alphabet.derivative(loss, self.print.index(node.entry, letters))
 
     def signed_entry(self, node: Node) -> str:
@@ -257,7 +257,7 @@ class Writer:
         assert step.argument is not None
         consumer = step.argument
         inner = self.print.letters_for([i for i in consumer.args if isinstance(i, Index)], letters)
-        loss = self.alphabet.mark(self.alphabet.tensor(self.graph.loss), "loss")
+        loss = self.print.tensor(self.graph.loss)
         u = self.print.index(consumer, inner)
         v = self.print.index(node.entry, letters)
         body = self.alphabet.times.join([self.alphabet.derivative(loss, u), self.alphabet.derivative(u, v)])

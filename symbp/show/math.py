@@ -62,22 +62,25 @@ class MathPrinter:
         self.graph, self.alphabet, self.minus = graph, alphabet, minus
         self.emitter = Emitter(graph)
         self.roles = roles(graph)
+        self.names: dict[str, str] = {}
 
     # ---- names ---------------------------------------------------------------------------------
 
     def tensor(self, name: str) -> str:
         """A declared tensor, or the error term of one."""
-        inner = primal(name)
-        if inner is not None:
-            return self.alphabet.mark(self.alphabet.delta(self._bare(inner)), "error")
-        return self.alphabet.mark(self._bare(name), self.roles.get(name, "node"))
-
-    def _bare(self, name: str) -> str:
-        return self.alphabet.tensor(name)
+        found = self.names.get(name)
+        if found is None:
+            inner = primal(name)
+            if inner is not None:
+                found = self.alphabet.mark(self.alphabet.delta(self.alphabet.tensor(inner)), "error")
+            else:
+                found = self.alphabet.mark(self.alphabet.tensor(name), self.roles.get(name, "node"))
+            self.names[name] = found
+        return found
 
     def derivative(self, name: str) -> str:
         """∂L/∂W₁."""
-        loss = self.alphabet.mark(self._bare(self.graph.loss), "loss")
+        loss = self.tensor(self.graph.loss)
         return self.alphabet.derivative(loss, self.tensor(name))
 
     def size(self, e: Expr) -> str:
@@ -434,7 +437,7 @@ class MathPrinter:
         inner = [self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex")) for i in shown]
         if self.alphabet.name == "latex" and name is not None and inner:
             simple = "".join(inner) if all(len(i.rstrip("'")) == 1 for i in inner) else ", ".join(inner)
-            return self.alphabet.delta(f"{self._bare(name)},\\,{simple}")
+            return self.alphabet.delta(f"{self.alphabet.tensor(name)},\\,{simple}")
         custom = e.tensor in self.graph.latex
         parts = parse_name(e.tensor)
         simple_base = name is None and not parts.subs and not custom

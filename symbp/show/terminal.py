@@ -8,6 +8,7 @@ same lines come out as plain text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from symbp.show.alphabet import END, MARKS, ROLES
@@ -16,13 +17,16 @@ from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
 COLOURS = {"weight": "\x1b[38;5;75m", "data": "\x1b[38;5;150m", "node": "\x1b[38;5;222m", "error": "\x1b[38;5;209m", "loss": "\x1b[1;38;5;176m"}
 BOLD, DIM, GREEN, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "\x1b[0m"
 LEGEND = (("weight", "weights"), ("data", "data"), ("node", "activations"), ("error", "errors δ"), ("loss", "loss"))
+_WIDE = re.compile("[\u0300-\u036f\u1100-\u1cff\u2e80-\uffff\U00010000-\U0010ffff]")  # combining or perhaps wide
 LABEL = 14  # columns for the names of the rules
 
 
 def width_of(text: str) -> int:
     """Columns that a text takes, without role marks."""
-    text = MARKS.sub("", text)
     if text.isascii():
+        return len(text)
+    text = MARKS.sub("", text)
+    if _WIDE.search(text) is None:
         return len(text)
     from rich.cells import cell_len
 
