@@ -14,7 +14,7 @@ The walk is a loop over the reversed topological order, so depth costs time, not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Iterator
 
 from symbp.errors import NoRule, RequestError, nearest
@@ -36,12 +36,13 @@ from symbp.expr import (
     Select,
     add,
     mul,
-    replace,
     substitute,
     total,
 )
+from symbp.expr import replace as rewrite
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import contract
+from symbp.local import rename, skeleton
 from symbp.ops import OPS
 from symbp.rules import Simplifier, length
 from symbp.steps import Adjoint, Derivation, Law, Step
@@ -248,11 +249,15 @@ def derive(
     needed = _needed(graph, wanted)
     consumers = graph.consumers()
     simplifier = Simplifier(graph, simplify)
+    known = LocalProblems(graph, consumers)
     adjoints: dict[str, Adjoint] = {}
     for name in reversed(graph.nodes):
         if name in needed and name != graph.loss:
             users = [u for u in consumers[name] if u == graph.loss or u in adjoints]
-            adjoints[name] = _adjoint(graph, graph[name], users, adjoints, simplifier, closed, steps)
+            a = known.recall(graph[name], users, adjoints)
+            if a is None:
+                a = _adjoint(graph, graph[name], users, adjoints, simplifier, steps)
+            adjoints[name] = _with_closed(graph, a, adjoints, simplifier) if closed else a
     if graph.loss in wanted:
         node = graph[graph.loss]
         adjoints = {graph.loss: Adjoint(node, ONE, ONE, ONE), **adjoints}
@@ -295,9 +300,9 @@ def _adjoint(
     users: list[str],
     adjoints: dict[str, Adjoint],
     simplifier: Simplifier,
-    want_closed: bool,
     want_steps: bool,
 ) -> Adjoint:
+    """One adjoint by the chain rule: contributions, contraction, simplification, and the trace."""
     terms: list[Expr] = []
     trace: list[Step] = []
     left = Entry(adjoint(node.name), node.axes)
@@ -309,6 +314,9 @@ def _adjoint(
     raw = add(*terms)
     opaque = simplifier(raw)
     best, chosen = opaque, raw
+    if graph.upstream in _named_adjoints(raw):  # given from outside: its own leaf is its name
+        chosen = inline(raw, {graph.upstream: adjoints[graph.upstream].delta}, graph)
+        best = simplifier(chosen)
     for name in _inlining_candidates(graph, raw, adjoints):
         tried = inline(chosen, {name: adjoints[name].delta}, graph)
         shorter = simplifier(tried)
@@ -323,16 +331,65 @@ def _adjoint(
             trace.append(Step("simplification", node.name, left, (raw, chosen), law=law))
         trace.extend(Step("simplification", node.name, left, (a, b), law=w) for w, a, b in best.stages)
         trace.append(Step("matrix-form", node.name, left, (delta,), notation="matrix"))
-    closed, why, because = None, "", [f.text for f in best.facts]
-    if want_closed:
-        whole, why = _closed(graph, delta, adjoints)
-        if whole is not None:
-            done = simplifier(whole)
-            closed = done.result
-            because.extend(f.text for f in done.facts if f.text not in because)
-            for used in _named_adjoints(delta):
-                because.extend(f for f in adjoints[used].because if f not in because)
-    return Adjoint(node, raw, delta, closed, tuple(trace), tuple(_named_adjoints(delta)), tuple(because), why)
+    because = tuple(f.text for f in best.facts)
+    return Adjoint(node, raw, delta, None, tuple(trace), tuple(_named_adjoints(delta)), because, "not asked for")
+
+
+def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplifier: Simplifier) -> Adjoint:
+    """The same with its closed form: the adjoints it names, put in and simplified."""
+    whole, why = _closed(graph, a.delta, adjoints)
+    if whole is None:
+        return replace(a, why=why)
+    done = simplifier(whole)
+    because = dict.fromkeys((*a.because, *(f.text for f in done.facts)))
+    for used in a.uses:
+        because.update(dict.fromkeys(adjoints[used].because))
+    return replace(a, closed=done.result, because=tuple(because), why="")
+
+
+class LocalProblems:
+    """What was derived before, by its skeleton: the definitions around a tensor without names."""
+
+    def __init__(self, graph: Graph, consumers: dict[str, list[str]]) -> None:
+        self.graph, self.consumers = graph, consumers
+        self.special = {f.tensor for f in graph.facts}
+        self.found: dict[object, tuple[str, dict[str, str]]] = {}
+
+    def recall(self, node: Node, users: list[str], adjoints: dict[str, Adjoint]) -> Adjoint | None:
+        """The adjoint of a tensor whose local problem was met before, renamed; else None, and the
+        problem is remembered. Near the loss and where facts are known nothing is carried over."""
+        if self.graph.loss in users or not all(adjoints[u].uses for u in users):
+            return None
+        numbers = {node.name: "0"}
+        key: list[object] = [node.axes, node.is_leaf]
+        for user in users:
+            body = self.graph[user].body
+            assert body is not None
+            numbers.setdefault(user, str(len(numbers)))
+            key += [numbers[user], self.graph[user].axes, skeleton(body, numbers)]
+            for other in self._related(user, body):
+                related = self.graph[other].body
+                assert related is not None
+                key.append(skeleton(related, numbers))
+        if not self.special.isdisjoint(numbers):
+            return None
+        name, old = self.found.setdefault(tuple(key), (node.name, numbers))
+        if name == node.name:
+            return None
+        back = {number: tensor for tensor, number in old.items()}
+        names = {back[number]: tensor for tensor, number in numbers.items()}
+        like = adjoints[name]
+        delta = rename(like.delta, names)
+        return Adjoint(node, rename(like.raw, names), delta, None, (), tuple(_named_adjoints(delta)), (), "not asked for", name, names)
+
+    def _related(self, user: str, body: Expr) -> list[str]:
+        """Other definitions in the same operands: what a slope could be folded into."""
+        near = {u for t in body.tensors for u in self.consumers[t]}
+        return sorted(u for u in near if u != user and self._operands(u) <= body.tensors)
+
+    def _operands(self, name: str) -> frozenset[str]:
+        body = self.graph[name].body
+        return body.tensors if body is not None else frozenset()
 
 
 def _named_adjoints(e: Expr) -> list[str]:
@@ -370,7 +427,7 @@ def inline(e: Expr, forms: dict[str, Expr], graph: Graph) -> Expr:
             return x
         return None if x.tensors else x
 
-    return replace(e, rule)
+    return rewrite(e, rule)
 
 
 def _chain_steps(

@@ -30,6 +30,7 @@ ATTEMPTS = 100
 PLAIN = 8  # of them with nothing but normal values and what the facts say
 MARGIN = 1e-2  # distance from every kink
 CLOSE = 1e-4  # after half of the attempts; enough for the complex step
+HUGE = 1e9  # a loss that has exploded
 SINGULAR = 1e4  # condition of matrices that are inverted
 STEP = 1e-30
 SEARCH = 4000  # assignments of sizes that are looked at
@@ -194,12 +195,14 @@ def _leaves(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator, at
 
 def _base(node: Node, sizes: Mapping[str, int], rng: np.random.Generator, attempt: int) -> Array:
     """Normal values away from 0, matrices scaled so that their products keep their size. Later
-    attempts try positive numbers and probabilities, for logarithms and roots without a fact."""
+    attempts try smaller matrices, for deep networks, and positive numbers and probabilities, for
+    logarithms and roots without a fact."""
     shape = tuple(size_value(d, sizes) for d in node.shape)
     value = np.asarray(rng.standard_normal(shape))
     value = value + 0.1 * np.sign(value)
     if len(shape) > 1:
-        value = value * (1.2 / np.sqrt(np.mean(shape[-2:])))
+        gain = 1.2 if attempt < PLAIN else rng.uniform(0.3, 1.2)
+        value = value * (gain / np.sqrt(np.mean(shape[-2:])))
     style = attempt % 4 if attempt >= PLAIN else 0
     if style == 2:
         return np.abs(value)
@@ -298,8 +301,11 @@ def _kinks(graph: Graph) -> _Kinks:
 
 def _objection(graph: Graph, state: Evaluation, kinks: _Kinks) -> str:
     """Why the values will not do, or an empty text."""
-    if not np.isfinite(state.values[graph.loss]).all():
+    loss = state.values[graph.loss]
+    if not np.isfinite(loss).all():
         return "the loss is not finite"
+    if np.abs(loss).max(initial=0.0) > HUGE:
+        return f"the loss is larger than {HUGE:g}"
     for name, value in state.values.items():
         if np.isnan(value).any():
             return f"{name} is not a number"

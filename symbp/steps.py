@@ -7,11 +7,12 @@ a step's lines are scalar expressions that are all equal, so every line can be e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Mapping
 
 from symbp.expr import Expr
 from symbp.graph import Fact, Graph, Node
+from symbp.local import rename
 
 RULES = ("definition", "chain-rule", "local-slope", "contraction", "fork", "simplification", "matrix-form", "check")
 """The kinds of steps, in the order in which they appear for one tensor."""
@@ -47,6 +48,17 @@ class Step:
     argument: Expr | None = None  # chain-rule: the consumer's entry; local-slope: the variable's
 
 
+def _renamed(step: Step, names: Mapping[str, str]) -> Step:
+    return replace(
+        step,
+        about=names.get(step.about, step.about),
+        via=names.get(step.via, step.via),
+        left=step.left and rename(step.left, names),
+        argument=step.argument and rename(step.argument, names),
+        lines=tuple(rename(e, names) for e in step.lines),
+    )
+
+
 @dataclass(frozen=True)
 class Adjoint:
     """∂loss/∂node, entry by entry in `node.axes`.
@@ -64,6 +76,8 @@ class Adjoint:
     uses: tuple[str, ...] = ()  # adjoints that the δ form names
     because: tuple[str, ...] = ()  # facts that the forms rest on
     why: str = ""
+    like: str = ""  # the tensor whose local problem is the same up to names
+    renamed: Mapping[str, str] = field(default_factory=dict)  # from that one's names to these
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,12 @@ class Derivation:
     left_out: Mapping[str, str] = field(default_factory=dict)
     checked: Mapping[str, Checked] = field(default_factory=dict)
     note: str = ""
+
+    def steps_of(self, a: Adjoint) -> tuple[Step, ...]:
+        """The steps of an adjoint; for one that is like an earlier one, that one's steps renamed."""
+        if a.steps or not a.like:
+            return a.steps
+        return tuple(_renamed(s, a.renamed) for s in self.adjoints[a.like].steps)
 
     @property
     def gradients(self) -> tuple[Adjoint, ...]:

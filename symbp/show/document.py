@@ -7,8 +7,9 @@ derived, simplified or evaluated here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from symbp.expr import ONE, Add, Expr, Index, Num, Size
 from symbp.graph import Fact, Graph, Node, adjoint
@@ -103,6 +104,7 @@ class Writer:
         self.graph: Graph = derivation.graph
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
+        self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
 
     def blocks(self) -> Iterator[Block]:
         graph = self.graph
@@ -198,11 +200,18 @@ class Writer:
         heading = self.alphabet.inline(self.left(node))
         yield Heading(3, heading, self._shape(node))
         rows: list[Row] = []
-        if self.options.detail != "brief":
-            for step in a.steps:
+        known = a.like and self.shown[a.like] > 1 and self.options.detail == "normal"
+        self.shown[a.like or node.name] += 1
+        if self.options.detail != "brief" and not known:
+            for step in self.derivation.steps_of(a):
                 rows.extend(self.step(step, a))
         rows.extend(self.final(a))
+        if known:
+            rows[0] = replace(rows[0], rule=say("as", self.lang), note=self.alphabet.inline(self._result_name(a.like)))
         yield Rows(tuple(_without_repeats(rows)))
+
+    def _result_name(self, name: str) -> str:
+        return self.print.derivative(name) if self.graph[name].is_leaf else self.print.tensor(adjoint(name))
 
     def step(self, step: Step, a: Adjoint) -> Iterator[Row]:
         node = a.node

@@ -94,7 +94,7 @@ class Encoder:
         uni = Writer(self.derivation, Unicode(), self.options)
         found: list[dict[str, Any]] = []
         for a in self.derivation.adjoints.values():
-            for step in a.steps:
+            for step in self.derivation.steps_of(a):
                 for one, two in zip(tex.step(step, a), uni.step(step, a)):
                     found.append(self._line(len(found) + 1, a, step.rule, one, two))
             for one, two in zip(tex.final(a), uni.final(a)):

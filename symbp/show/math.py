@@ -8,6 +8,7 @@ computed here; an expression that has no matrix form answers None and is shown i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from symbp.expr import (
@@ -31,11 +32,13 @@ from symbp.expr import (
     Size,
     number,
 )
-from symbp.graph import Graph, Node, primal
-from symbp.matrix import Emitter, Form, NotReducible, index_letter, negated, size_text
+from symbp.graph import Graph, Node, adjoint, primal
+from symbp.local import skeleton
+from symbp.matrix import Emitter, Form, NotReducible, exact_axes, index_letter, negated, size_text
 from symbp.show.alphabet import Alphabet, parse_name
 
 SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
+_PLACE = re.compile("([\ue010\ue011])(\\d+)\ue012")  # where a template takes a name, or an error term
 
 
 class NoMatrixForm(Exception):
@@ -63,6 +66,7 @@ class MathPrinter:
         self.emitter = Emitter(graph)
         self.roles = roles(graph)
         self.names: dict[str, str] = {}
+        self.templates: dict[object, str | None] = {}
 
     # ---- names ---------------------------------------------------------------------------------
 
@@ -91,9 +95,27 @@ class MathPrinter:
     # ---- matrix notation -----------------------------------------------------------------------
 
     def matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
-        """The expression as an array with these axes in matrix notation, or None."""
-        from symbp.matrix import exact_axes
+        """The expression as an array with these axes in matrix notation, or None.
 
+        Formulas that differ in names only are laid out once: the names are put into a template.
+        """
+        numbers: dict[str, str] = {}
+        kind = skeleton(e, numbers)
+        key = (kind, tuple(axes), tuple(self.graph[name].shape for name in numbers))
+        if key not in self.templates:
+            shown = self.names
+            self.names = {}
+            for name, number in numbers.items():
+                self.names[name], self.names[adjoint(name)] = f"\ue010{number}\ue012", f"\ue011{number}\ue012"
+            self.templates[key] = self._matrix(e, axes)
+            self.names = shown
+        template = self.templates[key]
+        if template is None:
+            return None
+        by_number = list(numbers)
+        return _PLACE.sub(lambda m: self.tensor(by_number[int(m[2])] if m[1] == "\ue010" else adjoint(by_number[int(m[2])])), template)
+
+    def _matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
         target = tuple(a if isinstance(a, Index) else None for a in axes)
         try:
             x = self.emitter.emit(e, tuple(a for a in target if a is not None))

@@ -31,6 +31,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "collect": ("factor", "提取公因子"),
     "because": ("because {0}", "因为 {0}"),
     "softmax-sums": ("a softmax sums to 1", "softmax 各分量之和为 1"),
+    "as": ("as before", "同上"),
     "checked": ("relative error {0}, {1} points", "相对误差 {0}，{1} 个点"),
     "failed": ("FAILED: relative error {0}", "未通过：相对误差 {0}"),
     "undecided": ("undecided: {0}", "未定：{0}"),
