@@ -4,8 +4,9 @@
 have the right shape; relations between sizes (H = 2·P, n − k + 1) hold, every axis is at least 1
 and every entry named by a number exists. `draw` fills the leaves, pushes them onto the facts
 (one-hot rows, symmetric matrices, ranges) and draws again until the loss is finite, the regions
-hold and every kink is at least `MARGIN` away. What cannot be drawn is returned with a reason: the
-check is then undecided, never failed.
+hold and every kink is at least `MARGIN` away (nearer where there are very many, and the point's
+note says so). What cannot be drawn is returned with a reason: the check is then undecided, never
+failed.
 
 A kink counts only where it matters: the leaves are perturbed along a random direction (a complex
 step), and a `relu` of a padded zero, which does not move, is no kink. Exact ties keep the
@@ -30,6 +31,7 @@ ATTEMPTS = 100
 PLAIN = 8  # of them with nothing but normal values and what the facts say
 MARGIN = 1e-2  # distance from every kink
 CLOSE = 1e-4  # after half of the attempts; enough for the complex step
+EXPECTED = 5  # kinks within the margin, of very many, beyond which drawing again would not help
 HUGE = 1e9  # a loss that has exploded
 SINGULAR = 1e4  # condition of matrices that are inverted
 STEP = 1e-30
@@ -161,19 +163,22 @@ def draw(
 ) -> Point:
     """Random values for the leaves that respect the facts and stay away from kinks."""
     kinks = _kinks(graph)
-    reason = ""
+    wide, reason = MARGIN, ""
     for attempt in range(ATTEMPTS):
-        margin = MARGIN if attempt < ATTEMPTS // 2 else CLOSE
+        margin = wide if attempt < ATTEMPTS // 2 else min(wide, CLOSE)
         with np.errstate(all="ignore"):
             leaves = _leaves(graph, sizes, rng, attempt)
             state = run(graph, leaves, sizes, functions)
             reason = _objection(graph, state, kinks)
             if not reason and (kinks.arguments or kinks.maxima):
                 moved = {k: v + 1j * STEP * rng.standard_normal(v.shape) for k, v in leaves.items()}
-                reason = _too_close(run(graph, moved, sizes, functions), kinks, margin)
+                perturbed = run(graph, moved, sizes, functions)
+                if attempt == 0:
+                    wide = margin = min(MARGIN, EXPECTED / max(1, _number_of_kinks(perturbed, kinks)))
+                reason = _too_close(perturbed, kinks, margin)
         if not reason:
             values = {k: np.array(v) for k, v in state.values.items()}
-            note = "" if margin == MARGIN else f"kinks are only {CLOSE:g} away"
+            note = "" if margin == MARGIN else f"kinks are only {margin:.0e} away"
             return Point(sizes, leaves, values, note=note)
     return Point(sizes, reason=f"no point found in {ATTEMPTS} draws: {reason}")
 
@@ -318,6 +323,10 @@ def _objection(graph: Graph, state: Evaluation, kinks: _Kinks) -> str:
         if not (np.linalg.cond(matrix.reshape(*matrix.shape[:-1], rows, -1)) < SINGULAR).all():
             return f"a matrix under {reduction.op} is nearly singular"
     return ""
+
+
+def _number_of_kinks(state: Evaluation, kinks: _Kinks) -> int:
+    return sum(state.named(e).array.size for e, _ in kinks.arguments)
 
 
 def _too_close(state: Evaluation, kinks: _Kinks, margin: float) -> str:

@@ -279,6 +279,18 @@ def test_large_tensors_are_sampled_and_say_so(monkeypatch: pytest.MonkeyPatch) -
     assert not check(spoiled(right, "W", MISTAKES["one entry"]))["W"].ok
 
 
+def test_a_crowd_of_tensors_is_checked_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_module, "CROWD", 2)
+    monkeypatch.setattr(check_module, "GROUPS", 3)
+    right = derive(two_layers(), ["W1", "b1", "W2", "b2", "X"])
+    for seed in range(5):
+        assert all(c.ok and c.error < 1e-12 for c in check(right, "quick", seed).values())
+    for mistake in MISTAKES.values():
+        for form in ("delta", "closed"):
+            checked = check(spoiled(right, "W2", mistake, form), "quick")
+            assert [c.name for c in checked.values() if not c.ok] == ["W2"]
+
+
 def test_levels_have_names() -> None:
     with pytest.raises(RequestError, match="full or quick, not all"):
         check(derive(two_layers()), "all")
