@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="From a network written as formulas to its backprop derivation, step by step, each line checked by numbers.\n\n"
+    help="From a network written as formulas to its backprop derivation, each line checked by numbers.\n\n"
     "NET is a network file, - for standard input, the name of a built-in network (symbp zoo lists them), "
     "or file.py:name for a network declared in SymPy (that one runs the Python file).",
 )
@@ -27,7 +27,9 @@ app = typer.Typer(
 Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour the output.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random points of the check.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback for an internal error.")]
-Output = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")]
+Output = Annotated[
+    str, typer.Option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 Net = Annotated[str, typer.Argument(metavar="NET", help="File, -, built-in name, or file.py:name.")]
@@ -49,17 +51,27 @@ def _root(
 @app.command()
 def derive(
     nets: Annotated[list[str], typer.Argument(metavar="NET...", help="File, -, built-in name, or file.py:name.")],
-    wrt: Annotated[list[str] | None, typer.Option("--wrt", metavar="NAME", help="Leaf, inner node or entry; may be repeated.")] = None,
-    form: Annotated[str, typer.Option(metavar="delta|closed|both", help="In error terms, in leaves, or both.")] = "both",
+    wrt: Annotated[
+        list[str] | None, typer.Option("--wrt", metavar="NAME", help="Leaf, inner node or entry; may be repeated.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option(metavar="delta|closed|both", help="In error terms, in leaves, or both.")
+    ] = "both",
     detail: Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")] = "normal",
     notation: Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")] = "matrix",
-    format: Annotated[str, typer.Option(metavar="terminal|latex|markdown|numpy|json", help="How it is written.")] = "terminal",
+    format: Annotated[
+        str, typer.Option(metavar="terminal|latex|markdown|numpy|json", help="How it is written.")
+    ] = "terminal",
     standalone: Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")] = False,
     lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
     delta: Annotated[str, typer.Option(metavar="plus|minus", help="minus shows δ := −∂L/∂z.")] = "plus",
     update: Annotated[bool, typer.Option("--update", help="Add the descent rules.")] = False,
-    at: Annotated[list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")] = None,
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
+    ] = None,
     check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
     output: Output = "",
     force: Force = False,
@@ -132,7 +144,10 @@ def _finish(run: object, color: str, output: str, force: bool, debug: bool) -> N
     except Exception as error:
         if debug:
             raise
-        _fail(f"Internal error: {type(error).__name__}: {error}\nThis is a bug in symbp. Run again with --debug and report it.")
+        _fail(
+            f"Internal error: {type(error).__name__}: {error}\n"
+            "This is a bug in symbp. Run again with --debug and report it."
+        )
     raise typer.Exit(status)
 
 

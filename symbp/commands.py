@@ -60,9 +60,13 @@ class DeriveOptions:
             if name == "format" and value in LATER:
                 raise RequestError(f"--format {value} comes in a later version. There are: {', '.join(choices)}.")
             if value not in choices:
-                raise RequestError(f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip())
+                raise RequestError(
+                    f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip()
+                )
         if self.set:
-            raise RequestError("--set gives a symbolic depth its number; networks of symbolic depth come in a later version.")
+            raise RequestError(
+                "--set gives a symbolic depth its number; networks of symbolic depth come in a later version."
+            )
         if not 0 <= self.seed < 2**63:
             raise RequestError("--seed must be a whole number from 0 to 2^63 − 1.")
 
@@ -95,11 +99,11 @@ def open_network(spec: str) -> Graph:
     """A file, `-`, a built-in name, or `file.py:name`."""
     if spec == "-":
         from symbp.read.network import read_network
-        from symbp.read.source import decoded
+        from symbp.read.source import decode
 
         if sys.stdin is None or sys.stdin.closed:
             raise RequestError("There is no standard input to read a network from.")
-        return read_network(decoded(sys.stdin.buffer.read(1_000_001), "standard input"), "network", "standard input")
+        return read_network(decode(sys.stdin.buffer.read(1_000_001), "standard input"), "network", "standard input")
     python = re.fullmatch(r"(.+\.py):(\w+)", spec)
     if python:
         return _from_python(python[1], python[2])
@@ -178,7 +182,14 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
 
         values = at_point(derivation, read_values(graph, options.at))
     view = Options(
-        options.form, options.detail, options.notation, options.lang, delta, options.update, entries=entries, values=values
+        options.form,
+        options.detail,
+        options.notation,
+        options.lang,
+        delta,
+        options.update,
+        entries=entries,
+        values=values,
     )
     return derivation, view
 
@@ -273,7 +284,9 @@ def zoo(name: str | None, screen: Screen) -> Answer:
         width = max(map(len, names()))
         return "\n".join(f"{n:<{width}}  {title(n)}" for n in names()) + "\n", 0
     if name not in names():
-        raise RequestError(f"There is no built-in network '{name}'. {nearest(name, names()) or '`symbp zoo` lists them.'}")
+        raise RequestError(
+            f"There is no built-in network '{name}'. {nearest(name, names()) or '`symbp zoo` lists them.'}"
+        )
     return text(name), 0
 
 

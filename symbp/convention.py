@@ -29,7 +29,13 @@ def minus(derivation: Derivation) -> Derivation:
         inner = not a.node.is_leaf
         delta = turned(a.delta, inner)
         closed = a.closed if a.closed is None or not inner else turned(a.closed, inner)
-        return replace(a, raw=turned(a.raw, inner), delta=delta, closed=closed, steps=tuple(step(s, inner) for s in derivation.steps_of(a)))
+        return replace(
+            a,
+            raw=turned(a.raw, inner),
+            delta=delta,
+            closed=closed,
+            steps=tuple(step(s, inner) for s in derivation.steps_of(a)),
+        )
 
     def step(s: Step, inner: bool) -> Step:
         if s.rule in ("definition", "chain-rule", "local-slope"):

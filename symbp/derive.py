@@ -14,8 +14,8 @@ The walk is a loop over the reversed topological order, so depth costs time, not
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Callable, Iterable, Iterator
 
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.expr import (
@@ -76,9 +76,9 @@ REDUCTION_SLOPES: dict[str, Slope] = {
     "sum": lambda out, r, k, body: ONE,
     "max": lambda out, r, k, body: Compare("==", body, out(())),
     "min": lambda out, r, k, body: Compare("==", body, out(())),
-    "logsumexp": lambda out, r, k, body: Reduce("softmax", r.bound, r.body, k)
-    if len(k) == 1
-    else Call("exp", add(body, mul(MINUS_ONE, out(())))),
+    "logsumexp": lambda out, r, k, body: (
+        Reduce("softmax", r.bound, r.body, k) if len(k) == 1 else Call("exp", add(body, mul(MINUS_ONE, out(()))))
+    ),
     "softmax": _softmax_slope,
     "log_softmax": _log_softmax_slope,
     "inv": _inverse_slope,
@@ -166,7 +166,9 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
             return whole
 
         slope = REDUCTION_SLOPES[e.op](out, e, k, inner)
-        closed = tuple(i for i in e.at if isinstance(i, Index) and i in opened and i not in e.body.free) if close else ()
+        closed = (
+            tuple(i for i in e.at if isinstance(i, Index) and i in opened and i not in e.body.free) if close else ()
+        )
         if len(closed) < len(e.at) or not e.at:
             yield from down(inner, mul(up, slope), (*opened, *k))
             return
@@ -251,7 +253,7 @@ def derive(
     simplifier = Simplifier(graph, simplify)
     known = LocalProblems(graph, consumers)
     adjoints: dict[str, Adjoint] = {}
-    for name in reversed(graph.nodes):
+    for name in reversed(tuple(graph.nodes)):
         if name in needed and name != graph.loss:
             users = [u for u in consumers[name] if u == graph.loss or u in adjoints]
             a = known.recall(graph[name], users, adjoints)
@@ -271,7 +273,9 @@ def _wanted(graph: Graph, wrt: Iterable[str] | None) -> tuple[tuple[str, ...], d
             if name not in graph.nodes:
                 known = [n for n in graph.nodes if n != graph.loss]
                 hint = nearest(name, known) or f"There are: {', '.join(known[:12])}{'…' if len(known) > 12 else ''}."
-                raise RequestError(f"Cannot differentiate with respect to '{name}': nothing of that name is declared. {hint}")
+                raise RequestError(
+                    f"Cannot differentiate with respect to '{name}': nothing of that name is declared. {hint}"
+                )
         return names, {}
     fixed = graph.fixed()
     leaves = [n.name for n in graph.leaves]
@@ -380,7 +384,18 @@ class LocalProblems:
         names = {back[number]: tensor for tensor, number in numbers.items()}
         like = adjoints[name]
         delta = rename(like.delta, names)
-        return Adjoint(node, rename(like.raw, names), delta, None, (), tuple(_named_adjoints(delta)), (), "not asked for", name, names)
+        return Adjoint(
+            node,
+            rename(like.raw, names),
+            delta,
+            None,
+            (),
+            tuple(_named_adjoints(delta)),
+            (),
+            "not asked for",
+            name,
+            names,
+        )
 
     def _related(self, user: str, body: Expr) -> list[str]:
         """Other definitions in the same operands: what a slope could be folded into."""

@@ -13,9 +13,9 @@ a short reason; the reader adds the place. Nothing here is ever shown as a trace
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Iterable
 
 
 class SymbpError(Exception):

@@ -19,8 +19,9 @@ Reductions other than sums carry the place where the result is read: `softmax` o
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
-from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar, Union
+from typing import Any, TypeVar
 
 _TABLE: dict[Any, Any] = {}  # the intern table; weak references would cost three times as much
 _fresh = itertools.count(1)
@@ -92,7 +93,7 @@ class Expr:
         return text(self)
 
 
-Value = Union[Expr, int, Fraction]
+Value = Expr | int | Fraction
 
 
 class Num(Expr):
@@ -112,7 +113,7 @@ class Num(Expr):
             found._gather(())
             found.value, found.decimal = number, decimal
             _TABLE[key] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 class Const(Expr):
@@ -146,7 +147,7 @@ def _leaf(cls: type[_Leaf], name: str) -> _Leaf:
         found._gather(())
         found.name = name
         _TABLE[key] = found
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 class Index(Expr):
@@ -165,7 +166,7 @@ class Index(Expr):
             found.name, found.dim = name, dim
             found.free = frozenset((found,))
             _TABLE[key] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 class Entry(Expr):
@@ -184,7 +185,7 @@ class Entry(Expr):
             found.tensor = tensor
             found.tensors = found.tensors | {tensor}
             _TABLE[key] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
     @property
     def idx(self) -> tuple[Expr, ...]:
@@ -254,7 +255,7 @@ def _node(cls: type[_Node], args: tuple[Expr, ...]) -> _Node:
         found = object.__new__(cls)
         found._gather(args)
         _TABLE[key] = found
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 class Call(Expr):
@@ -288,7 +289,7 @@ def _labelled(cls: type[_Labelled], fn: str, args: tuple[Expr, ...]) -> _Labelle
         found._gather(args)
         found.fn = fn
         _TABLE[key] = found
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 class Reduce(Expr):
@@ -323,7 +324,7 @@ class Reduce(Expr):
             found.free = (body.free - frozenset(bound)).union(*(a.free for a in place))
             found.level = max(start + len(bound), *(a.level for a in place), 0)
             _TABLE[key] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
     def open(self) -> tuple[tuple[Index, ...], Expr]:
         """Fresh letters for the bound indices, and the body in them."""

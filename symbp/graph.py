@@ -11,9 +11,9 @@ node's axes; the loss is a scalar.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Iterable, Mapping
 
 from symbp.errors import Place
 from symbp.expr import ONE, ZERO, Entry, Expr, Index, Num, Size, walk

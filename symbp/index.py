@@ -12,8 +12,8 @@ inequalities between them from the ranges 0 ≤ i ≤ dim − 1 and sizes ≥ 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Iterable, Sequence
 
 from symbp.expr import (
     MINUS_ONE,
@@ -145,9 +145,7 @@ def within(e: Expr, dim: Expr) -> tuple[Expr, ...]:
     return tuple(c for c in conditions if decide(c) is not True)
 
 
-def contract(
-    factors: Expr, opened: Sequence[Index], occurrence: Iterable[Expr], target: Iterable[Expr]
-) -> Expr:
+def contract(factors: Expr, opened: Sequence[Index], occurrence: Iterable[Expr], target: Iterable[Expr]) -> Expr:
     """Σ over the open letters of `factors` · Π δ(occurrence = target), with the δs used up."""
     pending: list[tuple[Expr, Expr]] = [(e, v) for e, v in zip(occurrence, target) if v is not ZERO]
     mapping: dict[Index, Expr] = {}

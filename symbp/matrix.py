@@ -14,9 +14,9 @@ vector as a column. Where two orders are possible, the one with fewer transposes
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Iterable, Mapping, Sequence
 
 from symbp.expr import (
     HALF,
@@ -83,7 +83,7 @@ class Form:
         """Does NumPy give booleans here?"""
         if self.kind in ("transpose", "permute", "subscript", "diag"):
             return self.args[0].is_truth
-        return self.kind in ("compare", "causal") or self.kind == "times" and all(a.is_truth for a in self.args)
+        return self.kind in ("compare", "causal") or (self.kind == "times" and all(a.is_truth for a in self.args))
 
 
 def form(kind: str, args: Iterable[Form], axes: Axes, *data: object, cost: float = 1.0) -> Form:
@@ -242,9 +242,7 @@ def contraction_tree(factors: Sequence[Expr], bound: Sequence[Index]) -> list[No
     for f in factors:
         groups.setdefault(f.free, []).append(f)
     order = {id(f): n for n, f in enumerate(factors)}
-    nodes: list[Node] = [
-        Group(letters, tuple(fs), min(order[id(f)] for f in fs)) for letters, fs in groups.items()
-    ]
+    nodes: list[Node] = [Group(letters, tuple(fs), min(order[id(f)] for f in fs)) for letters, fs in groups.items()]
     pending = list(bound)
     while pending:
         choices = [(_elimination_cost(nodes, k), n, k) for n, k in enumerate(pending)]
@@ -619,7 +617,7 @@ class Emitter:
         axes = (*left.axes[:-1], *right.axes[1:])
         if not axes:
             return form("dot", (left, right), ())
-        parts = []
+        parts: list[Form] = []
         for x in (left, right):
             parts.extend(x.args if x.kind == "matmul" and len(x.axes) == 2 else (x,))
         return form("matmul", parts, axes, cost=1.0)
@@ -627,14 +625,16 @@ class Emitter:
     def _einsum(self, node: Einsum, order: Axes) -> Form:
         parts: list[Form] = []
         for p in node.parts:
-            pieces = [x for x, _ in self._flat(p)] if isinstance(p, Group) and not any(d for _, d in self._flat(p)) else [p]
+            pieces = (
+                [x for x, _ in self._flat(p)] if isinstance(p, Group) and not any(d for _, d in self._flat(p)) else [p]
+            )
             for x in pieces:
                 letters = x.free if isinstance(x, Expr) else x.letters
                 natural = self._natural(x, letters)
                 parts.append(squeeze(self._part(x, natural)))
         names: dict[Index, str] = {}
-        for x in parts:
-            for a in x.axes:
+        for part in parts:
+            for a in part.axes:
                 assert a is not None
                 if a not in names:
                     names[a] = index_letter(a, set(names.values()))
@@ -770,7 +770,9 @@ def size_text(e: Expr) -> str:
                 out += size_text(rest)
             return out
         case Mul():
-            top = [f"({size_text(a)})" if isinstance(a, Add) else size_text(a) for a in e.args if not isinstance(a, Pow)]
+            top = [
+                f"({size_text(a)})" if isinstance(a, Add) else size_text(a) for a in e.args if not isinstance(a, Pow)
+            ]
             low = [size_text(a.base) for a in e.args if isinstance(a, Pow)]
             return "*".join(top or ["1"]) + "".join("/" + b for b in low)
         case Pow():

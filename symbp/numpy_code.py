@@ -7,8 +7,8 @@ one precedence and group to the left, booleans are never added or negated as suc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Callable, Iterator, Sequence
 
 from symbp.expr import HALF, Expr, Num, Size, number
 from symbp.graph import Graph, primal
@@ -255,7 +255,7 @@ class NumpyPrinter:
 
 NUMPY_NAMES = {
     n: n
-    for n in "exp log sin cos tan sinh cosh tanh arctan sign abs maximum minimum".split()
+    for n in ["exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "sign", "abs", "maximum", "minimum"]
 }
 
 

@@ -137,6 +137,7 @@ def _tex(name: str) -> _Spelling:
     return {"numpy": name + "({0})", "latex": rf"\{name}\left({{0}}\right)", "unicode": name + "({0})"}
 
 
+# fmt: off
 ROWS: tuple[Op, ...] = (
     Op("exp", (lambda a, x: a,), lambda np, x: np.exp(x), lambda sp, x: sp.exp(x), **_tex("exp"), law=r"(e^x)' = e^x"),
     Op("log", (lambda a, x: ONE / x,), lambda np, x: np.log(x), lambda sp, x: sp.log(x), **_tex("log"), law=r"(\log x)' = \frac{1}{x}", domain="x > 0"),
@@ -177,6 +178,7 @@ ROWS: tuple[Op, ...] = (
        lambda np, x, y: np.where(_real(x) == 0, 0.0 * _real(y) + x * np.log(np.where(_real(y) > 0, y, 1.0)), x * np.log(np.where(_real(x) == 0, 1.0, y))),
        lambda sp, x, y: x * sp.log(y), "xlogy({0}, {1})", r"{0} \log {1}", "{0} log {1}", law=r"x \log y, \; 0 \log 0 = 0"),
 )
+# fmt: on
 
 OPS: dict[str, Op] = {row.name: row for row in ROWS}
 

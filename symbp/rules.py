@@ -16,9 +16,9 @@ every use is reported.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Callable, Iterable
 
 from symbp.expr import (
     HALF,
@@ -204,8 +204,10 @@ def plus(terms: Iterable[Expr]) -> Expr:
                 order.append(key)
                 shown[key] = rest
             coefficients[key] = coefficients.get(key, Fraction(0)) + c
-            decimal[key] = decimal.get(key, False) or (isinstance(s, Mul) and isinstance(s.args[0], Num) and s.args[0].decimal)
-    result = []
+            decimal[key] = decimal.get(key, False) or (
+                isinstance(s, Mul) and isinstance(s.args[0], Num) and s.args[0].decimal
+            )
+    result: list[Expr] = []
     for n, key in enumerate(order):
         if place == n and constant is not ZERO:
             result.append(constant)
@@ -624,7 +626,7 @@ def _fraction(e: Expr) -> tuple[Expr, list[Expr]]:
     if isinstance(e, Pow) and _negative_power(e):
         return ONE, [e]
     if isinstance(e, Mul):
-        low = [f for f in e.args if isinstance(f, Pow) and _negative_power(f) and not _is_scale(f.base)]
+        low: list[Expr] = [f for f in e.args if isinstance(f, Pow) and _negative_power(f) and not _is_scale(f.base)]
         return mul(*(f for f in e.args if f not in low)), low
     return e, []
 
@@ -773,12 +775,13 @@ def common_factor(s: Simplifier | None, e: Expr, used: Used) -> Expr | None:
 def _place(taken: list[Expr], terms: list[tuple[Fraction, Expr]]) -> tuple[list[Expr], list[Expr]]:
     """Common factors stand before or after the bracket as they stood in the longest term."""
     longest = max((_factors(r) for _, r in terms), key=len)
-    before, after = [], []
+    before: list[Expr] = []
+    after: list[Expr] = []
     for f in taken:
         base = canon(f.base if isinstance(f, Pow) else f)
         position = next((n for n, x in enumerate(longest) if canon(x.base if isinstance(x, Pow) else x) is base), 0)
         negative = isinstance(f, Pow) and _negative_power(f)
-        (after if negative or position > 0 and position == len(longest) - 1 else before).append(f)
+        (after if negative or (position > 0 and position == len(longest) - 1) else before).append(f)
     return before, after
 
 
@@ -846,9 +849,9 @@ def _turned(f: Expr) -> Expr | None:
         indices, body = expose(f)
         parts = list(_factors(body))
         for n, part in enumerate(parts):
-            turned = _turned(part)
-            if turned is not None:
-                return Reduce("sum", indices, mul(*parts[:n], turned, *parts[n + 1 :]))
+            inner = _turned(part)
+            if inner is not None:
+                return Reduce("sum", indices, mul(*parts[:n], inner, *parts[n + 1 :]))
     return None
 
 

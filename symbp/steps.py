@@ -7,8 +7,8 @@ a step's lines are scalar expressions that are all equal, so every line can be e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Mapping
 
 from symbp.expr import Expr
 from symbp.graph import Fact, Graph, Node

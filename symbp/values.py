@@ -36,7 +36,10 @@ def read_values(graph: Graph, texts: Sequence[str]) -> Values:
             raise RequestError(f"--at {text[:80]}: write NAME=VALUE, for example --at x=0.5 or --at 'w=[1, 2]'.")
         if name not in graph.nodes:
             known = [n.name for n in graph.leaves]
-            raise RequestError(f"--at {text[:80]}: there is no '{name[:64]}'. {nearest(name, known) or 'Leaves: ' + ', '.join(known[:12])}")
+            raise RequestError(
+                f"--at {text[:80]}: there is no '{name[:64]}'. "
+                f"{nearest(name, known) or 'Leaves: ' + ', '.join(known[:12])}"
+            )
         if not graph[name].is_leaf:
             raise RequestError(f"--at {name}: {name} is computed; only leaves are given values.")
         values[name] = number_or_list(value, f"--at {name}")
@@ -51,7 +54,9 @@ def number_or_list(text: str, where: str) -> Any:
         tree = ast.parse(text.strip(), mode="eval").body
         return np.array(_literal(tree, where), dtype=float)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        raise RequestError(f"{where}: '{text.strip()[:60]}' is not a number, a fraction or a list of numbers.") from None
+        raise RequestError(
+            f"{where}: '{text.strip()[:60]}' is not a number, a fraction or a list of numbers."
+        ) from None
 
 
 def _literal(node: ast.expr, where: str) -> Any:
@@ -134,7 +139,8 @@ def at_point(derivation: Derivation, values: Mapping[str, Any]) -> tuple[tuple[s
     """Rows for display: name, forward value, gradient."""
     forward, gradients = evaluate_at(derivation, values)
     return tuple(
-        (name, shown(forward[name]), shown(gradients[name]) if name in gradients else "") for name in derivation.graph.nodes
+        (name, shown(forward[name]), shown(gradients[name]) if name in gradients else "")
+        for name in derivation.graph.nodes
     )
 
 

@@ -9,9 +9,9 @@ name means. Unicode names carry invisible role marks from which a terminal takes
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Mapping
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
@@ -20,9 +20,20 @@ GREEK = {
     "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ",
     "Omega": "Ω",
 }  # fmt: skip
-LATEX_GREEK = {"eps": r"\varepsilon", "epsilon": r"\varepsilon", "lam": r"\lambda", "lambd": r"\lambda", "phi": r"\varphi"}
+LATEX_GREEK = {
+    "eps": r"\varepsilon",
+    "epsilon": r"\varepsilon",
+    "lam": r"\lambda",
+    "lambd": r"\lambda",
+    "phi": r"\varphi",
+}
 GREEK_LETTERS = {v: k for k, v in GREEK.items() if k not in ("eps", "lam", "lambd")}
-ACCENTS = {"hat": ("\\hat", "\u0302"), "bar": ("\\bar", "\u0304"), "tilde": ("\\tilde", "\u0303"), "dot": ("\\dot", "\u0307")}
+ACCENTS = {
+    "hat": ("\\hat", "\u0302"),
+    "bar": ("\\bar", "\u0304"),
+    "tilde": ("\\tilde", "\u0303"),
+    "dot": ("\\dot", "\u0307"),
+}
 SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 ROLES = {"weight": "\ue001", "data": "\ue002", "node": "\ue003", "error": "\ue004", "loss": "\ue005"}

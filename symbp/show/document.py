@@ -104,6 +104,7 @@ class Writer:
         self.graph: Graph = derivation.graph
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
+        self.shapes: dict[tuple[Expr, ...], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
 
     def blocks(self) -> Iterator[Block]:
@@ -137,7 +138,8 @@ class Writer:
             yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in self.options.values))
         if self.derivation.left_out:
             held = "; ".join(
-                f"{self.alphabet.inline(self.print.tensor(n))} ({say('held_because', self.lang)} {_code(why, self.alphabet)})"
+                f"{self.alphabet.inline(self.print.tensor(n))} "
+                f"({say('held_because', self.lang)} {_code(why, self.alphabet)})"
                 for n, why in self.derivation.left_out.items()
             )
             yield Prose(f"{say('held', self.lang)}: {held}")
@@ -165,7 +167,10 @@ class Writer:
             yield Row(self.print.tensor(node.name), right, shape=self._shape(node))
 
     def _shape(self, node: Node) -> str:
-        return shape_of(node, self.alphabet)
+        found = self.shapes.get(node.shape)
+        if found is None:
+            found = self.shapes[node.shape] = shape_of(node, self.alphabet)
+        return found
 
     def formula(self, e: Expr, node: Node, scalar_index: bool = False) -> str:
         """Matrix notation where there is one, else index notation."""
@@ -226,7 +231,11 @@ class Writer:
                     yield Row(self.entry(node), self._chain(step, node, letters), rule)
             case "local-slope":
                 left, right = self._slope(step, node, letters)
-                note = step.law.formula if step.law and self.options.detail == "full" and self.alphabet.name == "latex" else ""
+                note = (
+                    step.law.formula
+                    if step.law and self.options.detail == "full" and self.alphabet.name == "latex"
+                    else ""
+                )
                 yield Row(left, right, rule, self.alphabet.inline(note) if note else "")
             case "contraction":
                 if step.via != self.graph.loss or self.options.detail == "full":
@@ -234,7 +243,7 @@ class Writer:
             case "fork":
                 yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
             case "simplification":
-                before, after = step.lines
+                after = step.lines[-1]
                 left = "" if self.options.detail != "full" else self.entry(node)
                 yield Row(left, self.print.index(after, letters), rule, self._law(step))
 
@@ -292,10 +301,17 @@ class Writer:
                     yield Row(left, shown, say("matrix-form", self.lang) if node.indices else "", shape=shape)
                     left = ""
             if options.notation != "matrix" or left or node.name in options.entries:
-                yield Row(self.entry(node) if left else "", self.print.index(a.delta, letters), say("index-form", self.lang), shape=shape)
+                yield Row(
+                    self.entry(node) if left else "",
+                    self.print.index(a.delta, letters),
+                    say("index-form", self.lang),
+                    shape=shape,
+                )
         if options.form != "delta" and a.closed is not None and (a.closed is not a.delta or options.form == "closed"):
             shown = self.formula(a.closed, node)
-            yield Row("" if options.form == "both" else self.left(node), shown, say("closed-form", self.lang), shape=shape)
+            yield Row(
+                "" if options.form == "both" else self.left(node), shown, say("closed-form", self.lang), shape=shape
+            )
         checked = self.derivation.checked.get(node.name)
         if checked is not None:
             yield Row("", "", say("check", self.lang), self.verdict(checked))
@@ -343,7 +359,9 @@ class Writer:
             yield from self._put_in(put_in, self.print.tensor(node.name), node, node.body, given[node.name][0])
         for a in self.derivation.adjoints.values():
             if not a.node.is_leaf or a.node.name in self.derivation.wrt:
-                yield from self._put_in(put_in, self.print.derivative(a.node.name), a.node, a.delta, given[a.node.name][1])
+                yield from self._put_in(
+                    put_in, self.print.derivative(a.node.name), a.node, a.delta, given[a.node.name][1]
+                )
 
     def _put_in(self, numbers: NumberPrinter, left: str, node: Node, e: Expr, value: str) -> Iterator[Row]:
         if not e.free and all(t in numbers.numbers for t in e.tensors):
@@ -380,5 +398,19 @@ def _code(text: str, alphabet: Alphabet) -> str:
     """A fact as the user wrote it."""
     if alphabet.name != "latex":
         return text
-    escaped = "".join({"_": r"\_", "#": r"\#", "%": r"\%", "&": r"\&", "{": r"\{", "}": r"\}", "^": r"\^{}", "\\": r"\textbackslash{}", "~": r"\~{}", "$": r"\$"}.get(c, c) for c in text)
+    escaped = "".join(
+        {
+            "_": r"\_",
+            "#": r"\#",
+            "%": r"\%",
+            "&": r"\&",
+            "{": r"\{",
+            "}": r"\}",
+            "^": r"\^{}",
+            "\\": r"\textbackslash{}",
+            "~": r"\~{}",
+            "$": r"\$",
+        }.get(c, c)
+        for c in text
+    )
     return rf"\texttt{{{escaped}}}"

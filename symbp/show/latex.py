@@ -74,11 +74,27 @@ def _table(table: Table) -> str:
     return f"\\begin{{tabular}}{{{spec}}}\n" + "\n".join(rows) + "\n\\end{tabular}"
 
 
+ESCAPES = {
+    "\\": r"\textbackslash{}",
+    **{c: "\\" + c for c in "{}_&%#$"},
+    "^": r"\^{}",
+    "~": r"\~{}",
+    "∂": r"$\partial$",
+    "δ": r"$\delta$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "…": r"\ldots{}",
+    "σ": r"$\sigma$",
+    "½": r"$\tfrac12$",
+    "²": "$^2$",
+    "–": "--",
+    "’": "'",
+}
+
+
 def escape(text: str) -> str:
     """Text that is not LaTeX, made safe for it."""
-    table = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#",
-             "$": r"\$", "^": r"\^{}", "~": r"\~{}", "∂": r"$\partial$", "δ": r"$\delta$", "−": "$-$", "×": r"$\times$", "…": r"\ldots{}"}  # fmt: skip
-    return "".join(table.get(c, c) for c in text)
+    return "".join(ESCAPES.get(c, c) for c in text)
 
 
 def _prose(text: str) -> str:

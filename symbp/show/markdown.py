@@ -30,10 +30,13 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
 
 
 def _formulas(rows: tuple[Row, ...]) -> Iterator[str]:
-    lines = [f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.note or r.rule}}}" if r.rule else "") for r in rows if r.right]
+    lines = [
+        f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.note or r.rule}}}" if r.rule else "")
+        for r in rows
+        if r.right
+    ]
     if lines:
         yield "\n$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$\n"
     for r in rows:
         if not r.right:
             yield f"*{r.rule}: {r.note}*\n"
-

@@ -113,7 +113,9 @@ class MathPrinter:
         if template is None:
             return None
         by_number = list(numbers)
-        return _PLACE.sub(lambda m: self.tensor(by_number[int(m[2])] if m[1] == "\ue010" else adjoint(by_number[int(m[2])])), template)
+        return _PLACE.sub(
+            lambda m: self.tensor(by_number[int(m[2])] if m[1] == "\ue010" else adjoint(by_number[int(m[2])])), template
+        )
 
     def _matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
         target = tuple(a if isinstance(a, Index) else None for a in axes)
@@ -243,13 +245,21 @@ class MathPrinter:
         pieces: list[str] = []
         if low_scalars:
             over = self.alphabet.product([self.at(s, SUM if len(scalars) == 1 else PRODUCT) for s in scalars]) or "1"
-            pieces.append(self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in low_scalars])))
+            pieces.append(
+                self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in low_scalars]))
+            )
         else:
             pieces.extend(self.at(s, PRODUCT) for s in scalars)
         if low_arrays:
             lone = len(arrays) == 1
-            top = self.at(arrays[0], SUM) if lone and arrays[0].letters == x.letters else self._join([], arrays, x) or "1"
-            low = self.at(low_arrays[0], SUM) if len(low_arrays) == 1 and low_arrays[0].letters == x.letters else self._join([], low_arrays, x)
+            top = (
+                self.at(arrays[0], SUM) if lone and arrays[0].letters == x.letters else self._join([], arrays, x) or "1"
+            )
+            low = (
+                self.at(low_arrays[0], SUM)
+                if len(low_arrays) == 1 and low_arrays[0].letters == x.letters
+                else self._join([], low_arrays, x)
+            )
             pieces.append(self.alphabet.fraction(top, low))
         elif arrays:
             pieces.append(self._join([], arrays, x))
@@ -341,7 +351,9 @@ class MathPrinter:
         if name == "abs":
             return Piece(self.alphabet.absolute(args[0]))
         if name == "sigmoid":
-            return Piece(self.alphabet.apply("σ", args) if self.alphabet.name != "latex" else rf"\sigma\left({args[0]}\right)")
+            return Piece(
+                self.alphabet.apply("σ", args) if self.alphabet.name != "latex" else rf"\sigma\left({args[0]}\right)"
+            )
         if name in ("maximum", "minimum"):
             return Piece(self.alphabet.apply(name[:3], args))
         if name == "xlogy":
@@ -446,7 +458,11 @@ class MathPrinter:
                 return Piece(self.alphabet.kronecker(self.index(e.args[0], letters), self.index(e.args[1], letters)))
             case Select():
                 condition, yes, no = e.args
-                when = self._relation(condition, letters) if isinstance(condition, Compare) else self.index(condition, letters)
+                when = (
+                    self._relation(condition, letters)
+                    if isinstance(condition, Compare)
+                    else self.index(condition, letters)
+                )
                 return Piece(self.alphabet.cases(self.index(yes, letters), when, self.index(no, letters)))
             case Reduce():
                 return self._reduction(e, letters)
@@ -456,7 +472,10 @@ class MathPrinter:
         name = primal(e.tensor)
         node = self.graph[name if name is not None else e.tensor]
         shown = [i for i, d in zip(e.idx, node.shape) if not (d is ONE and i is ZERO)]
-        inner = [self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex")) for i in shown]
+        inner = [
+            self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex"))
+            for i in shown
+        ]
         if self.alphabet.name == "latex" and name is not None and inner:
             simple = "".join(inner) if all(len(i.rstrip("'")) == 1 for i in inner) else ", ".join(inner)
             return self.alphabet.delta(f"{self.alphabet.tensor(name)},\\,{simple}")
@@ -511,13 +530,22 @@ class MathPrinter:
                     front = [t for t in tops if isinstance(t, (Num, Size, Const))]
                     rest = [t for t in tops if t not in front]
                     over = self._joined(front, letters) or "1"
-                    text = self.alphabet.product([self.alphabet.fraction(over, self._joined(scales, letters, alone=True)), self._joined(rest, letters)])
+                    text = self.alphabet.product(
+                        [
+                            self.alphabet.fraction(over, self._joined(scales, letters, alone=True)),
+                            self._joined(rest, letters),
+                        ]
+                    )
                     scales = []
                 else:
-                    text = self.alphabet.fraction(self._joined(tops, letters, alone=True) or "1", self._joined(scales, letters, alone=True))
+                    text = self.alphabet.fraction(
+                        self._joined(tops, letters, alone=True) or "1", self._joined(scales, letters, alone=True)
+                    )
                     scales = []
                 if scales:
-                    text = self.alphabet.product([self.alphabet.fraction("1", self._joined(scales, letters, alone=True)), text])
+                    text = self.alphabet.product(
+                        [self.alphabet.fraction("1", self._joined(scales, letters, alone=True)), text]
+                    )
             else:
                 text = (text or "1") + "/" + self._below([self.scalar(b, letters) for b in (*scales, *others)])
         return Piece(minus + (text or "1"), SUM if minus else PRODUCT)
@@ -603,7 +631,11 @@ def _is_number(x: Form) -> bool:
 
 
 def _scalars_only(x: Form) -> bool:
-    return x.kind == "times" and sum(bool(any(a.axes)) for a in x.args) <= 1 and not any(any(a.axes) for a in x.args[len(x.args) - int(str(x.data[0])) :])
+    return (
+        x.kind == "times"
+        and sum(bool(any(a.axes)) for a in x.args) <= 1
+        and not any(any(a.axes) for a in x.args[len(x.args) - int(str(x.data[0])) :])
+    )
 
 
 def roles(graph: Graph) -> dict[str, str]:

@@ -21,19 +21,50 @@ def check_table(derivation: Derivation, checked: Mapping[str, Checked], width: i
     graph, alphabet = derivation.graph, Unicode()
     printer = MathPrinter(graph, alphabet)
     table = Table(box=box.SIMPLE_HEAD, title=f"{graph.name}: derived against numerical gradients", title_justify="left")
-    for name, justify in (("gradient", "left"), ("shape", "left"), ("error", "right"), ("entries", "right"), ("points", "right"), ("", "left")):
+    for name, justify in (
+        ("gradient", "left"),
+        ("shape", "left"),
+        ("error", "right"),
+        ("entries", "right"),
+        ("points", "right"),
+        ("", "left"),
+    ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name, c in checked.items():
-        verdict = Text("✓ agrees", "green") if c.ok else Text("? undecided", "yellow") if c.error != c.error else Text("✗ differs", "bold red")
+        verdict = (
+            Text("✓ agrees", "green")
+            if c.ok
+            else Text("? undecided", "yellow")
+            if c.error != c.error
+            else Text("✗ differs", "bold red")
+        )
         error = "–" if c.error != c.error else f"{c.error:.1e}"
-        table.add_row(plain(printer.derivative(name)), shape_of(graph[name], alphabet) or "scalar", error, str(c.entries), str(c.points), verdict)
+        table.add_row(
+            plain(printer.derivative(name)),
+            shape_of(graph[name], alphabet) or "scalar",
+            error,
+            str(c.entries),
+            str(c.points),
+            verdict,
+        )
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=colour, no_color=not colour, color_system="256" if colour else None, highlight=False)
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=colour,
+        no_color=not colour,
+        color_system="256" if colour else None,
+        highlight=False,
+    )
     console.print(table)
     methods = ", ".join(dict.fromkeys(c.method for c in checked.values()))
     wrong = sum(not c.ok and c.error == c.error for c in checked.values())
     undecided = sum(not c.ok and c.error != c.error for c in checked.values())
-    summary = f"All {len(checked)} gradients agree" if not wrong and not undecided else f"{wrong} of {len(checked)} differ, {undecided} undecided"
+    summary = (
+        f"All {len(checked)} gradients agree"
+        if not wrong and not undecided
+        else f"{wrong} of {len(checked)} differ, {undecided} undecided"
+    )
     console.print(Text(f"  {summary} ({methods}, every entry, sizes all different)."))
     for note in dict.fromkeys(c.note for c in checked.values() if c.note):
         console.print(Text(f"  {note}", "dim"))

@@ -14,7 +14,13 @@ from collections.abc import Iterable, Iterator
 from symbp.show.alphabet import END, MARKS, ROLES
 from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
 
-COLOURS = {"weight": "\x1b[38;5;75m", "data": "\x1b[38;5;150m", "node": "\x1b[38;5;222m", "error": "\x1b[38;5;209m", "loss": "\x1b[1;38;5;176m"}
+COLOURS = {
+    "weight": "\x1b[38;5;75m",
+    "data": "\x1b[38;5;150m",
+    "node": "\x1b[38;5;222m",
+    "error": "\x1b[38;5;209m",
+    "loss": "\x1b[1;38;5;176m",
+}
 BOLD, DIM, GREEN, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "\x1b[0m"
 LEGEND = (("weight", "weights"), ("data", "data"), ("node", "activations"), ("error", "errors δ"), ("loss", "loss"))
 _WIDE = re.compile("[\u0300-\u036f\u1100-\u1cff\u2e80-\uffff\U00010000-\U0010ffff]")  # combining or perhaps wide
@@ -133,7 +139,7 @@ def _table(table: Table, colour: bool, paint: object) -> Iterator[str]:
         return "  ".join(padded).rstrip()
 
     yield f"{dim}{line(table.headers)}{reset}"
-    for n, row in enumerate(table.rows):
+    for _n, row in enumerate(table.rows):
         text = line(row)
         if colour and table.marks:
             text = text.replace("✓", f"{GREEN}✓{RESET}").replace("✗", f"{RED}✗{RESET}")

@@ -14,7 +14,7 @@ from symbp.errors import RequestError, nearest
 if TYPE_CHECKING:
     from symbp.graph import Graph
 
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
 _NAMES = """
 circuit-add-mul circuit-sigmoid circuit-sigmoid-gate circuit-max circuit-fork
 half-square one-parameter one-parameter-any
@@ -41,7 +41,7 @@ def text(name: str) -> str:
     """
     if name not in names():
         raise RequestError(f"There is no built-in network '{name[:64]}'. {nearest(name[:64], names())}".strip())
-    return (_FOLDER / f"{name}.symbp").read_text(encoding="utf-8")
+    return (FOLDER / f"{name}.symbp").read_text(encoding="utf-8")
 
 
 def title(name: str) -> str:
