@@ -6,42 +6,56 @@
     d = sb.Network([sp.Eq(q, x + y), sp.Eq(f, q*z)]).derive()
     d[x].expr, d.latex(), d.check().ok
 
-Names are looked up when they are first used, so that importing symbp imports neither SymPy nor
-NumPy. The functions of networks (`sb.sigmoid`, `sb.total`, …) are those of symbp.functions.
+The public names stand below. They are looked up when they are first used, so that importing
+symbp imports neither SymPy nor NumPy.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symbp.errors import DeclarationError as DeclarationError
+    from symbp.errors import LimitError as LimitError
+    from symbp.errors import NoRule as NoRule
+    from symbp.errors import ReadError as ReadError
+    from symbp.errors import RequestError as RequestError
+    from symbp.errors import SymbpError as SymbpError
+    from symbp.network import Check as Check
+    from symbp.network import Derivation as Derivation
+    from symbp.network import Gradient as Gradient
+    from symbp.network import Network as Network
+    from symbp.network import Values as Values
+    from symbp.network import lambdify as lambdify
+    from symbp.network import load as load
 
 __version__ = "0.1.0"
 
-_OBJECTS = ("Check", "Derivation", "Gradient", "Network", "Values", "derive", "lambdify", "load", "zoo")
-_ERRORS = ("DeclarationError", "LimitError", "NoRule", "ReadError", "RequestError", "SymbpError")
-_SHADOWED = ("derive", "zoo")  # public functions whose module has the same name
+_PUBLIC = {
+    "symbp.network": "Network Derivation Gradient Check Values derive load zoo lambdify",
+    "symbp.errors": "SymbpError DeclarationError ReadError RequestError LimitError NoRule",
+    "symbp.functions": (
+        "exp log sin cos tan sinh cosh tanh arctan erf sigmoid softplus softsign silu gelu mish relu leaky_relu elu "
+        "selu abs sign step maximum minimum xlogy square sqrt hadamard where softmax log_softmax logsumexp total mean "
+        "var max min norm norm2sq scalar rows columns outer dot diag trace det inv logdet"
+    ),
+}
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    from importlib import import_module
-
-    if name in _OBJECTS:
-        return getattr(import_module("symbp.network"), name)
-    if name in _ERRORS:
-        return getattr(import_module("symbp.errors"), name)
-    functions = import_module("symbp.functions").PUBLIC
-    if name in functions:
-        return functions[name]
-    raise AttributeError(f"symbp has no {name!r}")
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"symbp has no {name!r}")
+    found = import_module(module)
+    return found.PUBLIC[name] if module == "symbp.functions" else getattr(found, name)
 
 
 def __dir__() -> list[str]:
-    from importlib import import_module
-
-    return sorted([*_OBJECTS, *_ERRORS, *import_module("symbp.functions").PUBLIC, "__version__"])
+    return sorted([*_MODULE_OF, "__version__"])
 
 
 class _Package(ModuleType):
@@ -49,7 +63,7 @@ class _Package(ModuleType):
     been imported (`from symbp.derive import …` works as always)."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _SHADOWED and isinstance(value, ModuleType)):
+        if not (name in _MODULE_OF and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 

@@ -160,6 +160,7 @@ def _with_names(function: Callable[..., Any], renamed: Mapping[str, str]) -> Cal
 CHEAP = {"name", "num", "const", "size", "index", "transpose", "permute", "subscript", "full", "eye", "causal"}
 WEIGHTS = {"add": 1.0, "times": 1.0, "compare": 1.0, "where": 1.0, "diag": 0.5, "sum": 2.0, "power": 1.0}
 EXPENSIVE = 4.0  # functions, products of matrices, inverses, …
+QUICK = {"abs", "sign", "maximum", "minimum", "relu", "step", "leaky_relu"}  # calls that cost no more than a product
 KEPT = 3.0  # so much work is worth a place in the cache
 
 
@@ -202,7 +203,7 @@ class _Table:
         inner = sum(self.operations[a].weight for a in args)
         if form.kind in CHEAP:
             return inner
-        own = WEIGHTS.get(form.kind, EXPENSIVE)
+        own = 1.0 if form.data[:1] and form.data[0] in QUICK else WEIGHTS.get(form.kind, EXPENSIVE)
         arrays = any(a.letters for a in (form, *form.args))
         return inner + (own if arrays or own == EXPENSIVE else 0.2 * own)
 
@@ -492,7 +493,8 @@ class _Program:
         head = [*self._docstring(), ""]
         if any("math." in HELPERS[h][1] for h in helpers):
             head += ["import math", ""]
-        head += ["import numpy as np"]
+        if "np." in "".join([body, *(HELPERS[h][1] for h in helpers)]):
+            head += ["import numpy as np"]
         constants = self._constants(body)
         if constants:
             head += ["", *constants]
@@ -522,7 +524,7 @@ class _Program:
         if missing:
             raise NoRule(f"The size {missing[0]} cannot be read off the shape of any leaf.")
         what = "The loss" if not self.given else "The value of"
-        said = f"{what} {self.result}, and what `backward` needs."
+        said = f"{what} {self.result}".replace("loss loss", "loss") + ", and what `backward` needs."
         shapes = [f"{self.names[a]} {_shape_text(self.graph[a])}" for a in self.arguments]
         lines = [*_filled("def forward(", names, "):"), *_said(said, "Shapes: ", shapes)]
         lines += [INDENT + s for s in size_lines]

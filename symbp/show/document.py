@@ -245,17 +245,18 @@ class Writer:
             case "simplification":
                 after = step.lines[-1]
                 left = "" if self.options.detail != "full" else self.entry(node)
-                yield Row(left, self.print.index(after, letters), rule, self._law(step))
+                yield Row(left, self.print.index(after, letters), *self._law(step))
 
-    def _law(self, step: Step) -> str:
+    def _law(self, step: Step) -> tuple[str, str]:
+        """What a simplification did, in a word, and the facts or the adjoints it used."""
         law = step.law
         assert law is not None
         if law.name == "insert":
             names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
-            return say("insert", self.lang, names)
+            return say("insert", self.lang), names
         if law.because:
-            return say("because", self.lang, ", ".join(map(self.fact, law.because)))
-        return say(law.name, self.lang)
+            return say("facts-law", self.lang), say("because", self.lang, ", ".join(map(self.fact, law.because)))
+        return say(law.name, self.lang), ""
 
     def fact(self, f: Fact) -> str:
         """What a fact says, as a formula where it is one: Σ_k t_k = 1."""

@@ -54,7 +54,7 @@ def _align(rows: tuple[Row, ...]) -> str:
         if not r.right:
             after.append(_prose(f"{r.rule}: {r.note}".replace("✓ ", "").replace("✗ ", "")))
             continue
-        label = _prose(r.note or r.rule)
+        label = _prose(f"{r.rule}: {r.note}" if r.note and r.rule else r.note or r.rule)
         tag = rf" \tag*{{\footnotesize {label}}}" if label else ""
         if not r.rule and r.shape:
             tag = rf" \tag*{{\footnotesize ${r.shape}$}}"

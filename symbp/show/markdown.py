@@ -31,7 +31,7 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
 
 def _formulas(rows: tuple[Row, ...]) -> Iterator[str]:
     lines = [
-        f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.note or r.rule}}}" if r.rule else "")
+        f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.rule}}}" if r.rule else "")
         for r in rows
         if r.right
     ]
