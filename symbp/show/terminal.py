@@ -106,10 +106,11 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool, paint: object) -> Ite
         if r.left:
             equals = min(width_of(r.left) + 1, max(width // 2 - indent, 8))
         lead = r.left + " " if r.left else " " * equals
-        room = width - indent - width_of(lead) - 2
+        start = max(indent, width_of(label) + 1) + width_of(lead) + 2
+        room = width - start
         broken = list(wrap(r.right, max(room, 16), 0))
-        start = indent + width_of(lead) + 2
-        if r.left and width_of(lead) > width // 2:  # a long left side stands on a line of its own
+        narrow = any(width_of(piece) > room for piece in broken)
+        if r.left and (narrow or width_of(lead) > width // 2):  # a long left side stands on a line of its own
             yield f"{dim}{label}{reset}{gap}{convert(r.left)}"
             label, gap, lead, start = "", " " * indent, "    ", indent + 6
             broken = list(wrap(r.right, width - start, 0))
