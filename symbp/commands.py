@@ -173,8 +173,10 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
     derivation = run(graph, names or None, closed=options.form != "delta", steps=want_steps)
     if options.check != "none":
         from symbp.check import check as numbers
+        from symbp.check import check_steps
 
         derivation = replace(derivation, checked=numbers(derivation, options.check, options.seed))
+        check_steps(derivation, options.seed)  # a step that does not hold is never printed
     delta = options.delta if options.delta != "plus" else graph.style.get("delta", "plus")
     values: tuple[tuple[str, str, str], ...] = ()
     if options.at:

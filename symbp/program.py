@@ -33,6 +33,7 @@ from symbp.steps import Derivation
 
 WIDTH = 100
 INDENT = "    "
+HARD = "\N{NO-BREAK SPACE}"  # where a docstring is not broken
 
 HELPERS: dict[str, tuple[tuple[str, ...], str]] = {
     "sigmoid": ((), '''
@@ -490,16 +491,11 @@ class _Program:
         forward, backward = self._forward_text(), self._backward_text()
         body = "\n".join([*forward, "", "", *backward])
         helpers = _helpers_in(body)
-        head = [*self._docstring(), ""]
-        if any("math." in HELPERS[h][1] for h in helpers):
-            head += ["import math", ""]
-        if "np." in "".join([body, *(HELPERS[h][1] for h in helpers)]):
-            head += ["import numpy as np"]
-        constants = self._constants(body)
-        if constants:
-            head += ["", *constants]
-        parts = [head, *(HELPERS[h][1].strip("\n").split("\n") for h in helpers), forward, backward]
-        return "\n\n\n".join("\n".join(p) for p in parts) + "\n"
+        texts = [HELPERS[h][1].strip("\n") for h in helpers]
+        imports = [["import " + m] for m in _imports("\n".join([*texts, body]))]
+        head = [self._docstring(), *imports, self._constants(body)]
+        start = "\n\n".join("\n".join(paragraph) for paragraph in head if paragraph)
+        return "\n\n\n".join([start, *texts, "\n".join(forward), "\n".join(backward)]) + "\n"
 
     def _docstring(self) -> list[str]:
         title = (self.graph.title or self.graph.name).strip().rstrip(".") or "A network"
@@ -525,7 +521,7 @@ class _Program:
             raise NoRule(f"The size {missing[0]} cannot be read off the shape of any leaf.")
         what = "The loss" if not self.given else "The value of"
         said = f"{what} {self.result}".replace("loss loss", "loss") + ", and what `backward` needs."
-        shapes = [f"{self.names[a]} {_shape_text(self.graph[a])}" for a in self.arguments]
+        shapes = [f"{self.names[a]}{HARD}{_shape_text(self.graph[a])}" for a in self.arguments]
         lines = [*_filled("def forward(", names, "):"), *_said(said, "Shapes: ", shapes)]
         lines += [INDENT + s for s in size_lines]
         for line in self.forward:
@@ -735,9 +731,17 @@ def _helpers_in(body: str) -> list[str]:
     return sorted(found, key=list(HELPERS).index)
 
 
+def _imports(text: str) -> Iterator[str]:
+    """The modules that the text uses."""
+    if "math." in text:
+        yield "math"
+    if "np." in text:
+        yield "numpy as np"
+
+
 def _shape_text(node: Node) -> str:
     dims = [size_text(d) for d in node.shape]
-    return f"({', '.join(dims)}{',' if len(dims) == 1 else ''})"
+    return f"({f',{HARD}'.join(dims)}{',' if len(dims) == 1 else ''})"
 
 
 def _escaped(text: str) -> str:
@@ -772,7 +776,7 @@ def _said(first: str, head: str, items: Sequence[str], end: str = "", facts: Seq
     tail = f" Uses that {' and '.join(map(_escaped, facts))}." if facts else ""
     whole = f'"""{first}{"  " if first else ""}{head}{", ".join(items)}{end}{tail}"""'
     if len(whole) <= WIDTH - len(INDENT):
-        return [INDENT + whole]
+        return [INDENT + whole.replace(HARD, " ")]
     room = WIDTH - len(INDENT)
     parts = [first] if first else []
     parts.append(head + ", ".join(items) + end)
@@ -783,7 +787,7 @@ def _said(first: str, head: str, items: Sequence[str], end: str = "", facts: Seq
         wrapped = textwrap.wrap(p, room - 3, break_long_words=False, break_on_hyphens=False)
         lines += [*([""] if lines else []), *wrapped]
     lines[0] = '"""' + lines[0]
-    return [(INDENT + t).rstrip() for t in [*lines, '"""']]
+    return [(INDENT + t).rstrip().replace(HARD, " ") for t in [*lines, '"""']]
 
 
 __all__ = ["compile_module", "functions", "module"]
