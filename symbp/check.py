@@ -470,12 +470,11 @@ def _check_lines(step: Step, state: Evaluation) -> None:
 
 
 def _same_values(step: Step, line: int, found: Array, expected: Array) -> None:
-    size = np.maximum(np.abs(found), np.abs(expected))
+    known = np.isfinite(found) & np.isfinite(expected)  # 0/0 where a factor is still to cancel says nothing
+    size = np.where(known, np.maximum(np.abs(found), np.abs(expected)), 0.0)
     with np.errstate(invalid="ignore"):
-        wrong = ~(
-            (found == expected)
-            | (np.abs(found - expected) <= LINES * np.maximum(size, 1e-3 * size.max(initial=0.0)) + 1e-13)
-        )
+        bound = LINES * np.maximum(size, 1e-3 * size.max(initial=0.0)) + 1e-13
+        wrong = known & (found != expected) & ~(np.abs(found - expected) <= bound)
     if wrong.any():
         entry = tuple(int(n) for n in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
         raise Mismatch(step, line, entry, float(found[entry]), float(expected[entry]))
