@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from symbp.check import check
+from symbp.check import check, check_steps
 from symbp.commands import DeriveOptions, Screen
 from symbp.commands import derive as derive_command
 from symbp.commands import zoo as zoo_command
@@ -117,6 +117,11 @@ def test_every_tensor_passes_the_full_check(name: str) -> None:
         assert c.ok, f"{tensor}: {c.note}"
         assert c.points >= 3
         assert c.error < 1e-10
+
+
+@every_network
+def test_every_line_of_every_step_has_the_value_of_the_line_before(name: str) -> None:
+    assert check_steps(derive(network(name))) == ""
 
 
 @every_network
