@@ -72,7 +72,7 @@ class ExprReader:
         if e.is_Symbol:
             return Size(self.size_name(e))
         if e.is_Add:
-            return size_sum(*(self._term(a) for a in positive_first(e)))
+            return size_sum(*(self._term(a) for a in sorted(positive_first(e), key=lambda a: bool(a.is_Number))))
         if e.is_Mul:
             return size_product(*(self._term(a) for a in e.args))
         if e.is_Pow and e.exp.is_Integer and e.exp > 0:
@@ -413,7 +413,7 @@ METHODS: list[tuple[Any, Callable[[ExprReader, Sym, Env], Tensor]]] = [
     (MatrixSlice, ExprReader.slice),
     (sp.BlockMatrix, ExprReader.block),
     (sp.MatrixBase, ExprReader.explicit),
-    ((sp.Number, sp.NumberSymbol), ExprReader.number),
+    ((sp.Number, sp.NumberSymbol, type(sp.I)), ExprReader.number),
     (sp.Add, ExprReader.add),
     (sp.Mul, ExprReader.mul),
     (sp.Pow, ExprReader.pow),

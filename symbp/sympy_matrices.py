@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symbp import functions
-from symbp.expr import ZERO, Expr, Index, Num, Size
+from symbp.expr import ONE, ZERO, Expr, Index, Num, Size
+from symbp.graph import primal
 from symbp.matrix import Axes, Form
 from symbp.sympy_symbols import Symbols
 
@@ -153,8 +155,10 @@ class Writer:
     def _subscript(self, x: Form) -> Piece:
         """Only `v[:, None]` and `v[None, :]`, and the removal of an axis of length 1."""
         inner = x.args[0]
-        p = self.piece(inner)
         pattern = tuple(map(str, x.data))
+        if inner.kind == "name" and not x.axes and all(c.isdigit() for c in pattern):
+            return Piece(self.element(str(inner.data[0]), [sp.Integer(c) for c in pattern]))
+        p = self.whole(inner)
         if not set(pattern) <= {":", "None", "0"} or p.matrix is None:
             raise NoMatrixForm("slice")
         row, column = self.target(x.axes)
@@ -167,6 +171,22 @@ class Writer:
         if (p.column, p.row) == (row, column):
             return transposed(p)
         raise NoMatrixForm("slice")
+
+    def element(self, name: str, at: Sequence[Sym]) -> Sym:
+        symbol = self.symbols.tensor(name)
+        if not isinstance(symbol, sp.MatrixSymbol):
+            raise NoMatrixForm("order")
+        return MatrixElement(symbol, *(at if len(at) == 2 else (*at, sp.S.Zero)))
+
+    def whole(self, x: Form) -> Piece:
+        """The operand of a subscript, unless it is a tensor of which a part is taken: then its
+        letters are not those of its axes."""
+        if x.kind == "name":
+            name = str(x.data[0])
+            shape = self.symbols.graph[primal(name) or name].shape
+            if any(a is None and d is not ONE for a, d in zip(x.axes, shape, strict=True)):
+                raise NoMatrixForm("slice")
+        return self.piece(x)
 
     # -- arithmetic --
 

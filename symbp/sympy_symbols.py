@@ -36,9 +36,9 @@ class Symbols:
         """A size as SymPy: `N`, `n - k + 1`."""
         match e:
             case Size():
-                if e.name.isdigit():
-                    return sp.Integer(e.name)
-                return self.sizes.get(e.name) or sp.Symbol(e.name, integer=True, positive=True)
+                if e.name in self.sizes:
+                    return self.sizes[e.name]
+                return sp.Integer(e.name) if e.name.isdigit() else sp.Symbol(e.name, integer=True, positive=True)
             case Num():
                 return functions.number(e)
             case Add():
