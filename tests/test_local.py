@@ -1,0 +1,115 @@
+"""Local problems: what differs in names only is derived once and renamed."""
+
+from __future__ import annotations
+
+import pytest
+
+from symbp.derive import LocalProblems, derive
+from symbp.expr import Call, Entry, Index, Reduce, Size, add, fresh, mul, total
+from symbp.graph import adjoint
+from symbp.local import rename, skeleton
+from symbp.read.network import read_network
+from symbp.steps import Derivation
+
+N, D = Size("N"), Size("D")
+i, j = Index("i0", N), Index("i1", D)
+
+
+def product(a: str, b: str) -> Reduce:
+    k = fresh(N)
+    found = total((k,), mul(Entry(a, (i, k)), Entry(b, (k, j))))
+    assert isinstance(found, Reduce)
+    return found
+
+
+def test_two_layers_have_one_skeleton() -> None:
+    one, two = ({}, {})  # type: tuple[dict[str, str], dict[str, str]]
+
+    assert skeleton(product("X", "W1"), one) is skeleton(product("A1", "W2"), two)
+    assert one == {"X": "0", "W1": "1"}
+    assert two == {"A1": "0", "W2": "1"}
+
+
+def test_a_square_is_not_a_product_of_two() -> None:
+    assert skeleton(product("X", "X"), {}) is not skeleton(product("X", "W"), {})
+
+
+def test_a_tensor_and_its_adjoint_share_a_number() -> None:
+    numbers: dict[str, str] = {}
+    e = mul(Entry("z", (i,)), Entry(adjoint("z"), (i,)))
+
+    assert skeleton(e, numbers) is mul(Entry("0", (i,)), Entry(adjoint("0"), (i,)))
+    assert numbers == {"z": "0"}
+
+
+def test_numbers_given_before_are_kept() -> None:
+    numbers = {"b": "0"}
+
+    assert skeleton(add(Entry("a", (i,)), Entry("b", (i,))), numbers) is add(Entry("1", (i,)), Entry("0", (i,)))
+
+
+def test_rename_swaps_names_at_once() -> None:
+    e = add(Entry("a", (i,)), Call("tanh", Entry("b", (i,))), Entry(adjoint("a"), (i,)))
+    swapped = rename(e, {"a": "b", "b": "a"})
+
+    assert swapped is add(Entry("b", (i,)), Call("tanh", Entry("a", (i,))), Entry(adjoint("b"), (i,)))
+    assert rename(swapped, {"a": "b", "b": "a"}) is e
+
+
+def test_rename_goes_into_indices_and_reductions() -> None:
+    e = total((i,), Entry("x", (Entry("place", (i,)),)))
+
+    assert rename(e, {"place": "q"}).tensors == {"x", "q"}
+
+
+def deep(layers: int) -> Derivation:
+    lines = ["a0: (N, D)"]
+    for n in range(1, layers + 1):
+        lines += [f"W{n}: (D, D)", f"z{n} = a{n - 1} @ W{n}", f"a{n} = tanh(z{n})"]
+    lines.append(f"L = sum(a{layers}**2)/2")
+    return derive(read_network("\n".join(lines)))
+
+
+def test_like_layers_are_derived_once_and_say_what_they_are_like() -> None:
+    derivation = deep(6)
+    first = {a.like for n, a in derivation.adjoints.items() if n.startswith("W") and a.like}
+
+    assert len(first) == 1
+    assert sum(bool(a.like) for a in derivation.adjoints.values()) >= 12
+
+
+def test_what_was_recalled_equals_what_would_have_been_derived(monkeypatch: pytest.MonkeyPatch) -> None:
+    recalled = deep(5)
+    monkeypatch.setattr(LocalProblems, "recall", lambda *_: None)
+    derived = deep(5)
+
+    assert not any(a.like for a in derived.adjoints.values())
+    for name, a in derived.adjoints.items():
+        other = recalled.adjoints[name]
+        assert other.raw is a.raw
+        assert other.delta is a.delta
+        assert other.closed is a.closed
+        assert recalled.steps_of(other) == derived.steps_of(a)
+
+
+def test_a_tensor_with_a_fact_is_not_taken_for_one_without() -> None:
+    derivation = derive(
+        read_network(
+            """
+            a: (N,)
+            s: (N,)
+            t: (N,)
+            x = a*s**2
+            y = x*t**2
+            z = y*a
+            w = z*z
+            L = sum(w)
+            assert pm1(s)
+            """.replace("            ", "")
+        ),
+        ["a"],
+    )
+    text = repr(derivation.adjoints["a"].closed)
+
+    assert "s" not in derivation.adjoints["a"].delta.tensors
+    assert "t" in derivation.adjoints["x"].delta.tensors, text
