@@ -78,7 +78,8 @@ def _heading(h: Heading, width: int, colour: bool, paint: object) -> Iterator[st
     text = _coloured(h.text) if colour else _plain(h.text)
     bold, dim, reset = (BOLD, DIM, RESET) if colour else ("", "", "")
     if h.level == 1:
-        yield f"{bold}{text}{reset}"
+        for line in wrap(_plain(h.text), width, 0):
+            yield f"{bold}{line}{reset}"
         return
     yield ""
     used = width_of(h.text)
