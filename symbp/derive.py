@@ -48,7 +48,7 @@ from symbp.rules import Simplifier, length
 from symbp.steps import Adjoint, Derivation, Law, Step
 
 CLOSED_DEPTH = 400  # a closed form with a taller tree is not written out
-CLOSED_LENGTH = 250
+CLOSED_LENGTH = 120
 
 
 # ---- slopes of reductions, in index form -------------------------------------------------------

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypedDict
 
-from symbp.expr import HALF, ONE, TWO, ZERO, Call, Compare, Const, Expr, Num, Pow, Select, mul
+from symbp.expr import HALF, ONE, TWO, ZERO, Call, Compare, Const, Entry, Expr, Num, Pow, Select, mul
 
 Slope = Callable[..., Expr]
 
@@ -53,6 +53,11 @@ def call(name: str, *args: Expr) -> Call:
 
 def _positive(x: Expr) -> Expr:
     return Compare(">", x, ZERO)
+
+
+def _passes(out: Expr, x: Expr) -> Expr:
+    """1[x > 0] for max(0, x), or 1[out > 0], which is the same, where x has no name and out has."""
+    return _positive(out if isinstance(out, Entry) and not isinstance(x, Entry) else x)
 
 
 def _gaussian(x: Expr) -> Expr:
@@ -155,7 +160,7 @@ ROWS: tuple[Op, ...] = (
     Op("silu", (lambda a, x: a + mul(call("sigmoid", x), ONE - a),), lambda np, x: x * _sigmoid(np, x), lambda sp, x: x / (1 + sp.exp(-x)), **_fn("silu"), law=r"\mathrm{silu}' = a + \sigma(x)(1 - a)"),
     Op("gelu", (_gelu_slope,), lambda np, x: 0.5 * x * (1 + _erf(np, x / np.sqrt(2.0))), lambda sp, x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2, **_fn("gelu"), law=r"\mathrm{gelu}' x = \Phi(x) + x\,\varphi(x)"),
     Op("mish", (_mish_slope,), lambda np, x: x * np.tanh(_softplus(np, x)), lambda sp, x: x * sp.tanh(sp.log(1 + sp.exp(x))), **_fn("mish"), law=r"\mathrm{mish}' x = t + x\,(1 - t^2)\,\sigma(x), \; t = \tanh(\mathrm{softplus}\,x)"),
-    Op("relu", (lambda a, x: _positive(x),), lambda np, x: np.where(_real(x) > 0, x, 0.0), lambda sp, x: sp.Max(0, x), **_fn("relu"), law=r"\mathrm{relu}' x = 1[x > 0]", kinks=lambda x: (x,)),
+    Op("relu", (lambda a, x: _passes(a, x),), lambda np, x: np.where(_real(x) > 0, x, 0.0), lambda sp, x: sp.Max(0, x), **_fn("relu"), law=r"\mathrm{relu}' x = 1[x > 0]", kinks=lambda x: (x,)),
     Op("leaky_relu", (lambda a, x, s: Select(_positive(x), ONE, s), lambda a, x, s: call("minimum", x, ZERO)),
        lambda np, x, s: np.where(_real(x) > 0, x, s * x), lambda sp, x, s: sp.Piecewise((x, x > 0), (s * x, True)),
        "leaky_relu({0}, {1})", r"\mathrm{leaky\_relu}\left({0}, {1}\right)", "leaky_relu({0}, {1})",
@@ -168,7 +173,8 @@ ROWS: tuple[Op, ...] = (
     Op("abs", (lambda a, x: call("sign", x),), lambda np, x: np.sign(_real(x)) * x, lambda sp, x: sp.Abs(x), "abs({0})", r"\left|{0}\right|", "|{0}|", law=r"|x|' = \mathrm{sign}\,x", kinks=lambda x: (x,)),
     Op("sign", (lambda a, x: ZERO,), lambda np, x: np.sign(_real(x)), lambda sp, x: sp.sign(x), **_fn("sign"), kinks=lambda x: (x,)),
     Op("step", (lambda a, x: ZERO,), lambda np, x: (_real(x) > 0) * 1.0, lambda sp, x: sp.Heaviside(x, 0), **_fn("step"), kinks=lambda x: (x,)),
-    Op("maximum", (lambda a, x, y: Compare(">", x, y), lambda a, x, y: Compare(">" if not x.tensors else ">=", y, x)),
+    Op("maximum", (lambda a, x, y: _passes(a, x) if y is ZERO else Compare(">", x, y),
+        lambda a, x, y: _passes(a, y) if x is ZERO else Compare(">" if not x.tensors else ">=", y, x)),
        lambda np, x, y: np.where(_gt(np, x, y), x, y), lambda sp, x, y: sp.Max(x, y),
        "maximum({0}, {1})", r"\max\left({0}, {1}\right)", "max({0}, {1})", law=r"\max(x, y): \text{ the larger input receives the whole gradient}", kinks=lambda x, y: (x - y,)),
     Op("minimum", (lambda a, x, y: Compare("<", x, y), lambda a, x, y: Compare("<" if not x.tensors else "<=", y, x)),

@@ -44,6 +44,7 @@ from symbp.expr import (
     substitute,
     walk,
 )
+from symbp.expr import replace as rewrite
 from symbp.graph import Fact, Graph, Node
 from symbp.index import decide
 from symbp.steps import Law
@@ -51,6 +52,7 @@ from symbp.steps import Law
 # ---- measuring ---------------------------------------------------------------------------------
 
 _LENGTH: dict[Expr, int] = {}
+MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 
 
 def length(e: Expr) -> int:
@@ -330,9 +332,11 @@ Rewrite = Callable[[Expr, Used], Expr]
 class Simplifier:
     """The laws for one graph (facts and definitions), with what they already found."""
 
-    def __init__(self, graph: Graph, enabled: bool = True) -> None:
+    def __init__(self, graph: Graph, enabled: bool = True, fold: bool = True) -> None:
         self.graph = graph
         self.enabled = enabled
+        self.unfolding = Simplifier(graph, fold=False) if fold else None  # the same laws without definitions
+        self._totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
         self.sums_to: dict[str, list[Fact]] = {}  # each with its axis, or None for the sum of all entries
         for f in graph.facts:
             if f.kind in ("onehot", "simplex", "permutation") and f.tensor in graph.nodes:
@@ -344,6 +348,8 @@ class Simplifier:
                 facts = [replace(f, axis=a, low=f.low if f.kind == "simplex" and f.low else ONE) for a in axes]
                 self.sums_to.setdefault(f.tensor, []).extend(facts)
         self.signs = {f.tensor: f for f in graph.facts if f.kind == "pm1"}
+        self.binary = {f.tensor: f for f in graph.facts if f.kind in ("binary", "onehot", "permutation")}
+        self.symmetric = {f.tensor: f for f in graph.facts if f.kind in ("symmetric", "posdef")}
         for node in graph.inner:
             if isinstance(node.body, Reduce) and node.body.op == "softmax":
                 axis = node.axes.index(node.body.at[0]) if node.body.at[0] in node.axes else None
@@ -351,7 +357,7 @@ class Simplifier:
                     text = f"sum({node.name}{f', axis={axis}' if len(node.shape) > 1 else ''}) == 1"
                     self.sums_to.setdefault(node.name, []).append(Fact("simplex", node.name, axis, ONE, text=text))
         self.definitions: dict[tuple[type[Expr], frozenset[str]], list[Node]] = {}
-        for node in graph.inner:
+        for node in graph.inner if fold else ():
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
@@ -385,8 +391,52 @@ class Simplifier:
                 break
         return Result(e, tuple(stages), tuple(facts))
 
+    def factors_of(self, e: Entry) -> tuple[Expr, ...]:
+        """The factors of an entry's definition, if it is a product."""
+        node = self.graph.nodes.get(e.tensor)
+        if node is None or not isinstance(node.body, Mul):
+            return ()
+        axes = {a: i for a, i in zip(node.axes, e.idx) if isinstance(a, Index)}
+        return _factors(substitute(node.body, axes))
+
+    def total_by_definition(self, e: Entry, indices: tuple[Index, ...]) -> Expr | None:
+        """Σ of a node's entries, if its definition makes that a number: Σ_k q_k = 1, Σ_i (x_i − μ) = 0."""
+        if self.unfolding is None:
+            return None
+        key = (e, indices)
+        if key not in self._totals:
+            self._totals[key] = self._total(self.unfolding, e, indices)
+        return self._totals[key]
+
+    def _total(self, laws: Simplifier, e: Entry, indices: tuple[Index, ...]) -> Expr | None:
+        node = self.graph.nodes.get(e.tensor)
+        if node is None or node.body is None or not set(indices) <= e.free or length(node.body) > 12:
+            return None
+        axes = {a: i for a, i in zip(node.axes, e.idx) if isinstance(a, Index)}
+        whole = substitute(node.body, axes)
+        for body in (whole, self._unfolded(whole)):
+            result = laws(sum_over(indices, expand(body))).result
+            if not result.tensors and not result.free:
+                return result
+        return None
+
+    def _unfolded(self, e: Expr) -> Expr:
+        """Definitions put in for the nodes of an expression, one level."""
+
+        def rule(x: Expr) -> Expr | None:
+            if not isinstance(x, Entry):
+                return None
+            node = self.graph.nodes.get(x.tensor)
+            if node is None or node.body is None:
+                return x
+            return substitute(node.body, {a: i for a, i in zip(node.axes, x.idx) if isinstance(a, Index)})
+
+        return rewrite(e, rule)
+
     def _bottom_up(self, group: str, e: Expr, used: Used) -> Expr:
         """Children first, then the group's rewrite at this node; remembered per expression."""
+        if isinstance(e, Entry) and group == "facts":
+            return self._oriented(e, used)
         if not e.args or isinstance(e, Entry):
             return e
         key = (group, e)
@@ -408,6 +458,20 @@ class Simplifier:
         used.facts.update(found[1].facts)
         return found[0]
 
+    def _oriented(self, e: Entry, used: Used) -> Expr:
+        """A_ji = A_ij for a symmetric A: the letter of the result first."""
+        if e.tensor not in self.symmetric or len(e.idx) != 2:
+            return e
+        one, two = e.idx
+        if (
+            isinstance(one, Index)
+            and isinstance(two, Index)
+            and (one.name[0] in "!#~", one.name) > (two.name[0] in "!#~", two.name)
+        ):
+            used.facts[self.symmetric[e.tensor]] = None
+            return Entry(e.tensor, (two, one))
+        return e
+
 
 def arithmetic(e: Expr, used: Used | None = None) -> Expr:
     """The node in normal arithmetic: flat, numbers folded, powers and like terms merged."""
@@ -426,6 +490,8 @@ def arithmetic(e: Expr, used: Used | None = None) -> Expr:
             known = decide(e)
             if known is not None:
                 return ONE if known else ZERO
+            if e.args[1] is ZERO and isinstance(e.args[0], Mul) and _sign(e.args[0]) < 0:
+                return Compare(MIRRORED[e.fn], _positive(e.args[0]), ZERO)
         case Delta():
             if e.args[0] is e.args[1]:
                 return ONE
@@ -447,7 +513,7 @@ def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (sum_fact, sign_fact):
+    for law in (sum_fact, sign_fact, idle_mask):
         result = law(s, e, used)
         if result is not None:
             return arithmetic(result)
@@ -455,7 +521,17 @@ def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (fold_definition, fold_logistic, hyperbolic, together, multiply_out):
+    for law in (
+        fold_definition,
+        fold_logistic,
+        absolute,
+        clamp,
+        logistic,
+        hyperbolic,
+        together,
+        multiply_out,
+        expand_terms,
+    ):
         result = law(s, e, used)
         if result is not None:
             used.laws[law.__name__] = None
@@ -464,7 +540,7 @@ def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (masks, common_factor, partial_factor, turn_difference, positive_first):
+    for law in (masks, common_factor, partial_factor, under_one_sum, turn_difference, positive_first):
         result = law(s, e, used)
         if result is not None:
             used.laws[law.__name__] = None
@@ -523,7 +599,10 @@ def _entry_sum(s: Simplifier, e: Entry, indices: tuple[Index, ...], used: Used) 
             used.facts[fact] = None
             rest = tuple(i for i in indices if i is not letter)
             return sum_over(rest, value) if rest else value
-    return None
+    value_by_definition = s.total_by_definition(e, indices)
+    if value_by_definition is not None:
+        used.facts[Fact("total", e.tensor, low=value_by_definition, text=f"{e.tensor} by its definition")] = None
+    return value_by_definition
 
 
 def sign_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
@@ -533,6 +612,19 @@ def sign_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
         if isinstance(p, Num) and p.value.denominator == 1:
             used.facts[s.signs[e.base.tensor]] = None
             return ONE if p.value % 2 == 0 else e.base
+    return None
+
+
+def idle_mask(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+    """M E = E where E is defined as M · … and M is 0 or 1. Ends: a factor disappears."""
+    if not isinstance(e, Mul):
+        return None
+    for m in e.args:
+        if isinstance(m, Entry) and m.tensor in s.binary:
+            for f in e.args:
+                if isinstance(f, Entry) and f is not m and m in s.factors_of(f):
+                    used.facts[s.binary[m.tensor]] = None
+                    return powers(x for x in e.args if x is not m)
     return None
 
 
@@ -603,6 +695,41 @@ def _exponential_of(e: Expr) -> Expr | None:
         other = e.args[1] if e.args[0] is ONE else e.args[0]
         if isinstance(other, Call) and other.fn == "exp":
             return other
+    return None
+
+
+def absolute(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+    """x sign(x) = |x|. Ends: two factors become one."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Call) and f.fn == "sign" and f.args[0] in e.args:
+            whole = Call("abs", *f.args)
+            return powers(whole if x is f else x for x in e.args if x is not f.args[0])
+    return None
+
+
+def clamp(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+    """x 1[x ≤ 0] = min(x, 0). Ends: two factors become one."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Compare) and f.fn in ("<=", "<") and f.args[1] is ZERO and f.args[0] in e.args:
+            whole = Call("minimum", f.args[0], ZERO)
+            return powers(whole if x is f.args[0] else x for x in e.args if x is not f)
+    return None
+
+
+def logistic(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+    """e^u / (1 + e^u) = σ(u) and 1/(1 + e^u) = σ(−u). Ends: an exponential disappears."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Pow) and f.exponent is MINUS_ONE:
+            exponential = _exponential_of(f.base)
+            if exponential is not None and exponential in e.args:
+                value = Call("sigmoid", *exponential.args)
+                return powers([value if x is exponential else x for x in e.args if x is not f])
     return None
 
 
@@ -703,6 +830,16 @@ def multiply_out(s: Simplifier, e: Expr, used: Used) -> Expr | None:
                 return result
     result = collect(expand(e))
     return result if length(result) < length(e) else None
+
+
+def expand_terms(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+    """y (s − 1) + (1 − y) s = s − y: a sum of products multiplied out where that shortens.
+    Ends: shorter."""
+    if not isinstance(e, Add) or not any(isinstance(f, Add) for t in e.args for f in _factors(t)):
+        return None
+    result = collect(expand(e, 16))
+    summands = sum(len(x.args) for x in walk(result) if isinstance(x, Add))
+    return result if length(result) < length(e) and summands <= len(e.args) else None
 
 
 # ---- factors and signs -------------------------------------------------------------------------
@@ -824,6 +961,45 @@ def partial_factor(s: Simplifier, e: Expr, used: Used) -> Expr | None:
             if length(result) < length(best or e):
                 best = result
     return best
+
+
+def under_one_sum(s: Simplifier, e: Expr, used: Used) -> Expr | None:
+    """Σ_k x_k c_k + Σ_k y_k c_k = Σ_k (x_k + y_k) c_k: (A + Aᵀ) x, Xᵀ (p − y). Ends: one sum less."""
+    if not isinstance(e, Add):
+        return None
+    sums = [(n, *_as_sum(t)) for n, t in enumerate(e.args)]
+    for a, (n, scale, left) in enumerate(sums):
+        for m, other, right in sums[a + 1 :]:
+            if left is None or right is None or [i.dim for i in left.bound] != [i.dim for i in right.bound]:
+                continue
+            merged = _merged(left, right, scale, other)
+            if merged is not None:
+                rest = [merged if k == n else t for k, t in enumerate(e.args) if k != m]
+                result = plus(rest)
+                if length(result) < length(e):
+                    return result
+    return None
+
+
+def _as_sum(t: Expr) -> tuple[Fraction, Reduce | None]:
+    c, rest = split(t)
+    return c, rest if isinstance(rest, Reduce) and rest.op == "sum" and isinstance(rest.body, Mul) else None
+
+
+def _merged(left: Reduce, right: Reduce, c: Fraction, d: Fraction) -> Expr | None:
+    """The two sums as one, if their bodies share a factor that carries the bound letters."""
+    indices, one = expose(left)
+    two = substitute(right.body, dict(zip(right.bound, indices)))
+    shared = [f for f in _factors(one) if f in _factors(two) and not f.free.isdisjoint(indices)]
+    if not shared or any(i.free & right.free for i in indices):
+        return None
+    rest_one = powers([Num(c), *(f for f in _factors(one) if f not in shared)])
+    rest_two = powers([Num(d), *(f for f in _factors(two) if f not in shared)])
+    inner = common_factor(None, plus((rest_one, rest_two)), Used()) or plus((rest_one, rest_two))
+    inner = positive_first(None, inner, Used()) or inner
+    first = next(n for n, f in enumerate(_factors(one)) if f in shared)
+    order = [*shared, inner] if first == 0 else [inner, *shared]
+    return sum_over(indices, powers(order))
 
 
 def turn_difference(s: Simplifier, e: Expr, used: Used) -> Expr | None:

@@ -267,6 +267,11 @@ class Writer:
             names = [letters[i] for i in over if isinstance(i, Index)]
             total = self.alphabet.big_sum(names, self.print.index(node.entry, letters))
             return self.alphabet.inline(f"{total} = {self.print.index(f.low or ONE, letters)}")
+        if f.kind == "total":
+            node = self.graph[f.tensor]
+            return self.alphabet.inline(
+                f"{self.alphabet.sum} {self.print.tensor(f.tensor)} = {self.print.index(f.low or ONE, {})}"
+            )
         if f.kind == "softmax":
             return say("softmax-sums", self.lang)
         return _code(f.text, self.alphabet)
