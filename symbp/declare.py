@@ -92,13 +92,21 @@ def pairs(equations: Iterable[Any]) -> tuple[Equation, ...]:
         if isinstance(e, sp.Eq):
             left, right = e.lhs, e.rhs
         elif isinstance(e, (tuple, list, sp.Tuple)) and len(e) == 2:
-            left, right = (x if isinstance(x, sp.MatrixBase) else sp.sympify(x, strict=True) for x in e)
+            left, right = (_side(x, number) for x in e)
         else:
             raise DeclarationError(f"equation {number} is neither an Eq nor a pair (left, right): {_shown(e)}")
         found.append(Equation(number, left, right))
     if not found:
         raise DeclarationError("there are no equations", hint="Write Network([Eq(q, x + y), Eq(f, q*z)]).")
     return tuple(found)
+
+
+def _side(x: Any, number: int) -> Sym:
+    """One side of a pair as a SymPy object; a text is never read."""
+    try:
+        return sp.ImmutableMatrix(x) if isinstance(x, sp.MatrixBase) else sp.sympify(x, strict=True)
+    except sp.SympifyError:
+        raise DeclarationError(f"equation {number}: {_shown(x)!r} is not a SymPy expression") from None
 
 
 def _evaluated(answer: bool, number: int, before: Sequence[Equation]) -> DeclarationError:
@@ -417,7 +425,7 @@ class _Declaration:
             name=name,
             nodes=self.nodes,
             loss=chosen,
-            facts=(*self._assumptions(), *read_facts(facts, self.nodes, self.sizes, set(sizes))),
+            facts=tuple(dict.fromkeys((*self._assumptions(), *read_facts(facts, self.nodes, self.sizes, set(sizes))))),
             relations=dict(self.sizes.relations),
             title=title,
             latex=dict(self.names.latex),
@@ -486,6 +494,8 @@ class _Declaration:
                 f"the loss must be a scalar, and {last.symbol} is {shape_text(node.shape)}",
                 "Name another left side with loss=, or add an equation such as Eq(L, sb.total(sb.square(P - Y))).",
             )
+        if not any(n.is_leaf for n in self.nodes.values()):
+            raise last.fail(f"the loss {last.symbol} does not depend on any leaf")
         return name
 
     def _put_sizes_in(self) -> None:

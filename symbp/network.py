@@ -22,14 +22,14 @@ from symbp import check as numbers
 from symbp import steps, values
 from symbp.declare import Declared, declare
 from symbp.derive import derive as run
-from symbp.errors import RequestError, nearest
+from symbp.errors import NoRule, RequestError, nearest
 from symbp.evaluate import forward as evaluate_forward
-from symbp.expr import Expr
-from symbp.functions import is_matrix
-from symbp.graph import Graph
+from symbp.expr import ONE, ZERO, Call, Expr, walk
+from symbp.graph import Fact, Graph
 from symbp.matrix import NotReducible
 from symbp.numpy_code import numpy_text
 from symbp.sympy_code import lambdify
+from symbp.sympy_in import OWN
 from symbp.sympy_out import network_to_sympy, to_expr
 from symbp.sympy_symbols import Symbols
 
@@ -160,11 +160,20 @@ class Network:
 
     def backward(self, **given: Any) -> Values:
         """The gradients of the loss, from NumPy values of the leaves."""
-        return self._default.at(given)
+        return Values(self.keys, self._compiled(**given)[1])
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return self._default.lambdify()
 
     def check(self, level: str = "full", seed: int = 0) -> Check:
         """Derived gradients against numbers, and against SymPy where it was declared there."""
         return self._default.check(level, seed)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What the network asserts, in words that `Network(…, facts=…)` reads."""
+        return tuple(t for f in self.graph.facts if (t := _fact_text(f, self.graph)))
 
     def to_sympy(self) -> list[Any]:
         """Equations that `Network` reads back; pairs where SymPy would evaluate the Eq."""
@@ -200,8 +209,6 @@ def derive(expr: Any, wrt: Key | Iterable[Key] | None = None, *, facts: Sequence
     """The derivation of one expression, a scalar, in whatever symbols occur in it."""
     taken = {str(s) for s in expr.free_symbols}
     loss = next(n for n in ("L", "J", "E", "loss", "the_loss") if n not in taken)
-    if is_matrix(expr) and expr.shape == (1, 1):
-        expr = expr[0, 0] if not hasattr(expr, "doit") else sp.Trace(expr)
     return Network([(sp.Symbol(loss), expr)], facts=facts, name="expression").derive(wrt)
 
 
@@ -279,15 +286,46 @@ class Derivation:
         return found
 
     def lambdify(self) -> Any:
-        """A function of the leaves' NumPy values, by name: `loss, gradients = f(X=…, W=…)`."""
+        """A function of the leaves' NumPy values, by name: `loss, gradients = f(X=…, W=…)`. It is
+        the NumPy program that `symbp code` writes, or where there is none, evaluation."""
+        graph, keys = self.data.graph, self.network.keys
+        run_program = self._program() or self._interpreted
 
         def function(**given: Any) -> tuple[float, dict[str, Any]]:
-            named = _arrays(self.network.keys.named(given))
-            forward, gradients = values.evaluate_at(self.data, named)
-            return float(forward[self.data.graph.loss]), {n: _plain(gradients[n]) for n in self.data.wrt}
+            named = _arrays(keys.named(given))
+            missing = [n.name for n in graph.leaves if n.name not in named]
+            if missing:
+                raise RequestError(f"Values are needed for {', '.join(missing)} too.")
+            computed = [n for n in named if not graph[n].is_leaf]
+            if computed:
+                raise RequestError(f"{computed[0]} is computed; only leaves are given values.")
+            values.sizes_from(graph, named)
+            return run_program(named)
 
-        function.__doc__ = f"The loss {self.data.graph.loss} and its gradients for {', '.join(self.data.wrt)}."
+        function.__doc__ = f"The loss {graph.loss} and its gradients for {', '.join(self.data.wrt)}."
         return function
+
+    def _program(self) -> Any:
+        """The compiled NumPy program; None where NumPy has no form for a tensor or a function."""
+        from symbp.program import functions
+
+        own = {x.fn for n in self.data.graph.inner for x in walk(n.body or ZERO) if isinstance(x, Call)} & OWN.keys()
+        if own or not all(self.data.graph[n].is_leaf for n in self.data.wrt):
+            return None
+        try:
+            forward, backward = functions(self.data)
+        except NoRule:
+            return None
+
+        def both(named: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+            loss, cache = forward(**named)
+            return float(np.squeeze(loss)), {n: _plain(g) for n, g in backward(cache).items()}
+
+        return both
+
+    def _interpreted(self, named: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+        forward, gradients = values.evaluate_at(self.data, named)
+        return float(np.squeeze(forward[self.data.graph.loss])), {n: _plain(gradients[n]) for n in self.data.wrt}
 
     # -- text --
 
@@ -456,6 +494,16 @@ class Check(Mapping[str, steps.Checked]):
 
 
 # ---- small things ---------------------------------------------------------------------------------------
+
+
+def _fact_text(fact: Fact, graph: Graph) -> str:
+    """The fact as said of columns: the only axis of a vector is the first of two."""
+    if fact.tensor and len(graph[fact.tensor].shape) == 1:
+        axis = {"onehot": "onehot({0}, axis=0)", "simplex": "sum({0}, axis=0) == 1", "norm": "norm({0}, axis=0) == 1"}
+        if fact.kind in axis and (fact.kind == "onehot" or fact.low is ONE):
+            return axis[fact.kind].format(fact.tensor)
+    vectors = any(len(n.shape) == 1 for n in graph.nodes.values())
+    return "" if fact.kind == "region" and vectors else fact.text
 
 
 def _is_exact(value: Any) -> bool:

@@ -15,6 +15,7 @@ second one of that name under another), whose slopes are what `fdiff` says. A `L
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -30,7 +31,7 @@ from sympy.matrices.expressions.slice import MatrixSlice
 
 from symbp import arrange, functions
 from symbp import tensor as T
-from symbp.errors import DeclarationError
+from symbp.errors import DeclarationError, NoRule
 from symbp.expr import ONE, ZERO, Call, Const, Delta, Entry, Expr, Index, Num, Size, fresh, mul, total
 from symbp.ops import OPS, Op
 from symbp.sizes import Shape, Sizes, literal, shape_text, size_product, size_sum
@@ -490,23 +491,28 @@ def own_function(cls: Sym, arity: int) -> str:
     arguments = sp.symbols(f"x:{arity}", cls=sp.Dummy, real=True)
     out = sp.Dummy("out")
     whole = cls(*arguments)
-    slopes = [_slope(cls, whole, k, arguments, out) for k in range(1, arity + 1)]
+    slopes = [_slope(cls, whole, k, arguments, out, arity > 1) for k in range(1, arity + 1)]
     OWN[name] = cls
     OPS[name] = _row(name, cls, slopes)
     for slope in slopes:
         try:
-            slope(Entry("out"), *(Entry(f"x{n}") for n in range(arity)))
+            with suppress(NoRule):  # said when the slope is needed
+                slope(Entry("out"), *(Entry(f"x{n}") for n in range(arity)))
         except DeclarationError as error:
             del OWN[name], OPS[name]
             raise DeclarationError(f"the slope of {cls.__name__}: {error.reason}", hint=error.hint) from None
     return name
 
 
-def _slope(cls: Sym, whole: Sym, k: int, arguments: Sequence[Sym], out: Sym) -> Callable[..., Expr]:
+def _slope(cls: Sym, whole: Sym, k: int, arguments: Sequence[Sym], out: Sym, later: bool) -> Callable[..., Expr]:
+    """The slope for argument k; `later` says that one of several may be missing until it is used."""
     try:
         written = whole.fdiff(k)
     except Exception as error:  # a user's code: whatever it raises
-        raise DeclarationError(f"{cls.__name__}.fdiff({k}) failed: {error}") from None
+        reason = f"{cls.__name__}.fdiff({k}) failed: {error}"
+        if later:
+            return _missing(reason)
+        raise DeclarationError(reason) from None
     if written.has(sp.Derivative, sp.Subs):
         raise DeclarationError(
             f"the function {cls.__name__} has no fdiff, so its slope is unknown",
@@ -517,6 +523,13 @@ def _slope(cls: Sym, whole: Sym, k: int, arguments: Sequence[Sym], out: Sym) -> 
     def slope(a: Expr, *args: Expr) -> Expr:
         env = {out: T.scalar(a), **{s: T.scalar(x) for s, x in zip(arguments, args, strict=True)}}
         return ExprReader(Sizes(), _foreign, str).entry(written, env)
+
+    return slope
+
+
+def _missing(reason: str) -> Callable[..., Expr]:
+    def slope(a: Expr, *args: Expr) -> Expr:
+        raise NoRule(reason)
 
     return slope
 

@@ -60,7 +60,7 @@ class Names:
         self.of_text[name] = symbol
         self.of_symbol[symbol] = name
         if name != written and is_plain_latex(written):
-            self.latex[name] = written
+            self.latex[name] = f"{{{written}}}" if "^" in written else written  # x^{(1)} squared needs the braces
         return name
 
 

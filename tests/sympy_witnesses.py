@@ -84,7 +84,7 @@ def generic_order(symbols: Symbols, node: Any) -> list[str]:
 def reads_back(network: Network) -> None:
     """`to_sympy()` gives equations whose network has the same values and the same gradients."""
     graph = network.graph
-    again = Network(network.to_sympy(), loss=network.symbols.tensor(graph.loss))
+    again = Network(network.to_sympy(), loss=network.symbols.tensor(graph.loss), facts=network.facts)
     point = point_of(graph)
     leaves = [n.name for n in graph.leaves if n.name in again.graph.nodes]
     first, second = derive(graph, leaves, steps=False), derive(again.graph, leaves, steps=False)

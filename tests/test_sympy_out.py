@@ -19,7 +19,7 @@ SCALAR = {
     "circuit": "x: ()\ny: ()\nz: ()\nq = x + y\nf = q*z",
     "neuron": "x: ()\nw: ()\nb: ()\nt: ()\nz = w*x + b\na = sigmoid(z)\nL = (a - t)**2/2",
     "fork": "x: ()\nu = tanh(x)\nv = exp(-u) + u**3\nL = u*v/(1 + v**2)",
-    "activations": "x: ()\ny: ()\na = softplus(x)\nb = silu(y)\nc = gelu(x*y)\nd = mish(a - b)\nL = a*b + c*d - softsign(c)",
+    "activations": "x: ()\ny: ()\na = softplus(x)\nb = silu(y)\nc = gelu(x*y)\nL = a*b + c*mish(a - b) - softsign(c)",
     "kinks": "x: ()\ny: ()\na = relu(x)\nb = leaky_relu(-y, 0.1)\nc = elu(-x)\nd = maximum(x, y)\nL = a*b + c*d",
 }  # fmt: skip
 
@@ -37,7 +37,7 @@ MATRIX = {
 HARD = {
     "convolution": "x: (n,)\nw: (k,)\ny = conv1d(x, w)\nL = sum(y**2)",
     "heads": "Q: (h, n, d)\nK: (h, n, d)\nS = softmax(einsum('hid,hjd->hij', Q, K), axis=2)\nL = sum(S**2)",
-    "batch-norm": "X: (N, D)\ng: (D,)\nm = mean(X, axis=0)\nv = var(X, axis=0)\nL = sum((g*(X - m)/sqrt(v + 0.001))**3)",
+    "batch-norm": "X: (N, D)\ng: (D,)\nm = mean(X, axis=0)\nv = var(X, axis=0)\nL = sum((g*(X - m)/sqrt(v + 1))**3)",
     "slices": "x: (n,)\ny = x[1:]*x[:-1]\nL = sum(y**2) + x[0]",
     "determinant": "A: (n, n)\nB: (n, n)\nL = logdet(A @ A.T) + sum(inv(A @ A.T)*B)",
     "maximum": "X: (N, D)\nm = max(X, axis=1)\nL = sum(m**2) + max(X)",
