@@ -331,6 +331,19 @@ class Reduce(Expr):
         indices = tuple(fresh(i.dim) for i in self.bound)
         return indices, substitute(self.body, dict(zip(self.bound, indices)))
 
+    def expose(self) -> tuple[tuple[Index, ...], Expr]:
+        """The same with letters that depend on the reduction alone, so that what is remembered of
+        its body is found again. Only where nothing from outside is put beside the body."""
+        taken = {i.name for i in self.free} | {i.name for i in self.body.free}
+        letters: list[Index] = []
+        n = 0
+        for b in self.bound:
+            n += 1
+            while f"!{n}" in taken:
+                n += 1
+            letters.append(Index(f"!{n}", b.dim))
+        return tuple(letters), substitute(self.body, dict(zip(self.bound, letters)))
+
 
 ZERO, ONE, TWO, MINUS_ONE, HALF = Num(0), Num(1), Num(2), Num(-1), Num(Fraction(1, 2))
 

@@ -37,10 +37,15 @@ from symbp.expr import (
     Reduce,
     Select,
     Size,
+    fresh,
     mul,
+    rebuild,
+    substitute,
+    walk,
 )
+from symbp.expr import replace as replace_inside
 from symbp.graph import Graph, primal
-from symbp.index import affine
+from symbp.index import affine, decide, from_affine, same_size
 
 Axis = Index | None
 Axes = tuple[Axis, ...]
@@ -66,6 +71,8 @@ class Form:
     eye                            data: size
     diag, trace, ones_like, full   args
     einsum                         data: the subscripts
+    gather                         args: (tensor, index arrays); data: per index, the length to clip to
+    concatenate                    args: parts; data: the axis
     """
 
     kind: str
@@ -150,6 +157,11 @@ def keep_dimensions(x: Form) -> Form | None:
             positions = tuple(n for n in positions if inner[n] is not None)
         axes = tuple(None if n in positions else a for n, a in enumerate(inner))
         return replace(x, axes=axes, data=(positions, True))
+    if x.kind in ("times", "add", "power", "call") and x.letters:
+        kept = [a if not a.axes else keep_dimensions(a) for a in x.args]
+        shapes = {k.axes for k in kept if k is not None and k.axes}
+        if None not in kept and len(shapes) == 1:
+            return replace(x, args=tuple(k for k in kept if k is not None), axes=shapes.pop())
     return None
 
 
@@ -318,7 +330,7 @@ class Emitter:
 
     def exactly(self, e: Expr, target: Axes) -> Form:
         wanted = tuple(a for a in target if a is not None)
-        x = self.emit(e, wanted)
+        x = self.emit(_places_normal(e) if _has_places(e) else e, wanted)
         return exact_axes(x, target, tuple(a.dim if a is not None else ONE for a in target))
 
     def emit(self, e: Expr, order: Axes) -> Form:
@@ -349,7 +361,7 @@ class Emitter:
             case Add():
                 return self._add(e, order)
             case Mul():
-                return self._product(e.args, (), order)
+                return self._banded(e, order) or self._product(e.args, (), order)
             case Pow():
                 return self._power(e, order)
             case Reduce():
@@ -359,7 +371,7 @@ class Emitter:
             case Compare():
                 return self._causal(e, order) or self._elementwise("compare", e.args, order, e.fn)
             case Select():
-                return self._elementwise("where", e.args, order)
+                return self._joined(e, order) or self._elementwise("where", e.args, order)
             case Delta():
                 return self._delta(e, order)
         raise AssertionError(type(e))
@@ -378,14 +390,16 @@ class Emitter:
                 pattern.append(":")
             elif isinstance(idx, Index):
                 axes.append(idx)
-                same = idx.dim is dim or _same(idx.dim, dim)
+                same = self.same_size(idx.dim, dim)
+                if not same and not self._inside(idx, dim):
+                    return self._gather(e, order)
                 pattern.append(":" if same else f":{size_text(idx.dim)}")
                 shifted = shifted or not same
             elif isinstance(idx, Num):
                 pattern.append(str(idx.value))
                 shifted = True
             else:
-                part = _slice(idx, dim)
+                part = _slice(idx, dim) if self._inside(idx, dim) else None
                 if part is None:
                     return self._gather(e, order)
                 axes.append(part[0])
@@ -404,12 +418,33 @@ class Emitter:
         return x
 
     def _gather(self, e: Entry, order: Axes) -> Form:
-        """An entry with indices that no slice can say: fancy indexing by letters."""
-        parts = []
-        for i in e.idx:
-            parts.append(broadcast_into(self.emit(i, order), order))
+        """An entry with indices that no slice can say: fancy indexing by letters. Where an index may
+        leave its range (a condition guards it) it is clipped, as NumPy would count from the end."""
+        name = primal(e.tensor)
+        shape = self.graph[name if name is not None else e.tensor].shape
+        parts = [broadcast_into(self.emit(i, order), order) for i in e.idx]
+        limits = [None if self._inside(i, d) else d for i, d in zip(e.idx, shape, strict=True)]
         x = Form("name", (), (), (e.tensor,), 0.0)
-        return form("gather", (x, *parts), order, cost=3.0)
+        return form("gather", (x, *parts), order, *limits, cost=3.0)
+
+    def same_size(self, a: Expr, b: Expr) -> bool:
+        """Are two sizes equal, also by the network's relations (E == D + 1)?"""
+        return same_size(a, b) or same_size(self._resolved(a), self._resolved(b))
+
+    def _resolved(self, e: Expr) -> Expr:
+        """Sizes as their relations have them, letters with such ranges."""
+        if isinstance(e, Size) and e.name in self.graph.relations:
+            return self._resolved(self.graph.relations[e.name])
+        if isinstance(e, Index):
+            return Index(e.name, self._resolved(e.dim))
+        return rebuild(e, map(self._resolved, e.args)) if e.args and self.graph.relations else e
+
+    def _inside(self, idx: Expr, dim: Expr) -> bool:
+        """Do the ranges prove 0 ≤ idx < dim?"""
+        place, length = self._resolved(idx), self._resolved(dim)
+        if not place.free:
+            return True  # a number: the reader has compared it with the size
+        return decide(Compare(">=", place, ZERO)) is True and decide(Compare("<", place, length)) is True
 
     def _delta(self, e: Delta, order: Axes) -> Form:
         a, b = e.args
@@ -425,6 +460,85 @@ class Emitter:
             mask = Form("causal", (), (row, column), (left.dim,), 1.0)
             return mask if order == (row, column) else transpose(mask)
         return None
+
+    # -- parts along an axis --
+
+    def _joined(self, e: Select, order: Axes) -> Form | None:
+        """where(i < D, …, …) with entries of other lengths: two parts, one after the other."""
+        condition, yes, no = e.args
+        cut = self._cut(condition)
+        if cut is None or cut[0] not in order or not self._leaves_range(yes, no):
+            return None
+        letter, place, low_first = cut
+        low, high = (yes, no) if low_first else (no, yes)
+        return self._concatenated(letter, [(ZERO, place, low), (place, letter.dim, high)], order)
+
+    def _banded(self, e: Mul, order: Axes) -> Form | None:
+        """A product with (i >= a)*(i < b), where entries would leave their range: zeros around it."""
+        if not self._leaves_range(*e.args):
+            return None
+        cuts = [(f, c) for f in e.args if (c := self._cut(f)) is not None and c[0] in order]
+        if not cuts:
+            return None
+        letter = cuts[0][1][0]
+        mine = [(f, place, low_first) for f, (x, place, low_first) in cuts if x is letter]
+        starts = [place for _, place, low_first in mine if not low_first]
+        ends = [place for _, place, low_first in mine if low_first]
+        if len(starts) > 1 or len(ends) > 1:
+            return None
+        rest = mul(*(f for f in e.args if not any(f is m for m, _, _ in mine)))
+        start, end = (starts or [ZERO])[0], (ends or [letter.dim])[0]
+        parts: list[tuple[Expr, Expr, Expr]] = [(ZERO, start, ZERO)] if starts else []
+        parts += [(start, end, rest), *([(end, letter.dim, ZERO)] if ends else [])]
+        return self._concatenated(letter, parts, order)
+
+    def _cut(self, condition: Expr) -> tuple[Index, Expr, bool] | None:
+        """`i < c` or `i >= c` (in any affine spelling) as (i, c, is it the low part)."""
+        if not isinstance(condition, Compare) or condition.fn not in ("<", ">=", ">", "<="):
+            return None
+        left, right = affine(condition.args[0]), affine(condition.args[1])
+        if left is None or right is None:
+            return None
+        both = {k: left.get(k, Fraction(0)) - right.get(k, Fraction(0)) for k in (*left, *right)}
+        letters = [k for k in both if k.free and both[k]]
+        if len(letters) != 1 or not isinstance(letters[0], Index) or abs(both[letters[0]]) != 1:
+            return None
+        letter = letters[0]
+        upward = both[letter] > 0
+        less = (condition.fn in ("<", "<=")) is upward
+        place = {k: (-v if upward else v) for k, v in both.items() if k is not letter and v}
+        if condition.fn == ("<=" if upward else ">="):  # i <= c is i < c + 1
+            place[ONE] = place.get(ONE, Fraction(0)) + 1
+        if condition.fn == (">" if upward else "<"):  # i > c is i >= c + 1
+            place[ONE] = place.get(ONE, Fraction(0)) + 1
+        return letter, from_affine({k: v for k, v in place.items() if v}), less
+
+    def _leaves_range(self, *parts: Expr) -> bool:
+        """Has some entry an index whose range alone does not keep it inside?"""
+        for e in parts:
+            for x in walk(e):
+                if isinstance(x, Entry):
+                    name = primal(x.tensor)
+                    shape = self.graph[name if name is not None else x.tensor].shape
+                    if any(i.free and not self._inside(i, d) for i, d in zip(x.idx, shape, strict=True)):
+                        return True
+        return False
+
+    def _concatenated(self, letter: Index, parts: Sequence[tuple[Expr, Expr, Expr]], order: Axes) -> Form | None:
+        """Parts along `letter`, each an expression on a stretch from … to …, in turn."""
+        forms: list[Form] = []
+        axis = order.index(letter)
+        for start, end, e in parts:
+            length = _minus(self._resolved(end), self._resolved(start))
+            if length is None or not _positive(length):
+                return None
+            inner = fresh(length) if length is not ONE else None
+            place = _sum(inner, start) if inner is not None else start
+            body = _places_normal(substitute(e, {letter: place}))
+            wanted = tuple(inner if a is letter else a for a in order)
+            part = self.exactly(body, wanted)
+            forms.extend(part.args if part.kind == "concatenate" and part.data[0] == axis else (part,))
+        return form("concatenate", forms, order, axis, cost=1.0)
 
     # -- elementwise --
 
@@ -465,7 +579,10 @@ class Emitter:
     # -- products and sums --
 
     def _product(self, factors: Sequence[Expr], bound: Sequence[Index], order: Axes) -> Form:
-        scalars = [f for f in factors if not f.free]
+        present = frozenset().union(*(f.free for f in factors))
+        absent = [k for k in bound if k not in present]  # Σ_k of what has no k
+        bound = [k for k in bound if k in present]
+        scalars = [*(k.dim for k in absent), *(f for f in factors if not f.free)]
         arrays = [f for f in factors if f.free]
         if not arrays:
             return self._times(scalars, [], order)
@@ -479,7 +596,9 @@ class Emitter:
     def _outer(self, nodes: Sequence[Node], order: Axes) -> Form:
         first, second = sorted(nodes, key=lambda n: order.index(next(iter(n.letters))))
         left, right = self._node(first, order), self._node(second, order)
-        if len(left.axes) == 2 and left.axes[1] is None and len(right.axes) == 2 and right.axes[0] is None:
+        if len(left.axes) == 2 and len(right.axes) == 2:  # a column times a row
+            left = transpose(left) if left.axes[0] is None else left
+            right = transpose(right) if right.axes[1] is None else right
             return form("matmul", (left, right), (left.axes[0], right.axes[1]))
         left, right = squeeze(left), squeeze(right)
         return form("outer", (left, right), (left.axes[0], right.axes[0]))
@@ -571,6 +690,10 @@ class Emitter:
                 return self._einsum(node, order)
 
     def _sum_out(self, node: SumOut, order: Axes) -> Form:
+        if len(node.inner.letters) == 1 and isinstance(node.inner, Group) and len(node.inner.factors) == 2:
+            pair = [self._part(f, node.ks) for f, divides in self._flat(node.inner) if not divides]
+            if len(pair) == 2 and all(len(x.axes) == 1 for x in pair) and not all(x.is_truth for x in pair):
+                return form("dot", pair, ())
         inner_order = (*node.ks, *order) if len(order) + len(node.ks) > 2 or not order else None
         if inner_order is None:
             k, free = node.ks[0], order[0]
@@ -580,7 +703,9 @@ class Emitter:
             if one.cost == two.cost:
                 x = one if one.kind == "name" and one.axes == (k, free) else two
         else:
-            x = self._node(node.inner, inner_order)
+            orders = dict.fromkeys((self._widest_order(node.inner), inner_order))
+            fitting = [o for o in orders if tuple(a for a in o if a in order) == order and len(o) == len(inner_order)]
+            x = min((self._node(node.inner, o) for o in fitting), key=lambda f: f.cost)
         x = squeeze_except(x, order) if None in x.axes and len(x.axes) > 2 else x
         positions = tuple(n for n, a in enumerate(x.axes) if a in node.ks)
         axes = tuple(a for a in x.axes if a not in node.ks)
@@ -588,6 +713,14 @@ class Emitter:
             positions = tuple(range(len(x.axes)))
             axes = ()
         return form("sum", (x,), axes, positions, False)
+
+    def _widest_order(self, node: Node) -> Axes:
+        """The order in which the widest entries of a node have their letters, if it is one."""
+        for f in node.factors if isinstance(node, Group) else ():
+            for x in walk(f) if isinstance(f, Expr) else ():
+                if isinstance(x, Entry) and x.free == node.letters:
+                    return natural_order(x)
+        return ()
 
     def _contract(self, node: Contract, order: Axes) -> Form:
         a, b, k = node.left, node.right, node.k
@@ -602,6 +735,8 @@ class Emitter:
                 a, b, la, lb = b, a, lb, la
         left = self._node(a, (*la, k))
         right = self._node(b, (k, *lb))
+        if not la and right.kind == "add":  # a vector times a bracket reads better behind it
+            return self._matmul(self._node(b, (*lb, k)), left, k)
         return self._matmul(left, right, k)
 
     def _matmul(self, left: Form, right: Form, k: Index) -> Form:
@@ -646,11 +781,11 @@ class Emitter:
     def _natural(self, x: Expr | Node, letters: frozenset[Index]) -> Axes:
         """The order in which a part's letters come most cheaply."""
         if isinstance(x, Entry):
-            return tuple(dict.fromkeys(i for i in x.idx if isinstance(i, Index)))
+            return natural_order(x)
         return tuple(sorted(letters, key=lambda i: i.name))
 
     def _reduce(self, e: Reduce, order: Axes) -> Form:
-        indices, body = e.open()
+        indices, body = e.expose()
         if e.op == "sum":
             if isinstance(body, Mul):
                 return self._product(body.args, indices, order)
@@ -667,8 +802,6 @@ class Emitter:
         if e.op in ("softmax", "log_softmax"):
             place = e.at[0]
             if isinstance(place, Index) and place not in body.free:
-                from symbp.expr import substitute
-
                 moved = substitute(body, {indices[0]: place})
                 x = self.emit(moved, self._row_order(moved, order, (place,)))
                 axis = x.axes.index(place)
@@ -685,7 +818,7 @@ class Emitter:
     def _row_order(self, body: Expr, order: Axes, bound: Sequence[Index]) -> Axes:
         """The natural order for a row operation: that of its argument when it is one tensor."""
         if isinstance(body, Entry):
-            return tuple(dict.fromkeys(i for i in body.idx if isinstance(i, Index)))
+            return natural_order(body)
         rest = tuple(a for a in order if a not in bound)
         return order if set(bound) <= set(order) else (*rest, *bound)
 
@@ -698,6 +831,11 @@ class Emitter:
 
 class NotReducible(Exception):
     """A reduction read at a place that no array notation has."""
+
+
+def natural_order(e: Entry) -> Axes:
+    """The letters of an entry as they come: `X[2*i + p, j]` has i, p, j."""
+    return tuple(dict.fromkeys(x for i in e.idx for x in walk(i) if isinstance(x, Index)))
 
 
 def squeeze_except(x: Form, order: Axes) -> Form:
@@ -724,9 +862,44 @@ def negated(e: Expr) -> tuple[bool, Expr]:
     return False, e
 
 
-def _same(a: Expr, b: Expr) -> bool:
+def _minus(a: Expr, b: Expr) -> Expr | None:
     left, right = affine(a), affine(b)
-    return left is not None and left == right
+    if left is None or right is None:
+        return None
+    both = {k: left.get(k, Fraction(0)) - right.get(k, Fraction(0)) for k in (*left, *right)}
+    return from_affine({k: v for k, v in both.items() if v})
+
+
+def _sum(a: Expr, b: Expr) -> Expr:
+    left, right = affine(a), affine(b)
+    if left is None or right is None:
+        return a + b
+    both = {k: left.get(k, Fraction(0)) + right.get(k, Fraction(0)) for k in (*left, *right)}
+    return from_affine({k: v for k, v in both.items() if v})
+
+
+def _positive(size: Expr) -> bool:
+    """Do all sizes make it at least 1?"""
+    low = affine(size) or {}
+    return all(c > 0 for k, c in low.items() if k is not ONE) and sum(low.values()) >= 1
+
+
+def _has_places(e: Expr) -> bool:
+    """Is some index more than a letter or a number?"""
+    return any(isinstance(x, Entry) and any(isinstance(i, (Add, Mul)) for i in x.idx) for x in walk(e))
+
+
+def _places_normal(e: Expr) -> Expr:
+    """Affine indices with equal letters and numbers collected, decided comparisons as 1 or 0."""
+
+    def rule(x: Expr) -> Expr | None:
+        if isinstance(x, Entry):
+            return Entry(x.tensor, (from_affine(a) if (a := affine(i)) is not None else i for i in x.idx))
+        if isinstance(x, Compare) and (known := decide(x)) is not None:
+            return ONE if known else ZERO
+        return None
+
+    return replace_inside(e, rule)
 
 
 def _slice(idx: Expr, dim: Expr) -> tuple[Index, str] | None:
@@ -739,6 +912,8 @@ def _slice(idx: Expr, dim: Expr) -> tuple[Index, str] | None:
         return None
     letter, step = letters[0], int(parts[letters[0]])
     start = {k: v for k, v in parts.items() if k is not letter}
+    if any(k.free for k in start):
+        return None
     count = affine(letter.dim)
     if count is None:
         return None
@@ -748,8 +923,6 @@ def _slice(idx: Expr, dim: Expr) -> tuple[Index, str] | None:
     last[ONE] = last.get(ONE, Fraction(0)) - step + 1
     stop = {k: v for k, v in last.items() if v}
     whole = stop == affine(dim)
-    from symbp.index import from_affine
-
     first = size_text(from_affine(start)) if start else ""
     end = "" if whole else size_text(from_affine(stop))
     return letter, f"{first}:{end}" + (f":{step}" if step != 1 else "")

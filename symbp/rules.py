@@ -125,27 +125,13 @@ def canon(e: Expr) -> Expr:
         if not e.args:
             found = e
         elif isinstance(e, Reduce):
-            indices, body = expose(e)
+            indices, body = e.expose()
             found = Reduce(e.op, indices, canon(body), [canon(a) for a in e.at])
         else:
             args = [canon(a) for a in e.args]
             found = type(e)(sorted(args, key=id)) if isinstance(e, (Add, Mul)) else rebuild(e, args)
         _CANON[e] = found
     return found
-
-
-def expose(e: Reduce) -> tuple[tuple[Index, ...], Expr]:
-    """Open a reduction with letters that depend on it alone, so that what is remembered about the
-    body is found again. Safe where nothing from outside is put into the body."""
-    taken = {i.name for i in e.free} | {i.name for i in e.body.free}
-    letters: list[Index] = []
-    n = 0
-    for b in e.bound:
-        n += 1
-        while f"!{n}" in taken:
-            n += 1
-        letters.append(Index(f"!{n}", b.dim))
-    return tuple(letters), substitute(e.body, dict(zip(e.bound, letters)))
 
 
 # ---- the always-on arithmetic ------------------------------------------------------------------
@@ -444,7 +430,7 @@ class Simplifier:
         if found is None:
             own = Used()
             if isinstance(e, Reduce):
-                indices, body = expose(e)
+                indices, body = e.expose()
                 inner = self._bottom_up(group, body, own)
                 if inner is body:
                     now: Expr = e
@@ -484,7 +470,7 @@ def arithmetic(e: Expr, used: Used | None = None) -> Expr:
             return power(e.base, e.exponent)
         case Reduce():
             if e.op == "sum":
-                indices, body = expose(e)
+                indices, body = e.expose()
                 return sum_over(indices, body)
         case Compare():
             known = decide(e)
@@ -563,7 +549,7 @@ def sum_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
     """Σ_k t_k = 1 where the user said so, or where t is a softmax. Ends: a sum disappears."""
     if not isinstance(e, Reduce) or e.op != "sum":
         return None
-    indices, body = expose(e)
+    indices, body = e.expose()
     terms = body.args if isinstance(body, Add) else (body,)
     done: list[Expr] = []
     hit = False
@@ -988,7 +974,7 @@ def _as_sum(t: Expr) -> tuple[Fraction, Reduce | None]:
 
 def _merged(left: Reduce, right: Reduce, c: Fraction, d: Fraction) -> Expr | None:
     """The two sums as one, if their bodies share a factor that carries the bound letters."""
-    indices, one = expose(left)
+    indices, one = left.expose()
     two = substitute(right.body, dict(zip(right.bound, indices)))
     shared = [f for f in _factors(one) if f in _factors(two) and not f.free.isdisjoint(indices)]
     if not shared or any(i.free & right.free for i in indices):
@@ -1022,7 +1008,7 @@ def _turned(f: Expr) -> Expr | None:
         turned = plus(powers((MINUS_ONE, t)) for t in f.args)
         return positive_first(None, turned, Used()) or turned
     if isinstance(f, Reduce) and f.op == "sum":
-        indices, body = expose(f)
+        indices, body = f.expose()
         parts = list(_factors(body))
         for n, part in enumerate(parts):
             inner = _turned(part)
