@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from symbp.expr import HALF, Expr, Num, Size, number
 from symbp.graph import Graph, primal
+from symbp.index import affine, from_affine
 from symbp.matrix import Form, NotReducible, scalar, size_text, to_form
 from symbp.ops import OPS, fill
 from symbp.steps import Derivation
@@ -92,7 +93,19 @@ class NumpyPrinter:
     def _gather(self, x: Form) -> Text:
         if not self.prefix:
             raise NotReducible("indices that no slice can say")
-        return Text(f"{self(x.args[0])}[{', '.join(self(a) for a in x.args[1:])}]")
+        places = []
+        for a, limit in zip(x.args[1:], x.data, strict=True):
+            shown = self(a)
+            if isinstance(limit, Expr):
+                last = affine(limit - 1)
+                end = self.size_of(from_affine(last) if last is not None else limit - 1)
+                shown = f"{self._np('clip')}({shown}, 0, {end})"
+            places.append(shown)
+        return Text(f"{self(x.args[0])}[{', '.join(places)}]")
+
+    def _concatenate(self, x: Form) -> Text:
+        parts = ", ".join(map(self, x.args))
+        return self._call_text("concatenate", f"({parts})" + (f", axis={x.data[0]}" if x.data[0] else ""))
 
     def _full(self, x: Form) -> Text:
         dims = [self.size_of(d) for d in x.data if isinstance(d, Expr)]
@@ -106,17 +119,28 @@ class NumpyPrinter:
     # -- arithmetic --
 
     def _add(self, x: Form) -> Text:
-        truth = all(a.is_truth for a in x.args)
-        out = ""
+        out, truth = "", True  # so far only booleans, which NumPy does not subtract and adds to one
         for n, (sign, a) in enumerate(zip(x.data, x.args)):
             piece = self.piece(a)
-            if a.is_truth and (truth or (n == 0 and sign == -1)):
-                piece = Text("1.0*" + piece.at(POWER), PRODUCT)
+            follower = x.args[n + 1] if n + 1 < len(x.args) else a
+            if a.is_truth and truth and (n or sign == -1 or follower.is_truth):
+                piece = self.number(a)
+            truth = truth and a.is_truth and n == 0 and not follower.is_truth
             if n == 0:
                 out = piece.at(PRODUCT) if sign == 1 else "-" + piece.at(PRODUCT)
             else:
                 out += (" + " if sign == 1 else " - ") + piece.at(PRODUCT)
         return Text(out, SUM)
+
+    def number(self, x: Form) -> Text:
+        """As `piece`, and booleans as numbers: NumPy's functions and products of booleans differ."""
+        piece = self.piece(x)
+        return Text("1.0*" + piece.at(POWER), PRODUCT) if x.is_truth else piece
+
+    def numbers(self, args: Sequence[Form]) -> list[str]:
+        """Texts of operands of which one at least has to be a number, not a boolean."""
+        first = self.number(args[0]) if all(a.is_truth for a in args) else self.piece(args[0])
+        return [first.text, *map(self, args[1:])]
 
     def _times(self, x: Form) -> Text:
         divisors = int(str(x.data[0]))
@@ -149,17 +173,17 @@ class NumpyPrinter:
         return Text(("-" + out) if minus else out, MINUS if minus else PRODUCT)
 
     def _matmul(self, x: Form) -> Text:
-        first = self.piece(x.args[0])
+        first = self.number(x.args[0])
         parts = [first.at(PRODUCT)]
         parts += [self.piece(a).at(POWER) for a in x.args[1:]]
-        if x.args[0].kind in ("times", "full") and not _scalar_times(x.args[0]):
+        if x.args[0].kind in ("times", "full") and not x.args[0].is_truth and not _scalar_times(x.args[0]):
             parts[0] = f"({first.text})"
         return Text(" @ ".join(parts), PRODUCT)
 
     def _power(self, x: Form) -> Text:
         base, exponent = x.args
         if exponent.kind == "num" and exponent.data[0] is HALF:
-            return self._call_text("sqrt", self(base))
+            return self._call_text("sqrt", self.number(base).text)
         if exponent.kind == "num":
             value = exponent.data[0]
             assert isinstance(value, Num)
@@ -167,18 +191,18 @@ class NumpyPrinter:
             shown = f"({shown})" if "/" in shown or "-" in shown else shown
         else:
             shown = self.piece(exponent).at(ATOM)
-        return Text(f"{self.piece(base).at(ATOM)}**{shown}", POWER)
+        return Text(f"{self.number(base).at(ATOM)}**{shown}", POWER)
 
     # -- contractions --
 
     def _dot(self, x: Form) -> Text:
-        return self._call_text("dot", *map(self, x.args))
+        return self._call_text("dot", *self.numbers(x.args))
 
     def _outer(self, x: Form) -> Text:
-        return self._call_text("outer", *map(self, x.args))
+        return self._call_text("outer", *self.numbers(x.args))
 
     def _einsum(self, x: Form) -> Text:
-        return self._call_text("einsum", f"'{x.data[0]}'", *map(self, x.args))
+        return self._call_text("einsum", f"'{x.data[0]}'", *self.numbers(x.args))
 
     def _axes(self, x: Form) -> str:
         positions, keep = x.data
@@ -192,29 +216,29 @@ class NumpyPrinter:
         return self._call_text("sum", self(x.args[0]) + self._axes(x))
 
     def _max(self, x: Form) -> Text:
-        return self._call_text("max", self(x.args[0]) + self._axes(x))
+        return self._call_text("max", self.number(x.args[0]).text + self._axes(x))
 
     def _min(self, x: Form) -> Text:
-        return self._call_text("min", self(x.args[0]) + self._axes(x))
+        return self._call_text("min", self.number(x.args[0]).text + self._axes(x))
 
     def _logsumexp(self, x: Form) -> Text:
-        return Text(f"logsumexp({self(x.args[0])}{self._axes(x)})")
+        return Text(f"logsumexp({self.number(x.args[0]).text}{self._axes(x)})")
 
     def _row(self, x: Form) -> Text:
         op, axis = x.data
         more = f", axis={axis}" if len(x.args[0].axes) > 1 else ""
-        return Text(f"{op}({self(x.args[0])}{more})")
+        return Text(f"{op}({self.number(x.args[0]).text}{more})")
 
     def _inv(self, x: Form) -> Text:
-        return Text(f"{'np.linalg.' if self.prefix else ''}inv({self(x.args[0])})")
+        return Text(f"{'np.linalg.' if self.prefix else ''}inv({self.number(x.args[0]).text})")
 
     def _det(self, x: Form) -> Text:
-        return Text(f"{'np.linalg.' if self.prefix else ''}det({self(x.args[0])})")
+        return Text(f"{'np.linalg.' if self.prefix else ''}det({self.number(x.args[0]).text})")
 
     def _logdet(self, x: Form) -> Text:
         if self.prefix:
-            return Text(f"np.linalg.slogdet({self(x.args[0])})[1]")
-        return Text(f"logdet({self(x.args[0])})")
+            return Text(f"np.linalg.slogdet({self.number(x.args[0]).text})[1]")
+        return Text(f"logdet({self.number(x.args[0]).text})")
 
     def _diag(self, x: Form) -> Text:
         return self._call_text("diag", self(x.args[0]))
@@ -234,7 +258,7 @@ class NumpyPrinter:
 
     def _call(self, x: Form) -> Text:
         op = OPS[str(x.data[0])]
-        args = [self(a) for a in x.args]
+        args = [self.number(a).text for a in x.args]
         defaults = op.defaults
         while defaults and len(args) > 1 and x.args[len(args) - 1].data[:1] == (defaults[-1],):
             args.pop()
@@ -250,7 +274,7 @@ class NumpyPrinter:
         return Text(f"{left} {x.data[0]} {right}", COMPARISON)
 
     def _where(self, x: Form) -> Text:
-        return self._call_text("where", *map(self, x.args))
+        return self._call_text("where", self(x.args[0]), *self.numbers(x.args[1:]))
 
 
 NUMPY_NAMES = {

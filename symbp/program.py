@@ -160,6 +160,7 @@ def _with_names(function: Callable[..., Any], renamed: Mapping[str, str]) -> Cal
 
 CHEAP = {"name", "num", "const", "size", "index", "transpose", "permute", "subscript", "full", "eye", "causal"}
 WEIGHTS = {"add": 1.0, "times": 1.0, "compare": 1.0, "where": 1.0, "diag": 0.5, "sum": 2.0, "power": 1.0}
+CONTRACTIONS = {"matmul", "outer", "dot", "sum", "einsum"}
 EXPENSIVE = 4.0  # functions, products of matrices, inverses, …
 QUICK = {"abs", "sign", "maximum", "minimum", "relu", "step", "leaky_relu"}  # calls that cost no more than a product
 KEPT = 3.0  # so much work is worth a place in the cache
@@ -175,6 +176,7 @@ class _Operation:
     forward: int = 0
     backward: int = 0
     targets: dict[str, None] = field(default_factory=dict)
+    parents: set[str] = field(default_factory=set)
 
 
 class _Table:
@@ -228,6 +230,7 @@ class _Table:
                 inner.forward += uses[0]
                 inner.backward += uses[1]
                 inner.targets.update(o.targets)
+                inner.parents.update(o.parents if o.form.kind == "transpose" else (o.form.kind,))
         return named
 
     def _worth(self, o: _Operation) -> bool:
@@ -321,9 +324,9 @@ class _Program:
             if n in known:
                 return Form("name", (), form.axes, (known[n],))
             if n in named and not root:
-                local = self._local(form, table.operations[n])
-                out.append(Line(local, inner(form, out)))
-                known[n] = local
+                done = inner(form, out)
+                local = known[n] = self._local(done, table.operations[n])
+                out.append(Line(local, done))
                 return Form("name", (), form.axes, (local,))
             return inner(form, out)
 
@@ -384,6 +387,8 @@ class _Program:
         if len(users) != 1 or users[0].name == self.graph.loss or len(users[0].axes) != len(form.axes):
             return ""
         user = users[0].name
+        if adjoint(user) not in _tensors(form) and not operation.parents <= CONTRACTIONS:
+            return ""
         inside = ("z" if user[0].islower() else "Z") + "".join(re.findall(r"_?\d+$", user))
         wanted = self.graph.adjoint_name(inside)
         return wanted if inside not in self.graph.nodes and wanted not in self.names.taken else f"d{user}_in"
@@ -516,9 +521,8 @@ class _Program:
     def _forward_text(self) -> list[str]:
         names = [self.names[a] for a in self.arguments]
         sizes = [*_sizes_in(line.form for line in self.forward), *(c for c in self.cached if self._is_size(c))]
-        size_lines, missing = self._size_lines(sizes, self.arguments)
-        if missing:
-            raise NoRule(f"The size {missing[0]} cannot be read off the shape of any leaf.")
+        size_lines, unknown = self._size_lines(sizes, self.arguments)
+        names += [self.names["size " + s] for s in unknown]  # no leaf shows them
         what = "The loss" if not self.given else "The value of"
         said = f"{what} {self.result}".replace("loss loss", "loss") + ", and what `backward` needs."
         shapes = [f"{self.names[a]}{HARD}{_shape_text(self.graph[a])}" for a in self.arguments]
@@ -631,7 +635,7 @@ class _CodePrinter(NumpyPrinter):
         return found[0] if found[0] == "None" else self.size(found[0])
 
     def _einsum(self, x: Form) -> Text:
-        args = [f'"{x.data[0]}"', *map(self, x.args)]
+        args = [f'"{x.data[0]}"', *self.numbers(x.args)]
         return self._call_text("einsum", *args, *(("optimize=True",) if len(x.args) > 2 else ()))
 
 
@@ -677,7 +681,7 @@ def _renamed(form: Form, alias: Mapping[str, str]) -> Form:
 def _proper_parts(form: Form) -> Iterator[Form]:
     """Subexpressions that may stand in a line of their own."""
     for a in form.args:
-        if a.kind not in CHEAP and not a.is_truth:
+        if a.kind not in ("name", "num", "const", "size", "index"):
             yield a
         yield from _proper_parts(a)
 

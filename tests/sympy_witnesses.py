@@ -130,9 +130,10 @@ def twin(e: Any) -> Any:
 
 def entries_agree(network: Network, size_set: tuple[int, int] = (2, 3)) -> None:
     """A network of matrices at sizes 2 and 3: every entry of every gradient against sympy.diff of
-    the loss, everything written out by SymPy."""
-    graph, symbols = network.graph, network.symbols
-    sizes = {s: size_set[n % 2] for n, s in enumerate(graph.sizes)}
+    the loss, everything written out by SymPy. Facts are left aside: the points do not respect them."""
+    graph, symbols = replace(network.graph, facts=()), network.symbols
+    sizes = {s: size_set[n % 2] for n, s in enumerate(graph.sizes) if s not in graph.relations}
+    sizes |= {s: size_value(d, sizes) for s, d in graph.relations.items()}
     explicit: dict[str, Any] = {}
     rng = np.random.default_rng(1)
     numbers: dict[Any, Any] = {}
@@ -172,7 +173,17 @@ def written_out(e: Any, known: dict[Any, Any]) -> Any:
         return e
     if isinstance(e, sp.Lambda):
         return e
+    if isinstance(e, sp.FunctionMatrix):
+        rows, columns = (int(written_out(d, known)) for d in e.shape)
+        return sp.ImmutableMatrix(rows, columns, lambda i, j: written_out(at(e.lamda, i, j), known))
+    if isinstance(e, sp.Sum):
+        (letter, low, high), *rest = reversed(e.limits)
+        inner = sp.Sum(e.function, *reversed(rest)) if rest else e.function
+        places = range(int(written_out(low, known)), int(written_out(high, known)) + 1)
+        return sp.Add(*(written_out(inner.subs(letter, k), known) for k in places))
     args = [written_out(a, known) for a in e.args]
+    if isinstance(e, sp.matrices.expressions.matexpr.MatrixElement):
+        return args[0][int(args[1]), int(args[2])]
     if isinstance(e, sp.MatMul | sp.MatAdd):
         return fold(e, args)
     if isinstance(e, sp.HadamardProduct):
@@ -191,6 +202,11 @@ def written_out(e: Any, known: dict[Any, Any]) -> Any:
     done = e.func(*args)
     done = done.doit() if hasattr(done, "doit") and not isinstance(done, sp.Function) else done
     return done.as_explicit() if hasattr(done, "as_explicit") else done
+
+
+def at(function: Any, *values: int) -> Any:
+    """The body of a Lambda with numbers for its letters."""
+    return function.expr.subs(dict(zip(function.variables, values, strict=True)))
 
 
 def fold(e: Any, args: list[Any]) -> Any:

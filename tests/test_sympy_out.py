@@ -78,6 +78,20 @@ def test_built_in_networks(name: str) -> None:
     reads_back(Network.of(network(name)))
 
 
+SLOW = {
+    "relu-3", "relu-batch-64x1000x100x8", "leaky-relu-batch", "prelu-batch", "logistic-layers", "mlp-3-4-2",
+    "mlp-3-4-2-matrix", "mlp-sigmoid-bce", "mlp-4", "dropout", "autoencoder-tied",
+}  # fmt: skip
+"""Built-in networks whose explicit loss takes sympy.diff several seconds."""
+
+
+@pytest.mark.parametrize("name", [n for n in names() if n not in SLOW])
+def test_built_in_networks_against_sympy_diff(name: str) -> None:
+    net = Network.of(network(name))
+    scalar = all(not n.shape for n in net.graph.nodes.values())
+    (scalar_gradients_agree if scalar else entries_agree)(net)
+
+
 # ---- functions -------------------------------------------------------------------------------------
 
 
