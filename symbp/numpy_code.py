@@ -208,7 +208,7 @@ class NumpyPrinter:
         positions, keep = x.data
         assert isinstance(positions, tuple)
         if len(positions) == len(x.args[0].axes):
-            return ""
+            return ", keepdims=True" if keep else ""
         axis = str(positions[0]) if len(positions) == 1 else str(positions)
         return f", axis={axis}" + (", keepdims=True" if keep else "")
 
@@ -303,7 +303,7 @@ def backward_lines(derivation: Derivation, form: str = "delta") -> Iterator[str]
     """The backward program, a line per tensor: `dW1 = X.T @ dH1`."""
     graph = derivation.graph
     for a in derivation.adjoints.values():
-        if a.node.is_leaf and a.node.name not in derivation.wrt:
+        if (a.node.is_leaf and a.node.name not in derivation.wrt) or a.node.name == graph.upstream:
             continue
         e = a.closed if form == "closed" and a.closed is not None else a.delta
         try:
