@@ -90,20 +90,20 @@ def xlogy(x, y):
     "softmax": ((), '''
 def softmax(x, axis=-1):
     """exp(x)/sum(exp(x)), safe for large x."""
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return e/np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e/e.sum(axis=axis, keepdims=True)
 '''),
     "log_softmax": ((), '''
 def log_softmax(x, axis=-1):
     """log(softmax(x)), safe for large x."""
-    shifted = x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 '''),
     "logsumexp": ((), '''
 def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x))), safe for large x."""
-    top = np.max(x, axis=axis, keepdims=True)
-    result = top + np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True))
+    top = x.max(axis=axis, keepdims=True)
+    result = top + np.log(np.exp(x - top).sum(axis=axis, keepdims=True))
     return result if keepdims else np.squeeze(result, axis=axis)
 '''),
 }  # fmt: skip

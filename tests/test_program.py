@@ -374,8 +374,8 @@ import numpy as np
 
 def softmax(x, axis=-1):
     """exp(x)/sum(exp(x)), safe for large x."""
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return e/np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e/e.sum(axis=axis, keepdims=True)
 
 
 def forward(X, W, b, T):
