@@ -279,11 +279,12 @@ def _volume(shape: Shape, axes: list[int]) -> Expr:
 def _exact_group(
     sizes: Sizes, old: Shape, new: Shape, old_axes: list[int], new_axes: list[int]
 ) -> tuple[int, int] | None:
-    """The shortest runs whose products are known to be equal."""
-    for length in range(2, len(old_axes) + len(new_axes) + 1):
-        for p in range(max(1, length - len(new_axes)), min(length - 1, len(old_axes)) + 1):
-            if sizes.same(_volume(old, old_axes[:p]), _volume(new, new_axes[: length - p])):
-                return p, length - p
+    """The shortest runs whose products are known to be equal, literals by their value last."""
+    for equal in (sizes.same, sizes.same_number):
+        for length in range(2, len(old_axes) + len(new_axes) + 1):
+            for p in range(max(1, length - len(new_axes)), min(length - 1, len(old_axes)) + 1):
+                if equal(_volume(old, old_axes[:p]), _volume(new, new_axes[: length - p])):
+                    return p, length - p
     return None
 
 

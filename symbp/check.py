@@ -25,7 +25,7 @@ import numpy as np
 from symbp.errors import RequestError, SymbpError
 from symbp.evaluate import Array, Evaluation, Function, run, size_value
 from symbp.expr import Call, Entry, Expr, Index, text, walk
-from symbp.graph import Graph, adjoint
+from symbp.graph import Graph, Node, adjoint
 from symbp.ops import OPS
 from symbp.sample import STEP, Point, choose_sizes, draw
 from symbp.steps import Adjoint, Checked, Derivation, Step
@@ -93,6 +93,19 @@ def numerical_slopes(
     return {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in slopes.items()}
 
 
+def numerical_jacobian(
+    graph: Graph,
+    leaves: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    node: str,
+    wrt: str,
+    directions: Array,
+    functions: Mapping[str, Function] | None = None,
+) -> Array:
+    """The slope of every entry of `node` along each of the directions of `wrt`."""
+    return _probe(graph, leaves, sizes, _Pass(len(directions), {wrt: (0, directions)}), functions, node)
+
+
 def is_analytic(graph: Graph) -> bool:
     """Whether the complex step may pass through every function of the network."""
     return all(_is_analytic(node.body) for node in graph.inner if node.body is not None)
@@ -141,16 +154,16 @@ def _probe(
     sizes: Mapping[str, int],
     part: _Pass,
     functions: Mapping[str, Function] | None,
+    of: str = "",
 ) -> Array:
-    """The slope of the loss for each copy of a pass."""
+    """The slope of a node, by default of the loss, for each copy of a pass."""
     if not is_analytic(graph):
-        return _differences(graph, leaves, sizes, part, functions)
+        return _differences(graph, leaves, sizes, part, functions, of)
     nudges: dict[str, Array] = {}
     for name, (start, d) in part.at.items():
         nudges[name] = np.zeros((part.rows, *d.shape[1:]), complex)
         nudges[name].imag[start : start + len(d)] = STEP * d
-    loss = run(graph, leaves, sizes, functions, nudges).values[graph.loss]
-    return np.broadcast_to(np.asarray(loss.imag / STEP).reshape(-1), (part.rows,))
+    return _stacked(run(graph, leaves, sizes, functions, nudges), graph[of or graph.loss], part.rows).imag / STEP
 
 
 def _differences(
@@ -159,8 +172,10 @@ def _differences(
     sizes: Mapping[str, int],
     part: _Pass,
     functions: Mapping[str, Function] | None,
+    of: str = "",
 ) -> Array:
     """Central differences at h and h/2, and Richardson's extrapolation of the two."""
+    node = graph[of or graph.loss]
     values = run(graph, leaves, sizes, functions).values
     steps = np.full(part.rows, np.inf)
     for name, (start, d) in part.at.items():
@@ -171,10 +186,16 @@ def _differences(
         nudge = np.zeros((part.rows, *d.shape[1:]))
         nudge[start : start + len(d)] = d * steps[start : start + len(d)].reshape(-1, *(1,) * (d.ndim - 1))
         nudges[name] = np.concatenate([nudge, -nudge, nudge / 2, -nudge / 2])
-    loss = run(graph, leaves, sizes, functions, nudges).values[graph.loss]
-    up, down, half_up, half_down = np.broadcast_to(loss.reshape(-1), (4 * part.rows,)).reshape(4, part.rows)
+    moved = _stacked(run(graph, leaves, sizes, functions, nudges), node, 4 * part.rows)
+    up, down, half_up, half_down = moved.reshape(4, part.rows, *moved.shape[1:])
+    steps = steps.reshape(-1, *(1,) * len(node.shape))
     wide, narrow = (up - down) / (2 * steps), (half_up - half_down) / steps
     return np.asarray((4 * narrow - wide) / 3)
+
+
+def _stacked(state: Evaluation, node: Node, rows: int) -> Array:
+    """The values of a node, one copy for each row, also where it does not move."""
+    return np.broadcast_to(state.values[node.name], (rows, *[state.extent(d) for d in node.shape]))
 
 
 def _step_lengths(directions: Array, value: Array) -> Array:
@@ -220,7 +241,7 @@ def check(
         raise RequestError(f"The level of a check is full or quick, not {level}.")
     graph = derivation.graph
     findings = {name: _Findings() for name in derivation.adjoints}
-    points, reasons = _points(graph, seed, functions)
+    points, reasons = points_of(graph, seed, functions)
     for n, point in enumerate(points):
         with np.errstate(all="ignore"):
             trial = _Trial(derivation, point, level, np.random.default_rng([seed, n, 1]), functions)
@@ -233,7 +254,7 @@ def check(
     return {name: _verdict(name, found, method, reasons) for name, found in findings.items()}
 
 
-def _points(
+def points_of(
     graph: Graph, seed: int, functions: Mapping[str, Function] | None, wanted: int = POINTS
 ) -> tuple[list[Point], list[str]]:
     """Points with all sizes different, in several orders (a wide matrix times its transpose is
@@ -404,7 +425,7 @@ def check_steps(derivation: Derivation, seed: int = 0, functions: Mapping[str, F
     """Evaluate every line of every step at one point; raise Mismatch at the first that is not
     equal to the others. Returns an empty text, or why there was no point to check at."""
     graph = derivation.graph
-    points, reasons = _points(graph, seed, functions, wanted=1)
+    points, reasons = points_of(graph, seed, functions, wanted=1)
     if not points:
         return "; ".join(reasons)
     state = Evaluation(points[0].values, points[0].sizes, graph.constants, functions)

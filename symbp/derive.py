@@ -206,9 +206,15 @@ def negation(condition: Expr) -> Expr:
     return Add((ONE, mul(MINUS_ONE, condition)))
 
 
-def contributions(graph: Graph, node: Node, consumer: Node) -> Iterator[tuple[Occurrence, Expr]]:
-    """What `consumer` sends back to `node`: each occurrence with its contracted product."""
-    upstream: Expr = ONE if consumer.name == graph.loss else Entry(adjoint(consumer.name), consumer.axes)
+def contributions(
+    graph: Graph, node: Node, consumer: Node, upstream: Expr | None = None
+) -> Iterator[tuple[Occurrence, Expr]]:
+    """What `consumer` sends back to `node`: each occurrence with its contracted product.
+
+    `upstream` is what arrives at the consumer, in its letters (and any others, which ride along);
+    by default the name of its adjoint."""
+    if upstream is None:
+        upstream = ONE if consumer.name == graph.loss else Entry(adjoint(consumer.name), consumer.axes)
     for o in map(_apart(consumer), occurrences(consumer, upstream, node.name)):
         yield o, contract(o.factors, o.opened, o.entry.idx, node.axes)
 
@@ -328,7 +334,7 @@ def _adjoint(
             best, chosen = shorter, tried
     delta = best.result
     if want_steps:
-        trace.extend(_chain_steps(graph, node, left, parts, terms))
+        trace.extend(chain_steps(graph, node, left, parts, terms))
         if chosen is not raw:
             named = tuple(sorted(set(_named_adjoints(raw)) - set(_named_adjoints(chosen))))
             law = Law("insert", inserted=named)
@@ -445,7 +451,7 @@ def inline(e: Expr, forms: dict[str, Expr], graph: Graph) -> Expr:
     return rewrite(e, rule)
 
 
-def _chain_steps(
+def chain_steps(
     graph: Graph, node: Node, left: Expr, parts: list[tuple[str, Occurrence]], terms: list[Expr]
 ) -> Iterator[Step]:
     """For every consumer: its definition, its slope, and what it sends back; then their sum."""

@@ -84,6 +84,7 @@ class Graph:
     letters: Mapping[Expr, str] = field(default_factory=dict)  # size -> the user's letter for its index
     warnings: tuple[str, ...] = ()
     upstream: str = ""  # the node whose gradient is given, for `L = upstream(y)`
+    given: str = ""  # the leaf that stands for that gradient
     declared: str = "text"  # or "sympy"
 
     def __getitem__(self, name: str) -> Node:
@@ -131,7 +132,9 @@ class Graph:
         return found
 
     def adjoint_name(self, name: str) -> str:
-        """`dx`, or `d_x` where `dx` is itself declared."""
+        """`dx`, or `d_x` where `dx` is itself declared; what is given from upstream is its leaf."""
+        if self.upstream and name == self.upstream:
+            return self.given
         return "d_" + name if "d" + name in self.nodes or "d" + name in self.constants else "d" + name
 
     def with_style(self, **style: str) -> Graph:

@@ -14,7 +14,7 @@ vector as a column. Where two orders are possible, the one with fewer transposes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -37,6 +37,7 @@ from symbp.expr import (
     Reduce,
     Select,
     Size,
+    add,
     fresh,
     mul,
     rebuild,
@@ -795,25 +796,55 @@ class Emitter:
                 return self._product(factors, (*indices, *inner), order)
             return self._product((body,), indices, order)
         if e.op in ("max", "min", "logsumexp"):
+            absent = [i for i in indices if i not in body.free]
+            if absent:  # of so many equal entries: the same, and the logarithm of their number more
+                rest = [i for i in indices if i in body.free]
+                inner = Reduce(e.op, rest, body) if rest else body
+                return self.emit(add(inner, *(Call("log", i.dim) for i in absent)) if e.op == "logsumexp" else inner, order)
             x = self.emit(body, self._row_order(body, order, indices))
             positions = tuple(n for n, a in enumerate(x.axes) if a in indices)
             axes = tuple(a for a in x.axes if a not in indices)
             return self._reordered(form(e.op, (x,), axes, positions, False), order)
         if e.op in ("softmax", "log_softmax"):
-            place = e.at[0]
-            if isinstance(place, Index) and place not in body.free:
-                moved = substitute(body, {indices[0]: place})
-                x = self.emit(moved, self._row_order(moved, order, (place,)))
-                axis = x.axes.index(place)
-                return self._reordered(form("row", (x,), x.axes, e.op, axis), order)
+            letter = indices[0]
+            if e.at[0] not in body.free and isinstance(e.at[0], Index) and self.same_size(e.at[0].dim, letter.dim):
+                body, letter = substitute(body, {letter: e.at[0]}), e.at[0]
+            x = self.emit(body, self._row_order(body, order, (letter,)))
+            x = form("row", (x,), x.axes, e.op, x.axes.index(letter))
+            return self._reordered(self._read(x, {letter: e.at[0]}), order)
         if e.op in ("inv", "det", "logdet"):
             x = squeeze(self.emit(body, indices))
             if e.op != "inv":
                 return form(e.op, (x,), ())
-            row, column = e.at
-            if isinstance(row, Index) and isinstance(column, Index) and row is not column:
-                return self._reordered(form("inv", (x,), (row, column)), order)
+            return self._reordered(self._read(form("inv", (x,), indices), dict(zip(indices, e.at, strict=True))), order)
         raise NotReducible(e.op)
+
+    def _read(self, x: Form, places: Mapping[Index, Expr]) -> Form:
+        """x where some of its letters are read at other places: by name, by slice, on the diagonal."""
+        axes: list[Axis] = []
+        pattern: list[str] = []
+        for a in x.axes:
+            place = places.get(a, a) if a is not None else ZERO
+            if isinstance(place, Num):
+                pattern.append(str(place.value) if a is not None else ":")
+                axes += () if a is not None else (None,)
+            elif a is not None and isinstance(place, Index):
+                pattern.append(":" if self.same_size(place.dim, a.dim) else f":{size_text(place.dim)}")
+                axes.append(place)
+            else:
+                part = _slice(place, a.dim) if a is not None and self._inside(place, a.dim) else None
+                if part is None:
+                    raise NotReducible(f"a {x.kind} read at {place!r}")
+                pattern.append(part[1])
+                axes.append(part[0])
+        letters = [a for a in axes if a is not None]
+        if any(p != ":" for p in pattern):
+            x = Form("subscript", (replace(x, axes=(None,) * len(x.axes)),), tuple(axes), tuple(pattern), x.cost + 0.4)
+        if len(set(letters)) == len(letters):
+            return replace(x, axes=tuple(axes))
+        if len(axes) == 2 and axes[0] is axes[1]:
+            return form("diag", (x,), (axes[0],))
+        raise NotReducible(f"a {x.kind} read along a diagonal")
 
     def _row_order(self, body: Expr, order: Axes, bound: Sequence[Index]) -> Axes:
         """The natural order for a row operation: that of its argument when it is one tensor."""
@@ -953,7 +984,9 @@ def size_text(e: Expr) -> str:
     return str(e)
 
 
-def index_letter(i: Index, taken: set[str], preferred: Mapping[Expr, str] | None = None, primes: bool = False) -> str:
+def index_letter(
+    i: Index, taken: Collection[str], preferred: Mapping[Expr, str] | None = None, primes: bool = False
+) -> str:
     """A letter for an index: the user's, else the small letter of its size's name (with a prime
     if that is taken), else the next free one."""
     choices: list[str] = []

@@ -260,6 +260,12 @@ def sum_over(indices: tuple[Index, ...], body: Expr) -> Expr:
     return Reduce("sum", indices, body)
 
 
+def term_by_term(indices: tuple[Index, ...], body: Expr) -> Expr:
+    """Σ (a + b) = Σ a + Σ b, after multiplying out."""
+    whole = expand(body)
+    return plus(sum_over(indices, t) for t in (whole.args if isinstance(whole, Add) else (whole,)))
+
+
 def _precedes(f: Expr, inside: list[Expr], args: tuple[Expr, ...]) -> bool:
     return not inside or args.index(f) < args.index(inside[0])
 
@@ -322,7 +328,7 @@ class Simplifier:
         self.graph = graph
         self.enabled = enabled
         self.unfolding = Simplifier(graph, fold=False) if fold else None  # the same laws without definitions
-        self._totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
+        self.totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
         self.sums_to: dict[str, list[Fact]] = {}  # each with its axis, or None for the sum of all entries
         for f in graph.facts:
             if f.kind in ("onehot", "simplex", "permutation") and f.tensor in graph.nodes:
@@ -390,9 +396,9 @@ class Simplifier:
         if self.unfolding is None:
             return None
         key = (e, indices)
-        if key not in self._totals:
-            self._totals[key] = self._total(self.unfolding, e, indices)
-        return self._totals[key]
+        if key not in self.totals:
+            self.totals[key] = self._total(self.unfolding, e, indices)
+        return self.totals[key]
 
     def _total(self, laws: Simplifier, e: Entry, indices: tuple[Index, ...]) -> Expr | None:
         node = self.graph.nodes.get(e.tensor)
@@ -400,13 +406,13 @@ class Simplifier:
             return None
         axes = {a: i for a, i in zip(node.axes, e.idx) if isinstance(a, Index)}
         whole = substitute(node.body, axes)
-        for body in (whole, self._unfolded(whole)):
-            result = laws(sum_over(indices, expand(body))).result
+        for body in (whole, self.unfolded(whole)):
+            result = laws(term_by_term(indices, body)).result
             if not result.tensors and not result.free:
                 return result
         return None
 
-    def _unfolded(self, e: Expr) -> Expr:
+    def unfolded(self, e: Expr) -> Expr:
         """Definitions put in for the nodes of an expression, one level."""
 
         def rule(x: Expr) -> Expr | None:
@@ -568,7 +574,30 @@ def sum_fact(s: Simplifier, e: Expr, used: Used) -> Expr | None:
         else:
             hit = True
             done.append(mul(Num(c), answer))
+    if not hit and isinstance(body, Add):
+        return _balance(s, body, indices, used)
     return plus(done) if hit else None
+
+
+def _balance(s: Simplifier, body: Add, indices: tuple[Index, ...], used: Used) -> Expr | None:
+    """Σ_i (x_i − μ) = 0 where μ is defined as the mean: a sum that the definitions make a number."""
+    names = sorted(t.args[-1].tensor if isinstance(t, Mul) else t.tensor for t in body.args if _is_entry(t))  # type: ignore[attr-defined]
+    if len(names) != len(body.args) or s.unfolding is None:
+        return None
+    key = (Entry(" ".join(names), body.args), indices)
+    if key not in s.totals:
+        result = s.unfolding(term_by_term(indices, s.unfolded(body))).result
+        s.totals[key] = None if result.tensors or result.free else result
+    value = s.totals[key]
+    if value is not None:
+        used.facts[Fact("balance", " ".join(names), low=value, text=f"the definition of {', '.join(names)}")] = None
+    return value
+
+
+def _is_entry(t: Expr) -> bool:
+    return isinstance(t, Entry) or (
+        isinstance(t, Mul) and t.args[0] is MINUS_ONE and len(t.args) == 2 and isinstance(t.args[1], Entry)
+    )
 
 
 def _entry_sum(s: Simplifier, e: Entry, indices: tuple[Index, ...], used: Used) -> Expr | None:
@@ -939,7 +968,7 @@ def partial_factor(s: Simplifier, e: Expr, used: Used) -> Expr | None:
             if not isinstance(base, Size):
                 counts.setdefault(base, []).append(n)
     best: Expr | None = None
-    for base, where in counts.items():
+    for where in counts.values():
         if 2 <= len(where) < len(e.args):
             grouped = collect(plus(e.args[n] for n in where))
             rest = [grouped if n == where[0] else t for n, t in enumerate(e.args) if n == where[0] or n not in where]
@@ -977,13 +1006,15 @@ def _merged(left: Reduce, right: Reduce, c: Fraction, d: Fraction) -> Expr | Non
     indices, one = left.expose()
     two = substitute(right.body, dict(zip(right.bound, indices)))
     shared = [f for f in _factors(one) if f in _factors(two) and not f.free.isdisjoint(indices)]
-    if not shared or any(i.free & right.free for i in indices):
+    if not shared:
         return None
     rest_one = powers([Num(c), *(f for f in _factors(one) if f not in shared)])
     rest_two = powers([Num(d), *(f for f in _factors(two) if f not in shared)])
     inner = common_factor(None, plus((rest_one, rest_two)), Used()) or plus((rest_one, rest_two))
     inner = positive_first(None, inner, Used()) or inner
     first = next(n for n, f in enumerate(_factors(one)) if f in shared)
+    if len(inner.free) > max([2, *(len(x.idx) for x in walk(inner) if isinstance(x, Entry))]):
+        return None  # an array of higher order than any tensor in it has no matrix form
     order = [*shared, inner] if first == 0 else [inner, *shared]
     return sum_over(indices, powers(order))
 

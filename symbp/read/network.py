@@ -110,6 +110,7 @@ class _Network:
             style=style,
             warnings=tuple(dict.fromkeys(self.sizes.warnings)),
             upstream=self.upstream,
+            given=self.given,
         )
 
     # -------- first pass: names

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
@@ -79,12 +80,22 @@ def parse_name(name: str) -> Name:
     return Name(head, accent, tuple(subs))
 
 
+def _side_by_side(parts: list[str], dot: str) -> str:
+    """Factors with a space between them, and a dot between two numbers."""
+    if len(parts) < 2:
+        return "".join(parts)
+    out = parts[0]
+    for before, after in pairwise(parts):
+        out += (dot if before[-1:].isdigit() and after[:1].isdigit() else " ") + after
+    return out
+
+
 class Latex:
     """LaTeX: the portable subset that KaTeX, MathJax, pandoc and pdfTeX all accept."""
 
     name = "latex"
     odot, times, minus, top, one = r"\odot", r"\,", "-", r"^{\top}", r"\mathbf{1}"
-    sum, partial, infinity = r"\sum", r"\partial", r"\infty"
+    sum, partial, infinity, dot = r"\sum", r"\partial", r"\infty", r" \cdot "
 
     def __init__(self, custom: Mapping[str, str] | None = None) -> None:
         self.custom = dict(custom or {})
@@ -107,7 +118,8 @@ class Latex:
 
     def tensor(self, name: str) -> str:
         if name in self.custom:
-            return self.custom[name]
+            chosen = self.custom[name]
+            return f"{{{chosen}}}" if "^" in chosen else chosen  # so that a power or ᵀ may follow
         parts = parse_name(name)
         base = self.word(parts.base)
         if parts.accent:
@@ -178,7 +190,7 @@ class Latex:
         return f"{name}_{{[{', '.join(pattern)}]}}"
 
     def product(self, parts: list[str]) -> str:
-        return r" ".join(parts)
+        return _side_by_side(parts, self.dot)
 
     def inline(self, formula: str) -> str:
         """A formula inside a sentence."""
@@ -190,7 +202,7 @@ class Unicode:
 
     name = "unicode"
     odot, times, minus, top, one = "⊙", " · ", "−", "ᵀ", "𝟏"
-    sum, partial, infinity = "Σ", "∂", "∞"
+    sum, partial, infinity, dot = "Σ", "∂", "∞", " · "
 
     def __init__(self, custom: Mapping[str, str] | None = None) -> None:
         pass
@@ -275,7 +287,7 @@ class Unicode:
         return f"{name}[{', '.join(pattern)}]"
 
     def product(self, parts: list[str]) -> str:
-        return " ".join(parts)
+        return _side_by_side(parts, self.dot)
 
     def inline(self, formula: str) -> str:
         return formula

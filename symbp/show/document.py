@@ -119,7 +119,7 @@ class Writer:
             yield Prose(warning)
         yield Heading(2, say("backward", self.lang))
         if self.options.delta == "minus":
-            yield Prose(say("delta_minus", self.lang))
+            yield Prose(say("delta_minus", self.lang, self.print.tensor(self.graph.loss)))
         for a in self.derivation.adjoints.values():
             if a.node.is_leaf and a.node.name not in self.derivation.wrt:
                 continue
@@ -135,7 +135,11 @@ class Writer:
             yield Rows(tuple(self.arithmetic()))
             loss = self.print.tensor(self.graph.loss)
             head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
-            yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in self.options.values))
+            rows = (
+                (n, v.replace("-", self.alphabet.minus), g.replace("-", self.alphabet.minus))
+                for n, v, g in self.options.values
+            )
+            yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in rows))
         if self.derivation.left_out:
             held = "; ".join(
                 f"{self.alphabet.inline(self.print.tensor(n))} "
@@ -163,8 +167,8 @@ class Writer:
     def forward(self) -> Iterator[Row]:
         for node in self.graph.inner:
             assert node.body is not None
-            right = self.formula(node.body, node, scalar_index=True)
-            yield Row(self.print.tensor(node.name), right, shape=self._shape(node))
+            left, right = self.equation(node, node.body)
+            yield Row(left, right, shape=self._shape(node))
 
     def _shape(self, node: Node) -> str:
         found = self.shapes.get(node.shape)
@@ -172,13 +176,22 @@ class Writer:
             found = self.shapes[node.shape] = shape_of(node, self.alphabet)
         return found
 
-    def formula(self, e: Expr, node: Node, scalar_index: bool = False) -> str:
+    def formula(self, e: Expr, node: Node) -> str:
         """Matrix notation where there is one, else index notation."""
         if self.options.notation != "index":
             shown = self.print.matrix(e, node.axes)
-            if shown is not None and not (scalar_index and not node.indices and self.alphabet.one in shown):
+            if shown is not None:
                 return shown
         return self.print.index(e, self.letters(node))
+
+    def equation(self, node: Node, e: Expr) -> tuple[str, str]:
+        """A definition: in matrices, or entry by entry on both sides."""
+        letters = self.letters(node)
+        if self.options.notation != "index" and node.name not in self.options.entries:
+            shown = self.print.matrix(e, node.axes)
+            if shown is not None and not (not node.indices and self.alphabet.one in shown):
+                return self.print.tensor(node.name), shown
+        return self.print.index(node.entry, letters), self.print.index(e, letters)
 
     def entry(self, node: Node) -> str:
         """The left side in index notation: ∂L/∂W₁[d,h]."""
@@ -224,8 +237,7 @@ class Writer:
         rule = say(step.rule, self.lang) if step.rule != "matrix-form" else ""
         match step.rule:
             case "definition":
-                consumer = self.graph[step.via]
-                yield Row(self.print.tensor(step.via), self.formula(step.lines[0], consumer, scalar_index=True), rule)
+                yield Row(*self.equation(self.graph[step.via], step.lines[0]), rule)
             case "chain-rule":
                 if step.via != self.graph.loss:
                     yield Row(self.entry(node), self._chain(step, node, letters), rule)
@@ -267,6 +279,12 @@ class Writer:
             names = [letters[i] for i in over if isinstance(i, Index)]
             total = self.alphabet.big_sum(names, self.print.index(node.entry, letters))
             return self.alphabet.inline(f"{total} = {self.print.index(f.low or ONE, letters)}")
+        if f.kind == "balance":
+            return say(
+                "definition-of",
+                self.lang,
+                ", ".join(self.alphabet.inline(self.print.tensor(n)) for n in f.tensor.split()),
+            )
         if f.kind == "total":
             node = self.graph[f.tensor]
             return self.alphabet.inline(
@@ -373,7 +391,7 @@ class Writer:
         if not e.free and all(t in numbers.numbers for t in e.tensors):
             shown = self.print.index(e, {})
             between = numbers.index(e, {})
-            steps = list(dict.fromkeys([shown, between, value]))
+            steps = list(dict.fromkeys([shown, between, value.replace("-", self.alphabet.minus)]))
             yield Row(left, " = ".join(steps))
 
     def _has_kinks(self) -> bool:

@@ -36,7 +36,7 @@ class Encoder:
             "schema": SCHEMA,
             "network": graph.name,
             "loss": graph.loss,
-            "assumptions": [f.text or f.kind for f in graph.facts],
+            "assumptions": list(dict.fromkeys(f.text or f.kind for f in graph.facts)),
             "gradients": [self.gradient(a) for a in d.gradients],
             "deltas": [self.delta(a) for a in d.deltas],
             "steps": list(self.steps()),

@@ -31,9 +31,7 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
 
 def _formulas(rows: tuple[Row, ...]) -> Iterator[str]:
     lines = [
-        f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.rule}}}" if r.rule else "")
-        for r in rows
-        if r.right
+        f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.rule}}}" if r.rule else "") for r in rows if r.right
     ]
     if lines:
         yield "\n$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$\n"

@@ -35,6 +35,7 @@ from symbp.expr import (
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.local import skeleton
 from symbp.matrix import Emitter, Form, NotReducible, exact_axes, index_letter, negated, size_text
+from symbp.matrix import scalar as scalar_form
 from symbp.show.alphabet import Alphabet, parse_name
 
 SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
@@ -66,6 +67,7 @@ class MathPrinter:
         self.emitter = Emitter(graph)
         self.roles = roles(graph)
         self.names: dict[str, str] = {}
+        self.reserved = frozenset((*graph.nodes, *graph.constants, *graph.sizes)) - frozenset(graph.letters.values())
         self.templates: dict[object, str | None] = {}
 
     # ---- names ---------------------------------------------------------------------------------
@@ -168,7 +170,7 @@ class MathPrinter:
         return Piece(self.tensor(str(x.data[0])))
 
     def _m_transpose(self, x: Form) -> Piece:
-        return Piece(self.at(x.args[0], ATOM) + self.alphabet.top)
+        return Piece(self.at(x.args[0], ATOM) + self.alphabet.top, POWER)
 
     def _m_subscript(self, x: Form) -> Piece:
         inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
@@ -176,11 +178,11 @@ class MathPrinter:
             raise NoMatrixForm
         if set(pattern) <= {":", "None"}:
             if len(x.axes) == 2 and x.axes[0] is None and len(inner.axes) == 1:
-                return Piece(self.at(inner, ATOM) + self.alphabet.top)
+                return Piece(self.at(inner, ATOM) + self.alphabet.top, POWER)
             return self.piece(inner)
         if set(pattern) <= {":", "0"} and len(inner.axes) == 2 and None in inner.axes:
             if inner.axes[0] is None and inner.axes[1] is not None:
-                return Piece(self.at(inner, ATOM) + self.alphabet.top)
+                return Piece(self.at(inner, ATOM) + self.alphabet.top, POWER)
             return self.piece(inner)
         return Piece(self.alphabet.slice(self.at(inner, ATOM), pattern))
 
@@ -230,6 +232,11 @@ class MathPrinter:
         scalars = [s for s in scalars if not (_is_one(s) and (arrays or len(scalars) > 1))]
         low_scalars = [b for b in bottoms if not any(b.axes)]
         low_arrays = [b for b in bottoms if any(b.axes)]
+        if x.letters and any(any(a.axes) and a.letters == x.letters for a in (*arrays, *low_arrays)):
+            narrow = [b for b in low_arrays if b.letters != x.letters]
+            low_arrays = [b for b in low_arrays if b not in narrow]
+            bottoms = [b for b in bottoms if b not in narrow]
+            arrays += [Form("times", (scalar_form(ONE), b), b.axes, (1,)) for b in narrow]
         if self.alphabet.name != "latex":
             text = self._join(scalars, arrays, x) or "1"
             if low_arrays and len(arrays) == 1 and arrays[0].kind == "matmul":
@@ -319,7 +326,7 @@ class MathPrinter:
         if len(positions) == len(inner.axes):
             square = self._squares(inner)
             if square is not None:
-                return Piece(square)
+                return Piece(square, POWER)
             if len(inner.axes) == 1 or None in inner.axes:
                 if len(inner.axes) == 1 or inner.axes[1] is None:
                     return Piece(self.alphabet.product([one + top, self.at(inner, POWER)]), PRODUCT)
@@ -383,11 +390,11 @@ class MathPrinter:
         if len(inner.axes) == 2 and axis == 0:
             turned = Form("transpose", (inner,), tuple(reversed(inner.axes)))
             text = self.alphabet.apply(name, [self.at(turned, SUM)])
-            return Piece(text + self.alphabet.top)
+            return Piece(text + self.alphabet.top, POWER)
         return Piece(self.alphabet.apply(name, [self.at(inner, SUM)]))
 
     def _m_inv(self, x: Form) -> Piece:
-        return Piece(self.alphabet.inverse(self.at(x.args[0], ATOM)))
+        return Piece(self.alphabet.inverse(self.at(x.args[0], ATOM)), POWER)
 
     def _m_det(self, x: Form) -> Piece:
         return Piece(self.alphabet.apply("det", [self.at(x.args[0], SUM)]))
@@ -424,7 +431,8 @@ class MathPrinter:
         letters = dict(taken or {})
         for i in indices:
             if i not in letters:
-                letters[i] = index_letter(i, set(letters.values()), self.graph.letters, primes=True)
+                used = self.reserved.union(letters.values())
+                letters[i] = index_letter(i, used, self.graph.letters, primes=True)
         return letters
 
     def index(self, e: Expr, letters: Mapping[Index, str]) -> str:
@@ -619,7 +627,7 @@ class NumberPrinter(MathPrinter):
         return super().scalar(e, letters)
 
     def product(self, parts: list[str]) -> str:
-        return (r" \cdot " if self.alphabet.name == "latex" else " · ").join(parts)
+        return self.alphabet.dot.join(parts)
 
 
 def _is_one(x: Form) -> bool:

@@ -115,6 +115,8 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool, paint: object) -> Ite
             yield f"{dim}{label}{reset}{gap}{convert(r.left)}"
             label, gap, lead, start = "", " " * indent, "    ", indent + 6
             broken = list(wrap(r.right, width - start, 0))
+        if r.shape and width_of(broken[0]) + width_of(r.shape) + 2 > width - start:
+            broken = list(wrap(r.right, max(width - start - width_of(r.shape) - 2, 16), 0))
         for n, piece in enumerate(broken):
             shape = (r.shape if n == 0 else "") or (r.note if n == len(broken) - 1 else "")
             if n == 0:
