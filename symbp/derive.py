@@ -41,7 +41,7 @@ from symbp.expr import (
 )
 from symbp.expr import replace as rewrite
 from symbp.graph import Graph, Node, adjoint, primal
-from symbp.index import contract
+from symbp.index import contract, same_size
 from symbp.local import rename, skeleton
 from symbp.ops import OPS
 from symbp.rules import Simplifier, length
@@ -159,9 +159,13 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
             yield from down(inner, up, (*opened, *k))
             return
 
+        everywhere = len(set(e.at)) == len(e.at) and all(
+            isinstance(i, Index) and same_size(i.dim, b.dim) and i not in e.body.free for i, b in zip(e.at, e.bound)
+        )  # not on a diagonal, nor in a part only
+
         def out(at: tuple[Expr, ...]) -> Expr:
             whole = Reduce(e.op, e.bound, e.body, at)
-            if e is body and all(isinstance(i, Index) for i in e.at):
+            if e is body and everywhere:
                 return substitute(node.entry, {i: x for i, x in zip(e.at, at) if isinstance(i, Index)})
             return whole
 
@@ -169,7 +173,7 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
         closed = (
             tuple(i for i in e.at if isinstance(i, Index) and i in opened and i not in e.body.free) if close else ()
         )
-        if len(closed) < len(e.at) or not e.at:
+        if len(closed) < len(e.at) or not e.at or not everywhere:
             yield from down(inner, mul(up, slope), (*opened, *k))
             return
         rest = tuple(i for i in opened if i not in closed)
