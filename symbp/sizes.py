@@ -189,6 +189,12 @@ class Sizes:
         """Equal as far as known; nothing is recorded."""
         return a is b or polynomial(a, self.relations) == polynomial(b, self.relations)
 
+    def same_number(self, a: Expr, b: Expr) -> bool:
+        """Equal once literals are taken by their value; nothing is recorded."""
+        difference = dict(polynomial(a, self.relations))
+        _accumulate(difference, polynomial(b, self.relations), -1)
+        return not _numbers(difference)
+
     def unify(self, a: Expr, b: Expr) -> bool:
         """Make two sizes equal: True if they are, or now are by a recorded relation; False if
         they clash."""
@@ -272,11 +278,12 @@ class Sizes:
 
     def _tie_literals(self, difference: Polynomial) -> None:
         """Literals that are equal by value only must stay equal when they are shrunk."""
-        solved = _solve(difference, sorted({n for names in difference for n in names}, key=int, reverse=True))
+        literals = {n for names in difference for n in names if is_literal(n)}
+        solved = _solve(difference, sorted(literals, key=int, reverse=True))
         if solved is not None:
             self._record(*solved)
             return
-        for name in {n for names in difference for n in names}:
+        for name in literals:
             self._record(name, Num(int(name)))
 
 
