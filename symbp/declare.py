@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy as sp
+from sympy.core.sympify import _sympify  # strict: never reads a text
 from sympy.logic.boolalg import BooleanAtom
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 
@@ -104,7 +105,7 @@ def pairs(equations: Iterable[Any]) -> tuple[Equation, ...]:
 def _side(x: Any, number: int) -> Sym:
     """One side of a pair as a SymPy object; a text is never read."""
     try:
-        return sp.ImmutableMatrix(x) if isinstance(x, sp.MatrixBase) else sp.sympify(x, strict=True)
+        return sp.ImmutableMatrix(x) if isinstance(x, sp.MatrixBase) else _sympify(x)
     except sp.SympifyError:
         raise DeclarationError(f"equation {number}: {_shown(x)!r} is not a SymPy expression") from None
 
@@ -189,7 +190,7 @@ class _Survey:
 
     def _shape(self, shape: Iterable[Sym]) -> None:
         for d in shape:
-            for s in sorted(sp.sympify(d).free_symbols, key=str):
+            for s in sorted(_sympify(d).free_symbols, key=str):
                 self.sizes.setdefault(s)
 
     def walk(self, e: Sym, ranges: Mapping[Sym, tuple[Sym, Sym] | None], eq: Equation) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.core.sympify import _sympify  # strict: never reads a text
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
@@ -173,7 +174,7 @@ def is_matrix(x: Sym) -> bool:
 def entrywise(function: Callable[..., Sym], *args: Sym) -> Sym:
     """`function` of scalars, or entry by entry of matrices of one shape; scalars among them are
     the same for every entry."""
-    args = tuple(map(sp.sympify, args))
+    args = tuple(map(_sympify, args))
     matrices = [a for a in args if is_matrix(a)]
     if not matrices:
         return function(*args)
@@ -225,7 +226,7 @@ ELEMENTWISE: dict[str, Callable[..., Sym]] = {name: _public(row) for name, row i
 
 def square(x: Sym) -> Sym:
     """x², entry by entry."""
-    return sp.HadamardPower(x, 2) if is_matrix(x) else sp.sympify(x) ** 2
+    return sp.HadamardPower(x, 2) if is_matrix(x) else _sympify(x) ** 2
 
 
 def sqrt(x: Sym) -> Sym:
@@ -286,7 +287,7 @@ class WholeReduction(sp.Expr):  # type: ignore[misc]
     is_commutative = True
 
     def __new__(cls, matrix: Sym) -> WholeReduction:
-        return sp.Expr.__new__(cls, sp.sympify(matrix))  # type: ignore[no-any-return]
+        return sp.Expr.__new__(cls, _sympify(matrix))  # type: ignore[no-any-return]
 
     @property
     def arg(self) -> Sym:
@@ -442,7 +443,7 @@ def log_softmax(m: Sym, axis: int | None = None) -> Sym:
 
 def _reduce(operation: str, m: Sym, axis: int | None) -> Sym:
     if not is_matrix(m):
-        return sp.sympify(m)
+        return _sympify(m)
     return WHOLE[operation](m) if axis is None else AxisReduction(operation, m, _axis(operation, m, axis))
 
 
@@ -457,7 +458,7 @@ def total(m: Sym, axis: int | None = None) -> Sym:
 def mean(m: Sym, axis: int | None = None) -> Sym:
     """The sum divided by the number of entries."""
     if not is_matrix(m):
-        return sp.sympify(m)
+        return _sympify(m)
     rows, columns = m.shape
     count = rows * columns if axis is None else m.shape[_axis("mean", m, axis)]
     return total(m, axis) / count
@@ -506,7 +507,7 @@ def norm(m: Sym, axis: int | None = None) -> Sym:
 def scalar(m: Sym) -> Sym:
     """A 1×1 matrix as a scalar."""
     if not is_matrix(m):
-        return sp.sympify(m)
+        return _sympify(m)
     if m.shape != (1, 1):
         raise DeclarationError(f"scalar needs a 1×1 matrix, and {m} is {m.shape[0]}×{m.shape[1]}")
     return Scalar(m) if isinstance(m, MatrixExpr) else m[0, 0]

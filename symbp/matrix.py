@@ -197,7 +197,7 @@ def exact_axes(x: Form, target: Axes, dims: Sequence[Expr]) -> Form:
     if kept is not None and tuple(reversed(kept.axes)) == target:
         return transpose(kept)
     if not any(a not in x.letters for a in target if a is not None):
-        if not x.letters and x.kind in ("num", "size", "const"):
+        if not x.axes:  # a number, which may be Python's own
             return form("full", (x,), target, *dims, cost=1.0)
         squeezed = permute(squeeze(x), tuple(a for a in target if a is not None))
         if squeezed.axes == target:
@@ -611,6 +611,8 @@ class Emitter:
         top, bottom = self._scalar_parts(scalars)
         parts, divisors = (list(x.args), int(str(x.data[0]))) if x.kind == "times" else ([x], 0)
         cut = len(parts) - divisors
+        if top and cut == 1 and parts[0].data == (ONE,):  # N * (1/x) is N/x
+            parts, cut = parts[1:], 0
         tops, bottoms = [*top, *parts[:cut]], [*parts[cut:], *bottom]
         rank = max((len(p.axes) for p in (*tops, *bottoms)), default=0)
         axes = x.axes if len(x.axes) >= rank else (None,) * (rank - len(x.axes)) + x.axes
@@ -800,7 +802,8 @@ class Emitter:
             if absent:  # of so many equal entries: the same, and the logarithm of their number more
                 rest = [i for i in indices if i in body.free]
                 inner = Reduce(e.op, rest, body) if rest else body
-                return self.emit(add(inner, *(Call("log", i.dim) for i in absent)) if e.op == "logsumexp" else inner, order)
+                more = [Call("log", i.dim) for i in absent] if e.op == "logsumexp" else []
+                return self.emit(add(inner, *more), order)
             x = self.emit(body, self._row_order(body, order, indices))
             positions = tuple(n for n, a in enumerate(x.axes) if a in indices)
             axes = tuple(a for a in x.axes if a not in indices)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.core.sympify import _sympify  # strict: never reads a text
 
 from symbp import check as numbers
 from symbp import steps, values
@@ -272,7 +273,7 @@ class Derivation:
         missing = [n.name for n in graph.leaves if n.name not in named]
         if missing:
             raise RequestError(f"Values are needed for {', '.join(missing)} too.")
-        known = {symbols.tensor(n): sp.sympify(v) for n, v in named.items()}
+        known = {symbols.tensor(n): _sympify(v) for n, v in named.items()}
 
         def value(e: Expr) -> Any:
             return to_expr(symbols, e, ()).subs(known)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.core.sympify import _sympify  # strict: never reads a text
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.diagonal import DiagonalMatrix, DiagonalOf
 from sympy.printing.numpy import NumPyPrinter
@@ -56,7 +57,7 @@ def lambdify(args: Sequence[Any], expr: Any, *, origin: int = 0) -> Callable[...
 
 def shape_of(symbol: Sym) -> tuple[Sym, ...]:
     shape = getattr(symbol, "shape", None)
-    return tuple(map(sp.sympify, shape)) if shape else ()
+    return tuple(map(_sympify, shape)) if shape else ()
 
 
 def _array(symbol: Sym, value: Any) -> Any:
