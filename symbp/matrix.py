@@ -756,8 +756,8 @@ class Emitter:
         if not axes:
             return form("dot", (left, right), ())
         parts: list[Form] = []
-        for x in (left, right):
-            parts.extend(x.args if x.kind == "matmul" and len(x.axes) == 2 else (x,))
+        for x in (left, right):  # `@` groups to the left
+            parts.extend(x.args if x.kind == "matmul" and (x is left or len(x.axes) == 2) else (x,))
         return form("matmul", parts, axes, cost=1.0)
 
     def _einsum(self, node: Einsum, order: Axes) -> Form:

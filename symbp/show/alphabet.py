@@ -90,6 +90,18 @@ def _side_by_side(parts: list[str], dot: str) -> str:
     return out
 
 
+def _from_one(place: str) -> str:
+    """`2:` as `3:`, `:4` as `1:4`, `0` as `1`: a NumPy slice counted from 1, its end included."""
+    start, colon, rest = place.partition(":")
+    if not colon:
+        return _next(place)
+    return (_next(start) if start else "1" if rest else "") + colon + rest
+
+
+def _next(number: str) -> str:
+    return str(int(number) + 1) if number.isdigit() else f"{number} + 1"
+
+
 class Latex:
     """LaTeX: the portable subset that KaTeX, MathJax, pandoc and pdfTeX all accept."""
 
@@ -187,7 +199,7 @@ class Latex:
         return f"{inner}^{{-1}}"
 
     def slice(self, name: str, pattern: list[str]) -> str:
-        return f"{name}_{{[{', '.join(pattern)}]}}"
+        return f"{{{name}}}_{{[{','.join(_from_one(p) for p in pattern)}]}}"
 
     def product(self, parts: list[str]) -> str:
         return _side_by_side(parts, self.dot)

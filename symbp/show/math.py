@@ -312,7 +312,14 @@ class MathPrinter:
 
     def _m_dot(self, x: Form) -> Piece:
         left, right = x.args
-        return Piece(self.alphabet.product([self.at(left, ATOM) + self.alphabet.top, self.at(right, POWER)]), PRODUCT)
+        row = [left]
+        if left.kind == "matmul" and len(left.args[0].axes) == 1:  # (x A) y is xᵀ A y
+            row = list(left.args)
+        elif left.kind == "matmul" and all(a.kind == "transpose" for a in left.args[:-1]):  # so is (Aᵀ x) y
+            row = [left.args[-1], *(a.args[0] for a in reversed(left.args[:-1]))]
+        parts = [self.at(row[0], ATOM) + self.alphabet.top, *(self.at(a, POWER) for a in row[1:])]
+        parts += [self.at(a, POWER) for a in (right.args if right.kind == "matmul" else [right])]
+        return Piece(self.alphabet.product(parts), PRODUCT)
 
     def _m_outer(self, x: Form) -> Piece:
         left, right = x.args
