@@ -13,6 +13,7 @@ except the title, which is escaped into the docstring. So this is the one module
 from __future__ import annotations
 
 import builtins
+import functools
 import itertools
 import keyword
 import re
@@ -140,20 +141,42 @@ def compile_module(text: str) -> dict[str, Any]:
 def functions(derivation: Derivation) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """`forward(*leaves)` -> (loss, cache) and `backward(cache)` -> gradients by name, compiled.
 
-    Both take the network's own names as keywords, also where the text had to change one."""
+    Both take the network's own names as keywords, also where the text had to change one. In a
+    network that ends in `upstream(y)`, `forward` gives y and `backward(cache, dy)` takes its
+    gradient; or `forward` takes dy too, and then gives Σ dy·y, and `backward` needs no more."""
     program = _Program(derivation)
     namespace = compile_module(program.text())
-    renamed = {name: program.names[name] for name in program.arguments if program.names[name] != name}
+    renamed = {name: program.names[name] for name in (*program.arguments, program.given) if name}
+    renamed = {name: shown for name, shown in renamed.items() if name != shown}
     forward, backward = namespace["forward"], namespace["backward"]
-    return (_with_names(forward, renamed), _with_names(backward, renamed)) if renamed else (forward, backward)
+    if renamed:
+        forward, backward = _with_names(forward, renamed), _with_names(backward, renamed)
+    return _with_upstream(forward, backward, program.given) if program.given else (forward, backward)
 
 
 def _with_names(function: Callable[..., Any], renamed: Mapping[str, str]) -> Callable[..., Any]:
+    @functools.wraps(function)
     def call(*args: Any, **values: Any) -> Any:
         return function(*args, **{renamed.get(name, name): v for name, v in values.items()})
 
-    call.__doc__ = function.__doc__
     return call
+
+
+def _with_upstream(
+    forward: Callable[..., Any], backward: Callable[..., Any], given: str
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    @functools.wraps(forward)
+    def run(*args: Any, **values: Any) -> Any:
+        slope = values.pop(given, None)
+        result, cache = forward(*args, **values)
+        return (result, (cache, None)) if slope is None else ((result * slope).sum(), (cache, slope))
+
+    @functools.wraps(backward)
+    def back(cache: Any, *args: Any, **values: Any) -> Any:
+        inner, slope = cache
+        return backward(inner, *args, **values) if slope is None else backward(inner, slope)
+
+    return run, back
 
 
 # ---- what occurs twice -------------------------------------------------------------------------

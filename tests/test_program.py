@@ -479,6 +479,16 @@ def test_helpers_are_stable_for_large_arguments() -> None:
     assert np.all(np.isfinite(gradient))
 
 
+def test_the_gradient_from_upstream_may_come_with_the_leaves() -> None:
+    forward, backward = functions(derive(read_network("x: (n,)\ny = x**2\nL = upstream(y)\n", "n"), closed=False))
+    x, slope = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    loss, cache = forward(x=x, dy=slope)
+
+    assert loss == 19
+    assert backward(cache)["x"].tolist() == [6, 16]
+    assert backward(forward(x)[1], slope)["x"].tolist() == [6, 16]
+
+
 def test_a_size_that_no_leaf_shows_is_an_argument() -> None:
     forward, _ = functions(derive(read_network("x: (n,)\nL = sum(x**2)/T\n", "n"), closed=False, steps=False))
 
