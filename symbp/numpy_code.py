@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from symbp.expr import HALF, Expr, Num, Size, number
+from symbp.expr import HALF, Expr, Num, Reduce, Size, number
 from symbp.graph import Graph, primal
 from symbp.index import affine, from_affine
 from symbp.matrix import Form, NotReducible, scalar, size_text, to_form
@@ -271,7 +271,24 @@ class NumpyPrinter:
 
     def _compare(self, x: Form) -> Text:
         left, right = (self.piece(a).at(SUM) for a in x.args)
+        op, axes = self._extreme(x)
+        if op:  # computed twice in two ways, the largest entry might miss itself by a rounding
+            largest = Form("sum", (x.args[0],), (), (axes, True))
+            right = f"{self._np(op)}({self(x.args[0])}{self._axes(largest)})"
         return Text(f"{left} {x.data[0]} {right}", COMPARISON)
+
+    def _extreme(self, x: Form) -> tuple[str, tuple[int, ...]]:
+        """Does `x == m` ask where a formula x takes the maximum m that a node holds? Then which
+        reduction m is, and over which axes of x."""
+        left, right = x.args
+        named = _under(right)
+        node = self.graph.nodes.get(str(named.data[0])) if named.kind == "name" else None
+        if node is None or not isinstance(node.body, Reduce) or x.data[0] != "==":
+            return "", ()
+        given = _under(left)
+        if node.body.op not in ("max", "min") or (given.kind == "name" and str(given.data[0]) in self.graph.nodes):
+            return "", ()
+        return node.body.op, tuple(n for n, a in enumerate(left.axes) if a is not None and a not in right.letters)
 
     def _where(self, x: Form) -> Text:
         return self._call_text("where", self(x.args[0]), *self.numbers(x.args[1:]))
@@ -281,6 +298,13 @@ NUMPY_NAMES = {
     n: n
     for n in ["exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "sign", "abs", "maximum", "minimum"]
 }
+
+
+def _under(x: Form) -> Form:
+    """A form without its transposes and subscripts."""
+    while x.kind in ("transpose", "permute", "subscript") and x.args:
+        x = x.args[0]
+    return x
 
 
 def _scalar_times(x: Form) -> bool:
