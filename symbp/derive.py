@@ -22,6 +22,7 @@ from symbp.expr import (
     HALF,
     MINUS_ONE,
     ONE,
+    ZERO,
     Add,
     Call,
     Compare,
@@ -265,7 +266,7 @@ def derive(
     adjoints: dict[str, Adjoint] = {}
     for name in reversed(tuple(graph.nodes)):
         if name in needed and name != graph.loss:
-            users = [u for u in consumers[name] if u == graph.loss or u in adjoints]
+            users = [u for u in consumers[name] if u == graph.loss or (u in adjoints and adjoints[u].delta is not ZERO)]
             a = known.recall(graph[name], users, adjoints)
             if a is None:
                 a = _adjoint(graph, graph[name], users, adjoints, simplifier, steps)
