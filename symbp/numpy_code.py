@@ -270,6 +270,12 @@ class NumpyPrinter:
         return Text(f"{op.name}({', '.join(args)})")
 
     def _compare(self, x: Form) -> Text:
+        if not self.prefix and x.data[0] == "==":
+            index, place = sorted(x.args, key=lambda a: a.kind != "index")
+            if index.kind == "index" and not place.axes:  # 1 at one place: a row of the unit matrix
+                size = index.data[0]
+                assert isinstance(size, Expr)
+                return Text(f"{self._np('eye')}({self.size_of(size)})[{self(place)}]")
         left, right = (self.piece(a).at(SUM) for a in x.args)
         op, axes = self._extreme(x)
         if op:  # computed twice in two ways, the largest entry might miss itself by a rounding
