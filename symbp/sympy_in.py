@@ -67,7 +67,7 @@ class ExprReader:
 
     def size(self, e: Sym) -> Expr:
         """A SymPy size: symbols, whole numbers, sums, products, powers."""
-        e = sp.sympify(e)
+        e = sp.sympify(e, strict=True)
         if e.is_Integer:
             return literal(int(e))
         if e.is_Symbol:
