@@ -29,6 +29,7 @@ from symbp.graph import Graph, Node, adjoint
 from symbp.ops import OPS
 from symbp.sample import STEP, Point, choose_sizes, draw
 from symbp.steps import Adjoint, Checked, Derivation, Step
+from symbp.unknown import samples
 
 POINTS = 3  # with all sizes different; one more has them equal
 DIRECTIONS = 3
@@ -240,6 +241,7 @@ def check(
     if level not in ("full", "quick"):
         raise RequestError(f"The level of a check is full or quick, not {level}.")
     graph = derivation.graph
+    functions = functions or samples(graph)
     findings = {name: _Findings() for name in derivation.adjoints}
     points, reasons = points_of(graph, seed, functions)
     for n, point in enumerate(points):
@@ -301,12 +303,12 @@ class _Trial:
 def _check_each(trial: _Trial, names: Sequence[str], findings: Mapping[str, _Findings]) -> None:
     """Every tensor along directions of its own."""
     point = trial.point
-    directions = {name: _directions(point.values[name].shape, trial.level, trial.rng) for name in names}
+    directions = {name: directions_for(point.values[name].shape, trial.level, trial.rng) for name in names}
     reference = numerical_slopes(trial.graph, point.leaves, point.sizes, directions, trial.functions)
     noise = NOISE * max((float(np.abs(r).max(initial=0.0)) for r in reference.values()), default=0.0)
     for name in names:
         found, true, d = findings[name], reference[name], directions[name]
-        sampled = _is_sampled(d, trial.level)
+        sampled = is_sampled(d, trial.level)
         found.entries = max(found.entries, len(true))
         found.zero = found.zero and float(np.abs(true).max(initial=0.0)) <= noise
         notes = [point.note]
@@ -351,7 +353,7 @@ def _check_crowd(trial: _Trial, findings: Mapping[str, _Findings]) -> list[str]:
     return suspects
 
 
-def _directions(shape: tuple[int, ...], level: str, rng: np.random.Generator) -> Array:
+def directions_for(shape: tuple[int, ...], level: str, rng: np.random.Generator) -> Array:
     """Unit vectors for every entry, or random directions, or, for a large tensor, some of both."""
     n = prod(shape)
     if level == "full" and n <= LARGE:
@@ -364,7 +366,7 @@ def _directions(shape: tuple[int, ...], level: str, rng: np.random.Generator) ->
     return np.concatenate([random, chosen.reshape(SAMPLED, *shape)])
 
 
-def _is_sampled(directions: Array, level: str) -> bool:
+def is_sampled(directions: Array, level: str) -> bool:
     return level == "quick" or len(directions) != prod(directions.shape[1:])
 
 
@@ -425,6 +427,7 @@ def check_steps(derivation: Derivation, seed: int = 0, functions: Mapping[str, F
     """Evaluate every line of every step at one point; raise Mismatch at the first that is not
     equal to the others. Returns an empty text, or why there was no point to check at."""
     graph = derivation.graph
+    functions = functions or samples(graph)
     points, reasons = points_of(graph, seed, functions, wanted=1)
     if not points:
         return "; ".join(reasons)
@@ -443,9 +446,9 @@ def _check_adjoint(a: Adjoint, graph: Graph, state: Evaluation) -> None:
     paths: list[Array] = []
     last: Step | None = None
     for step in a.steps:
-        _check_lines(step, state)
+        check_lines(step, state)
         if step.rule == "local-slope":
-            _check_slope(step, graph, state)
+            check_slope(step, graph, state)
         elif step.rule == "contraction" and step.lines:
             paths.append(state.tensor(a.node, step.lines[-1]))
             last = step
@@ -453,7 +456,7 @@ def _check_adjoint(a: Adjoint, graph: Graph, state: Evaluation) -> None:
         _same_values(last, len(last.lines), sum(paths[1:], paths[0]), state.values[adjoint(a.node.name)])
 
 
-def _check_slope(step: Step, graph: Graph, state: Evaluation) -> None:
+def check_slope(step: Step, graph: Graph, state: Evaluation) -> None:
     """∂(entry of the consumer)/∂(entry of the variable), as the consumer's definition has it."""
     top, bottom = step.left, step.argument
     if not (isinstance(top, Entry) and isinstance(bottom, Entry)):
@@ -482,10 +485,11 @@ def check_step(
     functions: Mapping[str, Function] | None = None,
 ) -> None:
     """Raise Mismatch unless all lines of the step are equal at these values."""
-    _check_lines(step, Evaluation(values, sizes, graph.constants, functions))
+    check_lines(step, Evaluation(values, sizes, graph.constants, functions))
 
 
-def _check_lines(step: Step, state: Evaluation) -> None:
+def check_lines(step: Step, state: Evaluation) -> None:
+    """Raise Mismatch unless the lines of the step are equal, and equal to its left side."""
     lines = list(step.lines)
     whole = step.rule not in ("chain-rule", "contraction", "local-slope")
     if whole and isinstance(step.left, Entry) and step.left.tensor in state.values:

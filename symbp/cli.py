@@ -91,6 +91,70 @@ def derive(
     _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)
 
 
+Detail = Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")]
+Notation = Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")]
+Format = Annotated[str, typer.Option(metavar="terminal|latex|markdown|numpy|json", help="How it is written.")]
+Standalone = Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")]
+Lang = Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")]
+Checking = Annotated[str, typer.Option(metavar="full|quick|none", help="Compare with numerical derivatives.")]
+
+
+@app.command()
+def jacobian(
+    net: Net,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="What is differentiated: p, or p[k] with its letters.")],
+    wrt: Annotated[str, typer.Argument(metavar="WRT", help="By what: z, or z[j].")],
+    detail: Detail = "normal",
+    notation: Notation = "matrix",
+    format: Format = "terminal",
+    standalone: Standalone = False,
+    lang: Lang = "en",
+    check: Checking = "quick",
+    json: Json = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """The Jacobian of any tensor by another, its structure, and its products with a vector."""
+    from symbp import commands
+
+    options = commands.DeriveOptions(
+        detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
+        check=check, seed=seed,
+    )  # fmt: skip
+    _finish(lambda screen: commands.jacobian(net, node, wrt, options, screen), color, output, force, debug)
+
+
+@app.command()
+def hessian(
+    net: Net,
+    wrt: Annotated[str, typer.Argument(metavar="WRT", help="By what: w, or w[i] with its letters.")],
+    wrt2: Annotated[str | None, typer.Argument(metavar="[WRT]", help="By what else; by default the same.")] = None,
+    detail: Detail = "normal",
+    notation: Notation = "matrix",
+    format: Format = "terminal",
+    standalone: Standalone = False,
+    lang: Lang = "en",
+    check: Checking = "quick",
+    json: Json = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """Second derivatives of the loss, their structure, and their product with a vector."""
+    from symbp import commands
+
+    options = commands.DeriveOptions(
+        detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
+        check=check, seed=seed,
+    )  # fmt: skip
+    _finish(lambda screen: commands.hessian(net, wrt, wrt2, options, screen), color, output, force, debug)
+
+
 @app.command()
 def check(net: Net, json: Json = False, color: Color = "auto", seed: Seed = 0, debug: Debug = False) -> None:
     """Derived gradients against numerical ones, every entry. Exit code 1 when something is off."""

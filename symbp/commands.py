@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ from symbp.errors import RequestError, nearest
 
 if TYPE_CHECKING:
     from symbp.graph import Graph
+    from symbp.higher import Derivative
+    from symbp.show.alphabet import Alphabet
+    from symbp.show.document import Block
     from symbp.steps import Checked, Derivation
 
 Answer = tuple[str, int]
@@ -214,7 +217,6 @@ def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str
 
 def _render(derivation: Derivation, view: Any, options: DeriveOptions, screen: Screen) -> str:
     from symbp.convention import minus
-    from symbp.show.alphabet import Latex, Unicode
     from symbp.show.document import document
 
     if options.format == "numpy":
@@ -223,20 +225,80 @@ def _render(derivation: Derivation, view: Any, options: DeriveOptions, screen: S
         return "\n".join(backward_lines(derivation, view.form)) + "\n"
     if view.delta == "minus":
         derivation = minus(derivation)
+    return _laid_out(lambda alphabet: document(derivation, alphabet, view), derivation.graph, options, screen)
+
+
+def _laid_out(
+    blocks: Callable[[Alphabet], Iterable[Block]], graph: Graph, options: DeriveOptions, screen: Screen
+) -> str:
+    """Blocks as LaTeX, Markdown, or for a terminal."""
+    from symbp.show.alphabet import Latex, Unicode
+
     if options.format == "latex":
         from symbp.show.latex import latex
 
-        blocks = document(derivation, Latex(derivation.graph.latex), view)
-        return latex(blocks, options.standalone, options.lang)
+        return latex(blocks(Latex(graph.latex)), options.standalone, options.lang)
     if options.format == "markdown":
         from symbp.show.markdown import markdown
 
-        return markdown(document(derivation, Latex(derivation.graph.latex), view))
+        return markdown(blocks(Latex(graph.latex)))
     from symbp.show.terminal import legend, lines
 
-    shown = lines(document(derivation, Unicode(), view), screen.width, screen.colour)
+    shown = lines(blocks(Unicode()), screen.width, screen.colour)
     key = legend(screen.colour)
     return "\n".join(shown) + "\n" + (f"\n{key}\n" if key else "")
+
+
+def jacobian(spec: str, node: str, wrt: str, options: DeriveOptions, screen: Screen) -> Answer:
+    """`symbp jacobian`."""
+    from symbp.higher import jacobian as run
+
+    options.validate()
+    graph = open_network(spec)
+    (name, above), (variable, below) = _one_wanted(node, graph), _one_wanted(wrt, graph)
+    return _higher(run(graph, name, variable), above, below, options, screen)
+
+
+def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, screen: Screen) -> Answer:
+    """`symbp hessian`."""
+    from symbp.higher import hessian as run
+
+    options.validate()
+    graph = open_network(spec)
+    (name, above), (second, below) = _one_wanted(wrt, graph), _one_wanted(wrt if wrt2 is None else wrt2, graph)
+    if wrt2 is None:
+        below = ()
+    return _higher(run(graph, name, second), above, below, options, screen)
+
+
+def _one_wanted(text: str, graph: Graph) -> tuple[str, tuple[str, ...]]:
+    """`W2[k, j]`: the name and the letters asked for."""
+    (name,), entries = _wanted((text,), graph)
+    return name, entries.get(name, ())
+
+
+def _higher(
+    derivative: Derivative, above: tuple[str, ...], below: tuple[str, ...], options: DeriveOptions, screen: Screen
+) -> Answer:
+    """Check a derivative and write it."""
+    from symbp.show.document import Options
+    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines
+
+    if options.check != "none":
+        from symbp.check_higher import check_derivative
+
+        derivative = check_derivative(derivative, options.check, options.seed)
+    status = _status({c.name: c for c in (derivative.checked_gradient, derivative.checked) if c is not None})
+    view = Options(detail=options.detail, notation=options.notation, lang=options.lang)
+    letters = Letters(above, below)
+    if options.format == "json":
+        import json
+
+        return json.dumps(derivative_json(derivative, view, letters), ensure_ascii=False, indent=1) + "\n", status
+    if options.format == "numpy":
+        return "\n".join(numpy_lines(derivative)) + "\n", status
+    text = _laid_out(lambda a: blocks(derivative, a, view, letters), derivative.graph, options, screen)
+    return text, status
 
 
 def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:

@@ -24,6 +24,7 @@ from symbp.expr import (
     ONE,
     ZERO,
     Add,
+    Apply,
     Call,
     Compare,
     Delta,
@@ -149,6 +150,8 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
                 yield from down(no, mul(up, negation(condition)), opened)
             case Reduce():
                 yield from through_reduction(e, up, opened)
+            case Apply():
+                yield from through_unknown(e, up, opened)
             case Compare() | Delta():
                 return
             case _:
@@ -186,6 +189,20 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
             yield from down(inner, add(same, mul(MINUS_ONE, p, total((j,), weighted))), (*rest, *k))
         else:
             yield from down(inner, total(closed, mul(slope, up)), (*rest, *k))
+
+    def through_unknown(e: Apply, up: Expr, opened: tuple[Index, ...]) -> Iterator[Occurrence]:
+        """An unknown map: its Jacobian ∂g_j/∂x_k, summed with the upstream over j at once."""
+        if e.slot is not None:
+            raise NoRule(f"symbp has no second derivative of the unknown function {e.fn}")
+        for p, operand in enumerate(e.operands):
+            if variable not in operand.tensors:
+                continue
+            assert isinstance(operand, Reduce)
+            k, inner = operand.open()
+            slope = Apply(e.fn, e.operands, (*e.at, *k), p)
+            outer = tuple(i for i in e.at if isinstance(i, Index) and i in opened) if close else ()
+            rest = tuple(i for i in opened if i not in outer)
+            yield from down(inner, total(outer, mul(slope, up)), (*rest, *k))
 
     yield from down(body, upstream, node.indices)
 

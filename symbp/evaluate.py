@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from symbp.errors import NoRule, RequestError
 from symbp.expr import (
     Add,
+    Apply,
     Call,
     Compare,
     Const,
@@ -288,8 +289,9 @@ class Evaluation:
 
     def _call(self, e: Call) -> Named:
         args: tuple[Expr, ...] = e.args
-        row = OPS.get(e.fn)
-        value = row.value if row is not None else self.functions.get(e.fn)
+        value = self.functions.get(e.fn)
+        if value is None and e.fn in OPS:
+            value = OPS[e.fn].value
         if value is None:
             raise NoRule(f"symbp has no values for the function {e.fn}")
         if e.fn in ("maximum", "minimum") and not args[0].tensors:
@@ -319,11 +321,35 @@ class Evaluation:
             parts = [self._sum(factors, e.bound) for factors in _summands(e)]
             arrays, axes = _align(parts)
             return Named(sum(arrays[1:], arrays[0]), axes)
+        if e.op == "tensor":  # the operand of an unknown map: all its axes, unnamed
+            return self._open(e)
         if e.op not in _REDUCTIONS:
             raise NoRule(f"symbp has no values for the reduction {e.op}")
         array, kept = self._open(e)
         result = _REDUCTIONS[e.op](array, len(e.bound))
         return self._read(result, kept, e.at) if e.at else Named(result, kept)
+
+    def _apply(self, e: Apply) -> Named:
+        """An unknown map of whole tensors, whose operands depend on nothing but the stack."""
+        value = self.functions.get(e.fn)
+        if value is None:
+            raise NoRule(f"symbp has no values for the unknown function {e.fn}")
+        operands = [self._memo[x] for x in e.operands]
+        if any(a is not STACK for o in operands for a in o.axes):
+            raise NoRule(f"the operands of {e.fn} must be whole tensors")
+        stacked = any(o.axes for o in operands)
+        arrays = [o.array if o.axes or not stacked else o.array[None] for o in operands]
+        shape = tuple(self.extent(i.dim) for i in e.at[: len(e.at) - self._inputs(e)] if isinstance(i, Index))
+        kept = (STACK,) if stacked else ()
+        result = value(np, e.slot, shape, len(kept), *arrays)
+        return self._read(result, kept, e.at) if e.at else Named(result, kept)
+
+    def _inputs(self, e: Apply) -> int:
+        """How many letters of `at` belong to the operand of a partial derivative."""
+        if e.slot is None:
+            return 0
+        operand = e.operands[e.slot]
+        return len(operand.bound) if isinstance(operand, Reduce) else 0
 
     def _open(self, e: Reduce) -> Named:
         """The values of the body, the bound letters as last axes (which are not named)."""
@@ -578,4 +604,5 @@ _COMPUTE: dict[type[Expr], Callable[[Evaluation, Any], Named]] = {
     Select: Evaluation._select,
     Delta: Evaluation._delta,
     Reduce: Evaluation._reduce,
+    Apply: Evaluation._apply,
 }

@@ -345,6 +345,40 @@ class Reduce(Expr):
         return tuple(letters), substitute(self.body, dict(zip(self.bound, letters)))
 
 
+class Apply(Expr):
+    """An unknown map or loss, read at a place: `g(x)_j`, or one of its partial derivatives.
+
+    Each operand is a whole tensor, `Reduce("tensor", letters, entry)`. With `slot` None this is
+    the value at `at`; with `slot` p it is ∂g/∂(operand p), and `at` holds the output's letters
+    followed by the operand's.
+    """
+
+    __slots__ = ("count", "fn", "slot")
+    fn: str
+    slot: int | None
+    count: int
+
+    def __new__(cls, fn: str, operands: Iterable[Expr], at: Iterable[Expr] = (), slot: int | None = None) -> Apply:
+        operands = tuple(operands)
+        args = (*operands, *at)
+        key = (cls, fn, slot, len(operands), args)
+        found = _TABLE.get(key)
+        if found is None:
+            found = object.__new__(cls)
+            found._gather(args)
+            found.fn, found.slot, found.count = fn, slot, len(operands)
+            _TABLE[key] = found
+        return found
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        return self.args[: self.count]
+
+    @property
+    def at(self) -> tuple[Expr, ...]:
+        return self.args[self.count :]
+
+
 ZERO, ONE, TWO, MINUS_ONE, HALF = Num(0), Num(1), Num(2), Num(-1), Num(Fraction(1, 2))
 
 
@@ -417,6 +451,8 @@ def rebuild(e: Expr, args: Iterable[Expr]) -> Expr:
         return type(e)(*args)
     if isinstance(e, Reduce):
         return Reduce(e.op, e.bound, args[0], args[1:])
+    if isinstance(e, Apply):
+        return Apply(e.fn, args[: e.count], args[e.count :], e.slot)
     return e
 
 
@@ -523,6 +559,9 @@ def text(e: Expr) -> str:
             return f"{e.fn}({', '.join(map(text, e.args))})"
         case Compare():
             return f"({text(e.args[0])} {e.fn} {text(e.args[1])})"
+        case Apply():
+            mark = "" if e.slot is None else f"'{e.slot}"
+            return f"{e.fn}{mark}({', '.join(map(text, e.operands))})[{','.join(map(text, e.at))}]"
         case Delta():
             return f"δ({text(e.args[0])},{text(e.args[1])})"
     return f"where({', '.join(map(text, e.args))})"

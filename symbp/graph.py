@@ -69,6 +69,20 @@ def axes_of(shape: Iterable[Expr]) -> tuple[Expr, ...]:
 
 
 @dataclass(frozen=True)
+class Signature:
+    """An unknown function: the shapes it takes and the shape it gives. One that takes and gives a
+    scalar is applied entry by entry."""
+
+    name: str
+    takes: tuple[tuple[Expr, ...], ...]
+    gives: tuple[Expr, ...]
+
+    @property
+    def is_elementwise(self) -> bool:
+        return self.takes == ((),) and self.gives == ()
+
+
+@dataclass(frozen=True)
 class Graph:
     """A whole network. `nodes` is in topological order, leaves included."""
 
@@ -86,6 +100,7 @@ class Graph:
     upstream: str = ""  # the node whose gradient is given, for `L = upstream(y)`
     given: str = ""  # the leaf that stands for that gradient
     declared: str = "text"  # or "sympy"
+    functions: Mapping[str, Signature] = field(default_factory=dict)  # the unknown ones
 
     def __getitem__(self, name: str) -> Node:
         return self.nodes[name]

@@ -18,12 +18,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from symbp.errors import NoRule
 from symbp.expr import (
     HALF,
     MINUS_ONE,
     ONE,
     ZERO,
     Add,
+    Apply,
     Call,
     Compare,
     Const,
@@ -346,7 +348,7 @@ class Emitter:
             found = self._emit(e, order)
             if len(order) == 2 and isinstance(e, (Add, Mul, Reduce, Call, Pow)):
                 other = transpose(self._emit(e, (order[1], order[0])))
-                if other.cost < found.cost - 0.31:
+                if other.cost < found.cost - (0.29 if found.kind in ("add", "times") else 0.31):  # Aᵀ + Bᵀ, but A Bᵀ
                     found = other
             self.memo[key] = found
         return found
@@ -375,7 +377,22 @@ class Emitter:
                 return self._joined(e, order) or self._elementwise("where", e.args, order)
             case Delta():
                 return self._delta(e, order)
+            case Apply():
+                return self._apply(e, order)
         raise AssertionError(type(e))
+
+    def _apply(self, e: Apply, order: Axes) -> Form:
+        """An unknown map as an array over the letters at which it is read."""
+        letters = tuple(i for i in e.at if isinstance(i, Index))
+        if len(letters) != len(e.at) or len(set(letters)) != len(letters) or any(o.free for o in e.operands):
+            raise NotReducible(f"{e.fn} is read in part only")
+        operands = []
+        for o in e.operands:
+            assert isinstance(o, Reduce)
+            indices, body = o.expose()
+            operands.append(squeeze(self.emit(body, indices)))
+        x = form("unknown", operands, letters, e.fn, e.slot, e)
+        return x if letters == order else transpose(x) if len(letters) == 2 else permute(x, order)
 
     # -- leaves --
 
@@ -674,7 +691,7 @@ class Emitter:
         found = self._orient(node, order)
         if len(order) == 2:
             other = transpose(self._orient(node, (order[1], order[0])))
-            if other.cost < found.cost - 0.31:
+            if other.cost < found.cost - (0.29 if found.kind in ("add", "times") else 0.31):
                 return other
         return found
 
@@ -801,9 +818,9 @@ class Emitter:
             absent = [i for i in indices if i not in body.free]
             if absent:  # of so many equal entries: the same, and the logarithm of their number more
                 rest = [i for i in indices if i in body.free]
-                inner = Reduce(e.op, rest, body) if rest else body
+                present = Reduce(e.op, rest, body) if rest else body
                 more = [Call("log", i.dim) for i in absent] if e.op == "logsumexp" else []
-                return self.emit(add(inner, *more), order)
+                return self.emit(add(present, *more), order)
             x = self.emit(body, self._row_order(body, order, indices))
             positions = tuple(n for n, a in enumerate(x.axes) if a in indices)
             axes = tuple(a for a in x.axes if a not in indices)
@@ -863,7 +880,7 @@ class Emitter:
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
 
 
-class NotReducible(Exception):
+class NotReducible(NoRule):
     """A reduction read at a place that no array notation has."""
 
 
@@ -988,19 +1005,24 @@ def size_text(e: Expr) -> str:
 
 
 def index_letter(
-    i: Index, taken: Collection[str], preferred: Mapping[Expr, str] | None = None, primes: bool = False
+    i: Index,
+    taken: Collection[str],
+    preferred: Mapping[Expr, str] | None = None,
+    names: Collection[str] = (),
+    primes: bool = False,
 ) -> str:
     """A letter for an index: the user's, else the small letter of its size's name (with a prime
-    if that is taken), else the next free one."""
+    if another index has it), else the next free one; never one of `names`."""
     choices: list[str] = []
     if preferred and i.dim in preferred:
         choices.append(preferred[i.dim])
     if isinstance(i.dim, Size) and i.dim.name[0].isalpha() and i.dim.name[0].isascii():
         choices.append(i.dim.name[0].lower())
+    choices = [c for c in choices if c not in names]
     if primes:
         choices.extend([c + "'" for c in choices])
     choices.extend("ijklmnpqrstuvabcdefgh")
-    return next((c for c in choices if c not in taken), f"i{len(taken)}")
+    return next((c for c in choices if c not in taken and c not in names), f"i{len(taken)}")
 
 
 __all__ = ["HALF", "Emitter", "Form", "NotReducible", "index_letter", "negated", "size_text", "to_form"]

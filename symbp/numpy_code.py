@@ -14,7 +14,7 @@ from symbp.expr import HALF, Expr, Num, Reduce, Size, number
 from symbp.graph import Graph, primal
 from symbp.index import affine, from_affine
 from symbp.matrix import Form, NotReducible, scalar, size_text, to_form
-from symbp.ops import OPS, fill
+from symbp.ops import OPS, UNKNOWN, fill
 from symbp.steps import Derivation
 
 SUM, PRODUCT, MINUS, POWER, ATOM = 1, 2, 3, 4, 5
@@ -258,6 +258,8 @@ class NumpyPrinter:
 
     def _call(self, x: Form) -> Text:
         op = OPS[str(x.data[0])]
+        if op.name.startswith(UNKNOWN):
+            raise NotReducible(f"{op.name[1:].rstrip(chr(39))} is unknown")
         args = [self.number(a).text for a in x.args]
         defaults = op.defaults
         while defaults and len(args) > 1 and x.args[len(args) - 1].data[:1] == (defaults[-1],):
@@ -268,6 +270,9 @@ class NumpyPrinter:
         if len(args) == len(x.args):
             return Text(fill(op.numpy, *args))
         return Text(f"{op.name}({', '.join(args)})")
+
+    def _unknown(self, x: Form) -> Text:
+        raise NotReducible(f"{x.data[0]} is unknown")
 
     def _compare(self, x: Form) -> Text:
         if not self.prefix and x.data[0] == "==":

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypedDict
 
+from symbp.errors import NoRule
 from symbp.expr import HALF, ONE, TWO, ZERO, Call, Compare, Const, Entry, Expr, Num, Pow, Select, mul
 
 Slope = Callable[..., Expr]
@@ -186,7 +187,39 @@ ROWS: tuple[Op, ...] = (
 )
 # fmt: on
 
-OPS: dict[str, Op] = {row.name: row for row in ROWS}
+UNKNOWN = "?"
+"""An unknown elementwise function `f` of a network is called `?f` inside, and its slope `?f'`."""
+
+
+def unknown(name: str) -> Op:
+    """The row of an unknown function: its slope is f′, and its values come from elsewhere."""
+    shown = name.removeprefix(UNKNOWN)
+
+    def value(np: Any, *args: Any) -> Any:
+        raise NoRule(f"{shown.rstrip(chr(39))} is unknown")
+
+    upright = shown if len(shown.rstrip("'")) == 1 else rf"\mathrm{{{shown}}}"
+    return Op(
+        name,
+        (lambda a, x: call(name + "'", x),),
+        value,
+        lambda sp, x: sp.Function(shown)(x),
+        shown + "({0})",
+        upright + r"\left({0}\right)",
+        shown + "({0})",
+    )
+
+
+class Table(dict[str, Op]):
+    """The rows by name; a name that begins with `?` is an unknown function of the network."""
+
+    def __missing__(self, name: str) -> Op:
+        if not name.startswith(UNKNOWN):
+            raise KeyError(name)
+        return unknown(name)
+
+
+OPS: dict[str, Op] = Table({row.name: row for row in ROWS})
 
 GOLDEN_POINTS = (Fraction(-7, 5), Fraction(-3, 10), Fraction(2, 5), Fraction(13, 10))
 """Points at which tests compare every row with its twin; none is a kink."""

@@ -26,6 +26,7 @@ from symbp.expr import (
     TWO,
     ZERO,
     Add,
+    Apply,
     Call,
     Compare,
     Delta,
@@ -44,7 +45,8 @@ from symbp.expr import (
     substitute,
     total,
 )
-from symbp.ops import OPS
+from symbp.graph import Signature
+from symbp.ops import OPS, UNKNOWN
 from symbp.sizes import (
     Shape,
     Sizes,
@@ -304,6 +306,31 @@ def apply(sizes: Sizes, name: str, *operands: Tensor) -> Tensor:
     defaults = tuple(map(scalar, op.defaults[len(op.defaults) - missing :] if missing else ()))
     build = _log if name == "log" else (lambda *args: Call(name, *args))
     return elementwise(sizes, name, build, *operands, *defaults)
+
+
+def apply_unknown(sizes: Sizes, signature: Signature, *operands: Tensor) -> Tensor:
+    """An unknown function of the network: entry by entry, or a map of whole tensors."""
+    name = signature.name
+    if len(operands) != len(signature.takes):
+        raise DeclarationError(f"{name} takes {len(signature.takes)} arguments, not {len(operands)}")
+    if signature.is_elementwise:
+        return elementwise(sizes, name, lambda x: Call(UNKNOWN + name, x), *operands)
+    for x, shape in zip(operands, signature.takes, strict=True):
+        fits = len(x.shape) == len(shape) and all(sizes.unify(a, b) for a, b in zip(x.shape, shape, strict=True))
+        if not fits:
+            reason = f"{name} takes {shape_text(shape)}, not {shape_text(x.shape)}"
+            raise DeclarationError(reason)
+    whole = []
+    for x in operands:
+        letters = [fresh(d) for d in x.shape if d is not ONE]
+        rest = iter(letters)
+        entry = x.entry(tuple(ZERO if d is ONE else next(rest) for d in x.shape))
+        whole.append(Reduce("tensor", letters, entry))
+
+    def read(idx: Idx) -> Expr:
+        return Apply(name, whole, [i for i, d in zip(idx, signature.gives, strict=True) if d is not ONE])
+
+    return Tensor(signature.gives, read)
 
 
 def _log(x: Expr) -> Expr:

@@ -106,7 +106,7 @@ BAD: list[tuple[str, str, str, int]] = [
     ("family", "x: ()\na[0] = x", "come in a later version", 2),
     ("family leaf", "W[1]: (n,)\nL = 1", "come in a later version", 1),
     ("family size", "x: (n[0],)\nL = sum(x)", "come in a later version", 1),
-    ("arrow", "f: () >> ()\nx: ()\nL = f(x)", "unknown functions", 1),
+    ("arrow in a leaf", "x: ((n,) >> (m,), 2)\nL = sum(x)", "an arrow >> stands between", 1),
     ("generator", "x: (n,)\nL = sum(x[t] for t in range(1, 3))", "come in a later version", 2),
     ("augmented", "x: ()\nL = x\nL += 1", "a node is defined once", 3),
     ("two targets", "x: ()\na, b = x, x", "one name stands on the left", 2),

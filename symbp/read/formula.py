@@ -18,6 +18,7 @@ from symbp import arrange, tensor
 from symbp.arrange import Item, Slice
 from symbp.errors import DeclarationError, LimitError, NoRule, ReadError, nearest
 from symbp.expr import MINUS_ONE, ONE, Const, Expr, Num, Size, add, expr, mul, neg
+from symbp.graph import Signature
 from symbp.ops import OPS
 from symbp.read.functions import DIMENSIONS, EXACT_SIZES, FUNCTIONS, OTHER_NAMES, WORDS, Function
 from symbp.read.names import name_problem
@@ -37,6 +38,7 @@ class Scope:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, Num] = field(default_factory=dict)
     size_names: set[str] = field(default_factory=set)
+    functions: dict[str, Signature] = field(default_factory=dict)  # the unknown ones
     unknown: Callable[[str], tuple[str, str]] = lambda name: (f"{name!r} is not declared", "")
 
     taken: Callable[[str], bool] = lambda name: False  # by a line that has not been read yet
@@ -298,6 +300,11 @@ class FormulaReader:
         if not isinstance(node.func, ast.Name):
             return self._attribute(node.func) if isinstance(node.func, ast.Attribute) else self._not_callable(node)
         name = node.func.id
+        if name in self.scope.functions:
+            self._no_keywords(node, name)
+            signature = self.scope.functions[name]
+            operands = [(a, self.tensor(a)) for a in node.args]
+            return self._explained(lambda sizes, *x: tensor.apply_unknown(sizes, signature, *x), node, *operands)
         if self.scope.declared(name):
             raise self.error(node, f"{name!r} is declared in this network and is not a function here")
         if name == "einsum":

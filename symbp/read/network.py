@@ -18,7 +18,7 @@ from pathlib import Path
 
 from symbp.errors import DeclarationError, LimitError, Place, ReadError
 from symbp.expr import ONE, ZERO, Add, Entry, Expr, Index, Mul, Num, Pow, fresh, mul, total
-from symbp.graph import Fact, Graph, Node, axes_of
+from symbp.graph import Fact, Graph, Node, Signature, axes_of
 from symbp.read.facts import FactReader
 from symbp.read.formula import FormulaReader, Scope
 from symbp.read.names import name_problem, printed
@@ -79,6 +79,7 @@ class _Network:
         self.lines: dict[str, int] = {}  # every declared name and the line of its declaration
         self.prints: dict[str, str] = {}  # how a name prints, and the name
         self.leaves: list[tuple[str, ast.AnnAssign]] = []
+        self.arrows: list[tuple[str, ast.BinOp]] = []  # unknown functions
         self.assignments: list[tuple[str, ast.Assign]] = []
         self.asserts: list[ast.expr] = []
         self.settings: list[ast.Call] = []
@@ -110,6 +111,7 @@ class _Network:
             style=style,
             warnings=tuple(dict.fromkeys(self.sizes.warnings)),
             upstream=self.upstream,
+            functions=self.scope.functions,
             given=self.given,
         )
 
@@ -150,7 +152,10 @@ class _Network:
         if statement.value is not None:
             raise self.formulas.error(statement, "a leaf has sizes but no value", "Values are given with --at.")
         self._declare(target.id, target)
-        self.leaves.append((target.id, statement))
+        if isinstance(statement.annotation, ast.BinOp) and isinstance(statement.annotation.op, ast.RShift):
+            self.arrows.append((target.id, statement.annotation))
+        else:
+            self.leaves.append((target.id, statement))
 
     def _odd_target(self, statement: ast.stmt, target: ast.expr) -> ReadError:
         if isinstance(target, ast.Subscript):
@@ -192,10 +197,21 @@ class _Network:
     def _declare_leaves(self) -> None:
         for _, statement in self.leaves:
             self._collect_sizes(statement.annotation)
+        for name, arrow in self.arrows:
+            self.scope.functions[name] = self._signature(name, arrow)
         for name, statement in self.leaves:
             shape = self._shape(statement.annotation)
             self.nodes[name] = Node(name, shape, axes_of(shape), place=self.source.place(statement))
             self.scope.tensors[name] = leaf(name, shape)
+
+    def _signature(self, name: str, arrow: ast.BinOp) -> Signature:
+        """`(m,) >> (n,)`, or `((n,), (n,)) >> ()` for several operands."""
+        left = arrow.left
+        several = isinstance(left, ast.Tuple) and any(isinstance(e, ast.Tuple) for e in left.elts)
+        takes = left.elts if several and isinstance(left, ast.Tuple) else [left]
+        for annotation in (*takes, arrow.right):
+            self._collect_sizes(annotation)
+        return Signature(name, tuple(map(self._shape, takes)), self._shape(arrow.right))
 
     def _collect_sizes(self, annotation: ast.expr) -> None:
         """Every name in an annotation that is not a constant is a size."""
@@ -221,7 +237,8 @@ class _Network:
         for part in parts:
             for node in () if isinstance(part, (ast.Name, ast.Constant)) else ast.walk(part):
                 if isinstance(node, ast.RShift):
-                    raise self.formulas.error(annotation, "unknown functions (an arrow >>) come in a later version")
+                    reason = "an arrow >> stands between the shapes taken and given"
+                    raise self.formulas.error(annotation, reason, "Write f: () >> ().")
                 if isinstance(node, ast.Subscript):
                     raise self.formulas.error(annotation, f"{self.source.words(annotation)[:40]}: {_LATER}")
         return self.formulas.shape(annotation)

@@ -86,7 +86,8 @@ def _side_by_side(parts: list[str], dot: str) -> str:
         return "".join(parts)
     out = parts[0]
     for before, after in pairwise(parts):
-        out += (dot if before[-1:].isdigit() and after[:1].isdigit() else " ") + after
+        numbers = (before[-1:] + after[:1]).isdigit() and (before[-1:] + after[:1]).isascii()
+        out += (dot if numbers else " ") + after
     return out
 
 
@@ -100,6 +101,14 @@ def _from_one(place: str) -> str:
 
 def _next(number: str) -> str:
     return str(int(number) + 1) if number.isdigit() else f"{number} + 1"
+
+
+_BEFORE = re.compile(r"(\\[A-Za-z]+|[\w})\]]) (?=\\mathrm\{|\\mathbf\{1\}\\left)")
+_AFTER = re.compile(
+    r"(\\mathrm\{[^{}]*\}(?:_\{[^{}]*\}|_\w)?(?:\^\{[^{}]*\})?) "
+    r"(?=[A-Za-z(]|\\(?:left(?![a-z])|hat|bar|tilde|delta|mathbf|frac|mathrm))"
+)
+_RELATIONS = {rf"\{w}" for w in ("odot", "cdot", "times", "le", "ge", "ne", "leftarrow", "log", "max", "min")}
 
 
 class Latex:
@@ -152,6 +161,9 @@ class Latex:
     def derivative(self, loss: str, of: str) -> str:
         return rf"\frac{{\partial {loss}}}{{\partial {of}}}"
 
+    def second_derivative(self, loss: str, of: str, by: str) -> str:
+        return rf"\frac{{\partial^{{2}} {loss}}}{{\partial {of} \, \partial {by}}}"
+
     def fraction(self, top: str, bottom: str) -> str:
         return rf"\frac{{{top}}}{{{bottom}}}"
 
@@ -195,8 +207,8 @@ class Latex:
     def absolute(self, inner: str) -> str:
         return rf"\left|{inner}\right|"
 
-    def inverse(self, inner: str) -> str:
-        return f"{inner}^{{-1}}"
+    def inverse(self, inner: str, transposed: bool = False) -> str:
+        return rf"{inner}^{{-\top}}" if transposed else f"{inner}^{{-1}}"
 
     def slice(self, name: str, pattern: list[str]) -> str:
         return f"{{{name}}}_{{[{','.join(_from_one(p) for p in pattern)}]}}"
@@ -207,6 +219,11 @@ class Latex:
     def inline(self, formula: str) -> str:
         """A formula inside a sentence."""
         return f"${formula}$"
+
+    def spaced(self, formula: str) -> str:
+        """Thin spaces around upright words and masks, which would run into their neighbours."""
+        formula = _BEFORE.sub(lambda m: m[0] if m[1] in _RELATIONS else m[1] + r"\,", formula)
+        return _AFTER.sub(r"\1\\,", formula)
 
 
 class Unicode:
@@ -248,6 +265,9 @@ class Unicode:
     def derivative(self, loss: str, of: str) -> str:
         return f"∂{loss}/∂{of}"
 
+    def second_derivative(self, loss: str, of: str, by: str) -> str:
+        return f"∂²{loss}/∂{of} ∂{by}"
+
     def fraction(self, top: str, bottom: str) -> str:
         return f"{top}/{bottom}"
 
@@ -257,7 +277,7 @@ class Unicode:
         return f"{base}^{exponent}" if re.fullmatch(r"\w+", exponent) else f"{base}^({exponent})"
 
     def root(self, inner: str) -> str:
-        return f"√({inner})"
+        return f"√{inner}" if plain(inner).isalnum() else f"√({inner})"
 
     def bracket(self, inner: str) -> str:
         return f"({inner})"
@@ -292,8 +312,8 @@ class Unicode:
     def absolute(self, inner: str) -> str:
         return f"|{inner}|"
 
-    def inverse(self, inner: str) -> str:
-        return inner + "⁻¹"
+    def inverse(self, inner: str, transposed: bool = False) -> str:
+        return inner + ("⁻ᵀ" if transposed else "⁻¹")
 
     def slice(self, name: str, pattern: list[str]) -> str:
         return f"{name}[{', '.join(pattern)}]"
@@ -302,6 +322,9 @@ class Unicode:
         return _side_by_side(parts, self.dot)
 
     def inline(self, formula: str) -> str:
+        return formula
+
+    def spaced(self, formula: str) -> str:
         return formula
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from symbp.expr import ONE, Add, Expr, Index, Num, Size
+from symbp.expr import ONE, Add, Delta, Expr, Index, Num, Size, walk
 from symbp.graph import Fact, Graph, Node, adjoint
 from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet
@@ -106,8 +106,10 @@ class Writer:
         self.lang = options.lang
         self.shapes: dict[tuple[Expr, ...], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
+        self.diagonal = False  # has the local slope just shown a δ?
 
-    def blocks(self) -> Iterator[Block]:
+    def network(self) -> Iterator[Block]:
+        """The title, the definitions, and what is known."""
         graph = self.graph
         yield Heading(1, graph.title.strip().splitlines()[0] if graph.title.strip() else graph.name)
         yield Heading(2, say("forward", self.lang))
@@ -117,6 +119,9 @@ class Writer:
             yield Prose(f"{say('facts', self.lang)}: " + "; ".join(known))
         for warning in graph.warnings:
             yield Prose(warning)
+
+    def blocks(self) -> Iterator[Block]:
+        yield from self.network()
         yield Heading(2, say("backward", self.lang))
         if self.options.delta == "minus":
             yield Prose(say("delta_minus", self.lang, self.print.tensor(self.graph.loss)))
@@ -143,14 +148,21 @@ class Writer:
         if self.derivation.left_out:
             held = "; ".join(
                 f"{self.alphabet.inline(self.print.tensor(n))} "
-                f"({say('held_because', self.lang)} {_code(why, self.alphabet)})"
+                f"({self._why_held(n, why)})"
                 for n, why in self.derivation.left_out.items()
             )
             yield Prose(f"{say('held', self.lang)}: {held}")
-        if self._has_kinks():
+        if self.has_kinks():
             yield Prose(say("kink", self.lang))
 
     # ---- parts ---------------------------------------------------------------------------------
+
+    def _why_held(self, name: str, why: str) -> str:
+        """`given` for an upstream gradient, else the fact that the user wrote."""
+        loss = self.graph[self.graph.loss].body
+        if self.graph.upstream and loss is not None and name in loss.tensors:
+            return say("given", self.lang)
+        return f"{say('held_because', self.lang)} {_code(why, self.alphabet)}"
 
     def letters(self, node: Node) -> dict[Index, str]:
         """The node's letters: those asked for (`--wrt 'W2[k, j]'`), else the usual ones."""
@@ -226,7 +238,7 @@ class Writer:
         rows.extend(self.final(a))
         if known:
             rows[0] = replace(rows[0], rule=say("as", self.lang), note=self.alphabet.inline(self._result_name(a.like)))
-        yield Rows(tuple(_without_repeats(rows)))
+        yield Rows(tuple(without_repeats(rows)))
 
     def _result_name(self, name: str) -> str:
         return self.print.derivative(name) if self.graph[name].is_leaf else self.print.tensor(adjoint(name))
@@ -242,6 +254,7 @@ class Writer:
                 if step.via != self.graph.loss:
                     yield Row(self.entry(node), self._chain(step, node, letters), rule)
             case "local-slope":
+                self.diagonal = any(isinstance(x, Delta) for x in walk(step.lines[0]))
                 left, right = self._slope(step, node, letters)
                 note = (
                     step.law.formula
@@ -250,6 +263,7 @@ class Writer:
                 )
                 yield Row(left, right, rule, self.alphabet.inline(note) if note else "")
             case "contraction":
+                rule = rule if self.diagonal else say("insert", self.lang)
                 if step.via != self.graph.loss or self.options.detail == "full":
                     yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
             case "fork":
@@ -322,6 +336,8 @@ class Writer:
             if options.notation != "index":
                 shown = self.print.matrix(a.delta, node.axes)
                 if shown is not None:
+                    if shown == self.print.derivative(node.name) and not node.is_leaf:  # of an unknown loss
+                        left = self.print.tensor(adjoint(node.name))
                     yield Row(left, shown, say("matrix-form", self.lang) if node.indices else "", shape=shape)
                     left = ""
             if options.notation != "matrix" or left or node.name in options.entries:
@@ -333,9 +349,9 @@ class Writer:
                 )
         if options.form != "delta" and a.closed is not None and (a.closed is not a.delta or options.form == "closed"):
             shown = self.formula(a.closed, node)
-            yield Row(
-                "" if options.form == "both" else self.left(node), shown, say("closed-form", self.lang), shape=shape
-            )
+            alone = options.form == "closed"
+            rule = say("closed-form", self.lang)
+            yield Row(self.left(node) if alone else "", shown, rule, shape=shape if alone else "")
         checked = self.derivation.checked.get(node.name)
         if checked is not None:
             yield Row("", "", say("check", self.lang), self.verdict(checked))
@@ -394,7 +410,7 @@ class Writer:
             steps = list(dict.fromkeys([shown, between, value.replace("-", self.alphabet.minus)]))
             yield Row(left, " = ".join(steps))
 
-    def _has_kinks(self) -> bool:
+    def has_kinks(self) -> bool:
         from symbp.expr import Call, Reduce, walk
         from symbp.ops import OPS
 
@@ -409,11 +425,11 @@ class Writer:
         return False
 
 
-def _without_repeats(rows: list[Row]) -> Iterator[Row]:
+def without_repeats(rows: list[Row]) -> Iterator[Row]:
     """A line that reads like the one before it (only brackets moved) is left out."""
     shown, left = "", ""
     for r in rows:
-        if not (r.right and r.right == shown and r.left in ("", left)):
+        if not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
             yield r
         shown, left = r.right or shown, r.left or left
 

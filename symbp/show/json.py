@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from symbp.expr import Expr, Num, Size
@@ -50,7 +51,7 @@ class Encoder:
         return result
 
     def gradient(self, a: Adjoint) -> dict[str, Any]:
-        item: dict[str, Any] = {"wrt": a.node.name, "shape": shape_json(a.node)}
+        item: dict[str, Any] = {"wrt": a.node.name, "shape": shape_json(a.node.shape)}
         item["delta_form"] = self.form(a.delta, a.node) if self.options.form != "closed" else None
         item["closed_form"] = self.form(a.closed, a.node, a.why) if self.options.form != "delta" else None
         if a.because:
@@ -61,10 +62,12 @@ class Encoder:
 
     def delta(self, a: Adjoint) -> dict[str, Any]:
         delta = self.form(a.delta, a.node)
-        item: dict[str, Any] = {"node": a.node.name, "shape": shape_json(a.node), "numpy": delta["numpy"]}
-        item["closed_numpy"] = self.numpy(a.closed, a.node) if a.closed is not None else None
+        item: dict[str, Any] = {"node": a.node.name, "shape": shape_json(a.node.shape), "numpy": delta["numpy"]}
+        item["closed_numpy"] = self.numpy(a.closed, a.node)[0] if a.closed is not None else None
         item["latex"] = delta["latex"]
-        if a.closed is None and a.why:
+        if delta["numpy"] is None:
+            item["why"] = delta["why"]
+        elif a.closed is None and a.why:
             item["why"] = a.why
         checked = self.derivation.checked.get(a.node.name)
         if checked:
@@ -76,16 +79,18 @@ class Encoder:
             return {"numpy": None, "latex": None, "index": None, "why": why or "not asked for"}
         letters = self.unicode.letters_for(node.indices)
         shown = self.latex.matrix(e, node.axes) or self.latex.index(e, letters)
-        result = {"numpy": self.numpy(e, node), "latex": shown, "index": plain(self.unicode.index(e, letters))}
-        if result["numpy"] is None:
-            result["why"] = "it has no expression in the network language"
+        text, reason = self.numpy(e, node)
+        result = {"numpy": text, "latex": shown, "index": plain(self.unicode.index(e, letters))}
+        if text is None:
+            result["why"] = reason
         return result
 
-    def numpy(self, e: Expr, node: Node) -> str | None:
+    def numpy(self, e: Expr, node: Node) -> tuple[str | None, str]:
+        """The text in the network language, or None and why there is none."""
         try:
-            return numpy_text(self.graph, e, node.axes)
-        except NotReducible:
-            return None
+            return numpy_text(self.graph, e, node.axes), ""
+        except NotReducible as why:
+            return None, str(why)
 
     def steps(self) -> list[dict[str, Any]]:
         if self.options.detail == "brief":
@@ -96,27 +101,29 @@ class Encoder:
         for a in self.derivation.adjoints.values():
             for step in self.derivation.steps_of(a):
                 for one, two in zip(tex.step(step, a), uni.step(step, a)):
-                    found.append(self._line(len(found) + 1, a, step.rule, one, two))
+                    found.append(step_json(len(found) + 1, a.node.name, step.rule, one, two))
             for one, two in zip(tex.final(a), uni.final(a)):
                 if one.right:
-                    found.append(self._line(len(found) + 1, a, "matrix-form", one, two))
+                    found.append(step_json(len(found) + 1, a.node.name, "matrix-form", one, two))
         return found
 
-    def _line(self, number: int, a: Adjoint, rule: str, one: Row, two: Row) -> dict[str, Any]:
-        equals = " = " if one.left else "= "
-        return {
-            "number": number,
-            "about": a.node.name,
-            "rule": rule,
-            "latex": one.left + equals + one.right,
-            "text": plain(two.left + equals + two.right),
-        }
+
+def step_json(number: int, about: str, rule: str, one: Row, two: Row) -> dict[str, Any]:
+    """One line of a step, in LaTeX and as text."""
+    equals = " = " if one.left else "= "
+    return {
+        "number": number,
+        "about": about,
+        "rule": rule,
+        "latex": one.left + equals + one.right,
+        "text": plain(two.left + equals + two.right),
+    }
 
 
-def shape_json(node: Node) -> list[str | int]:
+def shape_json(shape: Iterable[Expr]) -> list[str | int]:
     """Names of sizes, or numbers where they were literal."""
     found: list[str | int] = []
-    for d in node.shape:
+    for d in shape:
         if isinstance(d, Num):
             found.append(int(d.value))
         elif isinstance(d, Size) and d.name.isdigit():

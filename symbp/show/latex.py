@@ -18,6 +18,7 @@ PREAMBLE = r"""\documentclass[11pt]{%s}
 \usepackage{amsmath,amssymb}
 \allowdisplaybreaks
 \setlength{\parindent}{0pt}
+\setlength{\emergencystretch}{3em}
 \begin{document}
 """
 
@@ -61,7 +62,7 @@ def _align(rows: tuple[Row, ...]) -> str:
         lines.append(f"{r.left} &{r.relation} {r.right}{tag}")
     out = ""
     if lines:
-        out = "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
+        out = "\\begin{align*}\n" + " \\\\[3pt]\n".join(lines) + "\n\\end{align*}"
     for text in after:
         out += f"\n{{\\footnotesize {text}}}\\par"
     return out

@@ -17,6 +17,7 @@ from symbp.expr import (
     ONE,
     ZERO,
     Add,
+    Apply,
     Call,
     Compare,
     Const,
@@ -31,14 +32,17 @@ from symbp.expr import (
     Select,
     Size,
     number,
+    substitute,
 )
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.local import skeleton
-from symbp.matrix import Emitter, Form, NotReducible, exact_axes, index_letter, negated, size_text
+from symbp.matrix import Emitter, Form, NotReducible, exact_axes, index_letter, size_text
 from symbp.matrix import scalar as scalar_form
+from symbp.ops import UNKNOWN
 from symbp.show.alphabet import Alphabet, parse_name
 
-SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
+SUM, QUOTIENT, PRODUCT, CHAIN, POWER, ATOM = 1, 2, 3, 4, 5, 6
+"""How tightly a text binds: a + b, a/b in one line, a ⊙ b, matrices side by side, aᵀ, a."""
 _PLACE = re.compile("([\ue010\ue011])(\\d+)\ue012")  # where a template takes a name, or an error term
 
 
@@ -115,9 +119,10 @@ class MathPrinter:
         if template is None:
             return None
         by_number = list(numbers)
-        return _PLACE.sub(
+        shown = _PLACE.sub(
             lambda m: self.tensor(by_number[int(m[2])] if m[1] == "\ue010" else adjoint(by_number[int(m[2])])), template
         )
+        return self.alphabet.spaced(shown)
 
     def _matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
         target = tuple(a if isinstance(a, Index) else None for a in axes)
@@ -170,6 +175,8 @@ class MathPrinter:
         return Piece(self.tensor(str(x.data[0])))
 
     def _m_transpose(self, x: Form) -> Piece:
+        if x.args[0].kind == "inv":
+            return Piece(self.alphabet.inverse(self.at(x.args[0].args[0], ATOM), transposed=True), POWER)
         return Piece(self.at(x.args[0], ATOM) + self.alphabet.top, POWER)
 
     def _m_subscript(self, x: Form) -> Piece:
@@ -189,7 +196,7 @@ class MathPrinter:
     def _m_add(self, x: Form) -> Piece:
         out = ""
         for n, (sign, a) in enumerate(zip(x.data, x.args)):
-            text = self._spread(a, x, PRODUCT)
+            text = self._spread(a, x, QUOTIENT)
             minus = self.alphabet.minus
             if n == 0:
                 out = text if sign == 1 else minus + text
@@ -206,7 +213,7 @@ class MathPrinter:
             if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
                 return self.alphabet.product([one, self.at(a, POWER)])
             if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
-                return self.alphabet.product([self.at(a, POWER), one + top])
+                return self.alphabet.product([self.at(a, CHAIN), one + top])
         return self.at(a, level)
 
     def _m_times(self, x: Form) -> Piece:
@@ -224,13 +231,15 @@ class MathPrinter:
                 if positive is ONE and len(tops) > 1:
                     tops.pop(0)
         text = self._quotient(x, tops, bottoms)
-        return Piece(minus + text, SUM if minus else PRODUCT)
+        level = QUOTIENT if bottoms and self.alphabet.name != "latex" else CHAIN if _is_chain(x) else PRODUCT
+        return Piece(minus + text, SUM if minus else level)
 
     def _quotient(self, x: Form, tops: list[Form], bottoms: list[Form]) -> str:
         scalars = [t for t in tops if not any(t.axes)]
         arrays = [t for t in tops if any(t.axes)]
         scalars = [s for s in scalars if not (_is_one(s) and (arrays or len(scalars) > 1))]
         low_scalars = [b for b in bottoms if not any(b.axes)]
+        low_scalars.sort(key=lambda b: b.kind not in ("num", "const", "size"))  # D s², not s² D
         low_arrays = [b for b in bottoms if any(b.axes)]
         if x.letters and any(any(a.axes) and a.letters == x.letters for a in (*arrays, *low_arrays)):
             narrow = [b for b in low_arrays if b.letters != x.letters]
@@ -256,7 +265,7 @@ class MathPrinter:
                 self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in low_scalars]))
             )
         else:
-            pieces.extend(self.at(s, PRODUCT) for s in scalars)
+            pieces.extend(self._factor(s, arrays) for s in scalars)
         if low_arrays:
             lone = len(arrays) == 1
             top = (
@@ -283,14 +292,20 @@ class MathPrinter:
             raise NoMatrixForm
         level = POWER if len(full) > 1 or rows or columns else PRODUCT
         if len(full) == 1 and not rows and not columns:
-            core = self.at(full[0], PRODUCT)
+            core = self.at(full[0], PRODUCT if scalars else QUOTIENT)
+        elif len(full) == 1:
+            core = self.at(full[0], CHAIN)
         else:
             core = f" {self.alphabet.odot} ".join(self.at(a, level) for a in full)
         if (rows or columns) and len(full) > 1:
             core = self.alphabet.bracket(core)
-        parts = [self.at(s, PRODUCT) for s in scalars]
+        parts = [self._factor(s, arrays) for s in scalars]
         parts += [self._diag(c) for c in columns] + [core] + [self._diag(r) for r in rows]
         return self.alphabet.product(parts)
+
+    def _factor(self, scalar: Form, arrays: Sequence[Form]) -> str:
+        """A number in front of arrays: xᵀ y is bracketed there."""
+        return self.at(scalar, POWER if arrays and scalar.kind in ("dot", "sum", "matmul") else PRODUCT)
 
     def _diag(self, x: Form) -> str:
         return self.alphabet.apply("diag", [self.at(x, SUM)])
@@ -299,15 +314,14 @@ class MathPrinter:
         args = list(x.args)
         if len(args[0].axes) == 1:  # a row from the left: x @ A @ B is Bᵀ Aᵀ x
             turned = [self._transposed(a) for a in reversed(args[1:])]
-            return Piece(self.alphabet.product([*turned, self.at(args[0], POWER)]), PRODUCT)
-        parts = []
-        for n, a in enumerate(args):
-            parts.append(self.at(a, PRODUCT if n == 0 and _scalars_only(a) else POWER))
-        return Piece(self.alphabet.product(parts), PRODUCT)
+            return Piece(self.alphabet.product([*turned, self.at(args[0], CHAIN)]), CHAIN)
+        scaled = _scalars_only(args[0])
+        parts = [self.at(a, PRODUCT if n == 0 and scaled else CHAIN) for n, a in enumerate(args)]
+        return Piece(self.alphabet.product(parts), PRODUCT if scaled else CHAIN)
 
     def _transposed(self, a: Form) -> str:
         if a.kind == "transpose":
-            return self.at(a.args[0], POWER)
+            return self.at(a.args[0], CHAIN)
         return self.at(a, ATOM) + self.alphabet.top
 
     def _m_dot(self, x: Form) -> Piece:
@@ -317,13 +331,12 @@ class MathPrinter:
             row = list(left.args)
         elif left.kind == "matmul" and all(a.kind == "transpose" for a in left.args[:-1]):  # so is (Aᵀ x) y
             row = [left.args[-1], *(a.args[0] for a in reversed(left.args[:-1]))]
-        parts = [self.at(row[0], ATOM) + self.alphabet.top, *(self.at(a, POWER) for a in row[1:])]
-        parts += [self.at(a, POWER) for a in (right.args if right.kind == "matmul" else [right])]
-        return Piece(self.alphabet.product(parts), PRODUCT)
+        parts = [self.at(row[0], ATOM) + self.alphabet.top, *(self.at(a, CHAIN) for a in (*row[1:], right))]
+        return Piece(self.alphabet.product(parts), CHAIN)
 
     def _m_outer(self, x: Form) -> Piece:
         left, right = x.args
-        return Piece(self.alphabet.product([self.at(left, POWER), self.at(right, ATOM) + self.alphabet.top]), PRODUCT)
+        return Piece(self.alphabet.product([self.at(left, CHAIN), self.at(right, ATOM) + self.alphabet.top]), CHAIN)
 
     def _m_sum(self, x: Form) -> Piece:
         inner = x.args[0]
@@ -336,16 +349,16 @@ class MathPrinter:
                 return Piece(square, POWER)
             if len(inner.axes) == 1 or None in inner.axes:
                 if len(inner.axes) == 1 or inner.axes[1] is None:
-                    return Piece(self.alphabet.product([one + top, self.at(inner, POWER)]), PRODUCT)
-                return Piece(self.alphabet.product([self.at(inner, POWER), one]), PRODUCT)
-            return Piece(self.alphabet.product([one + top, self.at(inner, POWER), one]), PRODUCT)
+                    return Piece(self.alphabet.product([one + top, self.at(inner, CHAIN)]), CHAIN)
+                return Piece(self.alphabet.product([self.at(inner, CHAIN), one]), CHAIN)
+            return Piece(self.alphabet.product([one + top, self.at(inner, CHAIN), one]), CHAIN)
         if len(inner.axes) != 2 or len(positions) != 1:
             raise NoMatrixForm
         if positions[0] == 0:
             if keep:
-                return Piece(self.alphabet.product([one + top, self.at(inner, POWER)]), PRODUCT)
-            return Piece(self.alphabet.product([self.at(inner, ATOM) + top, one]), PRODUCT)
-        return Piece(self.alphabet.product([self.at(inner, POWER), one]), PRODUCT)
+                return Piece(self.alphabet.product([one + top, self.at(inner, CHAIN)]), CHAIN)
+            return Piece(self.alphabet.product([self.at(inner, ATOM) + top, one]), CHAIN)
+        return Piece(self.alphabet.product([self.at(inner, CHAIN), one]), CHAIN)
 
     def _squares(self, inner: Form) -> str | None:
         if inner.kind == "power" and inner.args[1].kind == "num" and inner.args[1].data[0] is Num(2):
@@ -362,6 +375,9 @@ class MathPrinter:
         return self._function(str(x.data[0]), [self.at(a, SUM) for a in x.args], [self.at(a, ATOM) for a in x.args])
 
     def _function(self, name: str, args: list[str], tight: list[str]) -> Piece:
+        if name.startswith(UNKNOWN):
+            base = name[1:].rstrip("'")
+            return Piece(self.alphabet.tensor(base) + name[1 + len(base) :] + self.alphabet.bracket(", ".join(args)))
         if name == "abs":
             return Piece(self.alphabet.absolute(args[0]))
         if name == "sigmoid":
@@ -375,6 +391,27 @@ class MathPrinter:
         if name == "exp" and self.alphabet.name == "latex":
             return Piece(f"e^{{{args[0]}}}", POWER)
         return Piece(self.alphabet.apply(name, args))
+
+    def _m_unknown(self, x: Form) -> Piece:
+        """g(x), or its Jacobian ∂y/∂x for y = g(x)."""
+        fn, slot, e = x.data
+        assert isinstance(e, Apply)
+        operands = [self.at(a, SUM) for a in x.args]
+        if slot is None:
+            return Piece(self.alphabet.tensor(str(fn)) + self.alphabet.bracket(", ".join(operands)))
+        assert isinstance(slot, int)
+        return self._partial(self._value_name(e), operands[slot])
+
+    def _partial(self, top: str, below: str) -> Piece:
+        """∂y/∂x, which takes brackets before a power or ᵀ (and in one line, as a factor)."""
+        return Piece(self.alphabet.derivative(top, below), POWER if self.alphabet.name == "latex" else PRODUCT)
+
+    def _value_name(self, e: Apply) -> str:
+        """The node that an unknown map defines, or the map's own name."""
+        for node in self.graph.inner:
+            if isinstance(node.body, Apply) and (node.body.fn, node.body.operands) == (e.fn, e.operands):
+                return self.tensor(node.name)
+        return self.alphabet.tensor(e.fn)
 
     def _m_compare(self, x: Form) -> Piece:
         left, right = (self.at(a, SUM) for a in x.args)
@@ -438,13 +475,13 @@ class MathPrinter:
         letters = dict(taken or {})
         for i in indices:
             if i not in letters:
-                used = self.reserved.union(letters.values())
-                letters[i] = index_letter(i, used, self.graph.letters, primes=True)
+                used = set(letters.values())
+                letters[i] = index_letter(i, used, self.graph.letters, self.reserved, primes=True)
         return letters
 
     def index(self, e: Expr, letters: Mapping[Index, str]) -> str:
         """The expression in index notation; `letters` names its free indices."""
-        return self.scalar(e, letters).text
+        return self.alphabet.spaced(self.scalar(e, letters).text)
 
     def scalar(self, e: Expr, letters: Mapping[Index, str]) -> Piece:
         match e:
@@ -481,7 +518,31 @@ class MathPrinter:
                 return Piece(self.alphabet.cases(self.index(yes, letters), when, self.index(no, letters)))
             case Reduce():
                 return self._reduction(e, letters)
+            case Apply():
+                return self._unknown_entry(e, letters)
         raise AssertionError(type(e))
+
+    def _unknown_entry(self, e: Apply, letters: Mapping[Index, str]) -> Piece:
+        """g(x)_j, or ∂y_j/∂x_k."""
+        outputs = [self.index(i, letters) for i in (e.at if e.slot is None else e.at[: len(e.at) - self._inputs(e)])]
+        if e.slot is not None:
+            operand = e.operands[e.slot]
+            assert isinstance(operand, Reduce)
+            places = dict(zip(operand.bound, e.at[len(outputs) :]))
+            below = self.index(substitute(operand.body, places), letters)
+            name = self._value_name(e)
+            return self._partial(self.alphabet.subscripted(name, outputs, "_" not in name), below)
+        operands = []
+        for o in e.operands:
+            assert isinstance(o, Reduce)
+            indices, body = o.expose()
+            operands.append(self.matrix(body, indices) or self.index(body, self.letters_for(indices, letters)))
+        whole = self.alphabet.tensor(e.fn) + self.alphabet.bracket(", ".join(operands))
+        return Piece(self.alphabet.subscripted(whole, outputs, True))
+
+    def _inputs(self, e: Apply) -> int:
+        operand = e.operands[e.slot] if e.slot is not None else None
+        return len(operand.bound) if isinstance(operand, Reduce) else 0
 
     def _entry(self, e: Entry, letters: Mapping[Index, str]) -> str:
         name = primal(e.tensor)
@@ -506,8 +567,9 @@ class MathPrinter:
     def _sum_of(self, e: Add, letters: Mapping[Index, str]) -> Piece:
         out = ""
         for n, t in enumerate(e.args):
-            minus, rest = negated(t)
-            text = self.wrap(self.scalar(rest, letters), PRODUCT)
+            piece = self.scalar(t, letters)
+            minus = isinstance(t, (Mul, Num)) and piece.text.startswith(self.alphabet.minus)
+            text = piece.text[len(self.alphabet.minus) :] if minus else self.wrap(piece, QUOTIENT)
             if n == 0:
                 out = self.alphabet.minus + text if minus else text
             else:
@@ -535,6 +597,8 @@ class MathPrinter:
             else:
                 tops.append(f)
         text = self._joined(tops, letters)
+        if not minus and not bottoms and len(tops) == 1:
+            return self.scalar(tops[0], letters)
         if bottoms:
             scales = [b for b in bottoms if not b.tensors]
             others = [b for b in bottoms if b.tensors]
@@ -561,8 +625,14 @@ class MathPrinter:
                     text = self.alphabet.product(
                         [self.alphabet.fraction("1", self._joined(scales, letters, alone=True)), text]
                     )
+            elif not others and any(isinstance(t, Reduce) and t.op == "sum" for t in tops):
+                front = [t for t in tops if isinstance(t, (Num, Size, Const))]
+                rest = self._joined([t for t in tops if t not in front], letters)
+                below = self._below([self.scalar(b, letters) for b in scales])
+                text = self.alphabet.product([f"({self._joined(front, letters) or '1'}/{below})", rest])
             else:
                 text = (text or "1") + "/" + self._below([self.scalar(b, letters) for b in (*scales, *others)])
+                return Piece(minus + text, SUM if minus else QUOTIENT)
         return Piece(minus + (text or "1"), SUM if minus else PRODUCT)
 
     def _below(self, pieces: list[Piece]) -> str:
@@ -586,7 +656,7 @@ class MathPrinter:
             elif isinstance(f, Delta) or is_sum:
                 parts.append(piece.text)
             else:
-                parts.append(self.wrap(piece, PRODUCT))
+                parts.append(self.wrap(piece, PRODUCT if n < len(factors) - 1 else QUOTIENT))
         return self.product(parts)
 
     def product(self, parts: list[str]) -> str:
@@ -608,15 +678,16 @@ class MathPrinter:
         names = [inner[i] for i in indices]
         shown = self.scalar(body, inner)
         if e.op == "sum":
-            level = PRODUCT
-            text = shown.text if isinstance(body, Reduce) and body.op == "sum" else self.wrap(shown, level)
+            text = shown.text if isinstance(body, Reduce) and body.op == "sum" else self.wrap(shown, QUOTIENT)
             return Piece(self.alphabet.big_sum(names, text), PRODUCT)
         if e.op in ("max", "min"):
             return Piece(self.alphabet.big_max(e.op, names, self.wrap(shown, POWER)), PRODUCT)
         at = [self.index(a, letters) for a in e.at]
         whole = self.alphabet.apply(e.op.replace("_", " "), [f"{self.wrap(shown, SUM)}"])
         if e.op == "inv":
-            whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
+            named = isinstance(body, Entry) and body.idx == indices  # A⁻¹[i,j] of a whole tensor
+            whole = self.alphabet.inverse(self.tensor(body.tensor) if named else self.alphabet.bracket(shown.text))
+            return Piece(self.alphabet.subscripted(whole, at, not named))
         return Piece(self.alphabet.subscripted(whole, at, True))
 
 
@@ -643,6 +714,12 @@ def _is_one(x: Form) -> bool:
 
 def _is_number(x: Form) -> bool:
     return x.kind in ("num", "size", "const") or not x.axes
+
+
+def _is_chain(x: Form) -> bool:
+    """Is a product one array between diagonal matrices, which is a matrix product?"""
+    full = [a for a in x.args if any(a.axes) and a.letters == x.letters]
+    return len(full) == 1 and x.data[0] == 0 and all(any(a.axes) for a in x.args)
 
 
 def _scalars_only(x: Form) -> bool:

@@ -161,10 +161,14 @@ def wrap(text: str, width: int, indent: int) -> Iterator[str]:
     yield text
 
 
+_BREAKS = {"+": 0, "−": 0, "⊙": 1, "·": 1}  # where a formula is broken before it is elsewhere
+
+
 def _best_break(text: str, width: int) -> int | None:
-    """The last space of the lowest bracket depth that fits; no role mark is torn apart."""
+    """The last space of the lowest bracket depth that fits, before a + or − if there is one; no
+    role mark is torn apart."""
     depth, used, best, open_mark = 0, 0, None, False
-    lowest = 99
+    lowest = (99, 0)
     for n, c in enumerate(text):
         if MARKS.match(c):
             open_mark = c != END
@@ -176,7 +180,9 @@ def _best_break(text: str, width: int) -> int | None:
             depth += 1
         elif c in ")]}":
             depth -= 1
-        elif c == " " and not open_mark and n > 0 and (depth < lowest or depth == lowest):
-            if used > width // 3 or best is None:
-                lowest, best = depth, n
+        elif c == " " and not open_mark and n > 0:
+            torn = text[n - 1] in _BREAKS or text[:n].rpartition(" ")[2].startswith(("Σ", "(Σ"))
+            here = (depth, 3 if torn else _BREAKS.get(text[n + 1 : n + 2], 2))
+            if here <= lowest and (used > width // 3 or best is None):
+                lowest, best = here, n
     return best
