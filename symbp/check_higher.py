@@ -33,6 +33,7 @@ from symbp.graph import Graph
 from symbp.higher import Derivative, Product, slope_entry
 from symbp.sample import Point
 from symbp.steps import Adjoint, Checked
+from symbp.unknown import samples
 
 Functions = Mapping[str, Function] | None
 NO_VALUE = "there is no point at which everything has a value"
@@ -43,6 +44,7 @@ def check_derivative(d: Derivative, level: str = "full", seed: int = 0, function
     if d.gradient is not None and d.first is not None:
         measured = check_gradient(d.gradient, level, seed, functions)
         d = replace(d, checked_gradient=measured[d.first.name])
+    functions = functions or samples(d.extended)
     points, reasons = points_of(d.extended, seed, functions)
     trials = [_Trial(d, p, level, np.random.default_rng([seed, n]), functions) for n, p in enumerate(points)]
     trials = [t for t in trials if t.has_values]
