@@ -172,6 +172,37 @@ def code(net: Net, output: Output = "", force: Force = False, color: Color = "au
 
 
 @app.command()
+def descend(
+    net: Net,
+    rate: Annotated[str, typer.Option("--rate", metavar="R", help="A number, 1/70, or a column of the data.")],
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="How many steps.")],
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value of a leaf; may be repeated.")
+    ] = None,
+    data: Annotated[str, typer.Option("--data", metavar="FILE", help=".csv (one sample a row), .json or .npz.")] = "",
+    wrt: Annotated[
+        list[str] | None, typer.Option("--wrt", metavar="NAME", help="A leaf that moves; may be repeated.")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="H=16", help="A size, for a random start.")] = None,
+    svg: Annotated[str, typer.Option("--svg", metavar="FILE", help="Write the plot of the loss as SVG.")] = "",
+    json: Json = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of a random start.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Gradient descent with the derived gradients: a table and a plot of the loss."""
+    from symbp import commands
+
+    options = commands.DescendOptions(
+        rate=rate, steps=steps, at=tuple(at or ()), data=data, wrt=tuple(wrt or ()), set=tuple(set_ or ()),
+        svg=svg, force=force, json=json, seed=seed,
+    )  # fmt: skip
+    _finish(lambda screen: commands.descend(net, options, screen), color, output, force, debug)
+
+
+@app.command()
 def zoo(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this network.")] = None,
     color: Color = "auto",

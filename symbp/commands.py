@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from symbp.errors import RequestError, nearest
 
 if TYPE_CHECKING:
+    from symbp.descend import Plan
     from symbp.graph import Graph
     from symbp.higher import Derivative
     from symbp.show.alphabet import Alphabet
@@ -340,6 +342,94 @@ def code(spec: str, screen: Screen) -> Answer:
     return module(run(graph, closed=False, steps=False)), 0
 
 
+@dataclass(frozen=True)
+class DescendOptions:
+    """The options of `symbp descend`."""
+
+    rate: str
+    steps: int
+    at: tuple[str, ...] = ()
+    data: str = ""
+    wrt: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    svg: str = ""
+    force: bool = False
+    json: bool = False
+    seed: int = 0
+
+
+def descend(spec: str, options: DescendOptions, screen: Screen) -> Answer:
+    """`symbp descend`: 1 when it ran out of the numbers, else 0."""
+    from symbp.check import check as numbers
+    from symbp.descend import descend as run
+
+    DeriveOptions(seed=options.seed).validate()
+    if options.svg:
+        _check_free(options.svg, options.force)
+    plan = _plan(spec, options)
+    plan = replace(plan, derivation=replace(plan.derivation, checked=numbers(plan.derivation, "quick", options.seed)))
+    with Progress(options.steps) as progress:
+        descent = run(plan, options.steps, progress)
+    if options.svg:
+        from symbp.show.descent import chart
+        from symbp.show.plot import svg_plot
+
+        deliver(svg_plot(chart(descent)), options.svg, options.force)
+    status = max(_status(plan.derivation.checked), 1 if descent.stopped else 0)
+    if options.json:
+        import json
+
+        from symbp.show.descent import descent_json
+
+        return json.dumps(descent_json(descent), ensure_ascii=False, indent=1) + "\n", status
+    from symbp.show.descent import descent_text
+
+    return descent_text(descent, screen.width, screen.colour), status
+
+
+def _plan(spec: str, options: DescendOptions) -> Plan:
+    """The network, the data and the point, put together."""
+    from symbp.descend import plan, read_rate, read_sizes
+    from symbp.read.data import read_data
+    from symbp.show.math import roles
+    from symbp.values import read_values
+
+    graph = open_network(spec)
+    rate = read_rate(options.rate)
+    data = None
+    if options.data:
+        leaves = {n.name: len(n.shape) for n in graph.leaves}
+        data = read_data(options.data, leaves, (rate,) if isinstance(rate, str) else ())
+        data = replace(data, file=clean(data.file), unused=tuple(map(clean, data.unused)))
+    at = read_values(graph, options.at)
+    inputs = [name for name, role in roles(graph).items() if role == "data"]
+    return plan(graph, at, rate, data, options.wrt, read_sizes(options.set), options.seed, inputs)
+
+
+class Progress:
+    """One line on standard error that says how far a long run is; only on a terminal, and only
+    after a second. It is wiped away at the end."""
+
+    AFTER, EVERY = 1.0, 0.2
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.next, self.shown = steps, time.monotonic() + self.AFTER, False
+        self.on = sys.stderr is not None and sys.stderr.isatty()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def __call__(self, step: int, loss: float) -> None:
+        if not self.on or time.monotonic() < self.next:
+            return
+        self.next, self.shown = time.monotonic() + self.EVERY, True
+        print(f"\r\x1b[Kstep {step} of {self.steps}, loss {loss:.4g}", end="", file=sys.stderr, flush=True)
+
+
 def zoo(name: str | None, screen: Screen) -> Answer:
     """`symbp zoo`."""
     from symbp.zoo import names, text, title
@@ -363,13 +453,19 @@ def deliver(text: str, output: str, force: bool) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
+    _check_free(output, force)
     path = Path(output)
-    if path.exists() and not force and path.is_file():
-        raise RequestError(f"{output} exists; --force overwrites it.")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RequestError(f"Cannot write {output}: {error.strerror}.") from None
+
+
+def _check_free(output: str, force: bool) -> None:
+    """An existing file is overwritten with --force only."""
+    path = Path(output)
+    if path.exists() and not force and path.is_file():
+        raise RequestError(f"{output} exists; --force overwrites it.")
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -21,15 +21,15 @@ errors expr ops index graph local steps
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.network read zoo
 rules derive convention structure higher
-matrix evaluate sample check values numpy_code program diagonal check_higher
+matrix evaluate sample check values read.data descend numpy_code program diagonal check_higher
 show show.alphabet show.words show.math show.document
-show.terminal show.latex show.markdown show.json show.table show.higher
+show.terminal show.latex show.markdown show.json show.table show.plot show.descent show.higher
 functions sympy_names sympy_in declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 network commands cli
 """.split()
 OUTSIDE = {  # what each of these may be imported by
     "sympy": "functions sympy_names sympy_in declare sympy_symbols sympy_matrices sympy_out sympy_code witness network",
-    "numpy": "evaluate sample check check_higher values program functions sympy_code witness network",
+    "numpy": "evaluate sample check check_higher values read.data descend program functions sympy_code witness network",
     "rich": "show.table show.terminal",
     "typer": "cli",
 }
