@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from symbp.show.alphabet import END, MARKS, ROLES
 from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
@@ -27,6 +28,7 @@ _WIDE = re.compile("[\u0300-\u036f\u1100-\u1cff\u2e80-\uffff\U00010000-\U0010fff
 LABEL = 14  # columns for the names of the rules
 
 
+@lru_cache(maxsize=4096)  # the same pieces are measured several times on their way to a line
 def width_of(text: str) -> int:
     """Columns that a text takes, without role marks."""
     if text.isascii():
@@ -64,7 +66,7 @@ def legend(colour: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    return MARKS.sub("", text)
+    return text if text.isascii() else MARKS.sub("", text)
 
 
 _PAINT = {ROLES[role]: code for role, code in COLOURS.items()} | {END: RESET}
