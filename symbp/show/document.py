@@ -198,11 +198,11 @@ class Writer:
 
     def equation(self, node: Node, e: Expr) -> tuple[str, str]:
         """A definition: in matrices, or entry by entry on both sides."""
-        letters = self.letters(node)
         if self.options.notation != "index" and node.name not in self.options.entries:
             shown = self.print.matrix(e, node.axes)
             if shown is not None and not (not node.indices and self.alphabet.one in shown):
                 return self.print.tensor(node.name), shown
+        letters = self.letters(node)
         return self.print.index(node.entry, letters), self.print.index(e, letters)
 
     def entry(self, node: Node) -> str:
@@ -330,7 +330,6 @@ class Writer:
         """The result: matrix form, index form, closed form, check."""
         node, options = a.node, self.options
         shape = self._shape(node)
-        letters = self.letters(node)
         left = self.left(node)
         if options.form != "closed":
             if options.notation != "index":
@@ -343,7 +342,7 @@ class Writer:
             if options.notation != "matrix" or left or node.name in options.entries:
                 yield Row(
                     self.entry(node) if left else "",
-                    self.print.index(a.delta, letters),
+                    self.print.index(a.delta, self.letters(node)),
                     say("index-form", self.lang),
                     shape=shape,
                 )

@@ -73,6 +73,7 @@ class MathPrinter:
         self.names: dict[str, str] = {}
         self.reserved = frozenset((*graph.nodes, *graph.constants, *graph.sizes)) - frozenset(graph.letters.values())
         self.templates: dict[object, str | None] = {}
+        self.laid_out: dict[object, str | None] = {}
 
     # ---- names ---------------------------------------------------------------------------------
 
@@ -105,6 +106,12 @@ class MathPrinter:
 
         Formulas that differ in names only are laid out once: the names are put into a template.
         """
+        asked = (e, tuple(axes))
+        if asked not in self.laid_out:
+            self.laid_out[asked] = self._from_template(e, axes)
+        return self.laid_out[asked]
+
+    def _from_template(self, e: Expr, axes: Sequence[Expr]) -> str | None:
         numbers: dict[str, str] = {}
         kind = skeleton(e, numbers)
         key = (kind, tuple(axes), tuple(self.graph[name].shape for name in numbers))
