@@ -381,6 +381,11 @@ class Simplifier:
                     e = after
             if e is before:
                 break
+        forms = [stages[0][1], *(after for _, _, after in stages)] if stages else [e]
+        shortest = min(range(len(forms)), key=lambda n: (length(forms[n]), -n))
+        if length(forms[shortest]) < length(e):  # (x y)² is shorter than x² y²: stop there
+            e, stages = forms[shortest], stages[:shortest]
+            facts = dict.fromkeys(f for law, _, _ in stages for f in law.because)
         return Result(e, tuple(stages), tuple(facts))
 
     def factors_of(self, e: Entry) -> tuple[Expr, ...]:
@@ -1010,6 +1015,8 @@ def _merged(left: Reduce, right: Reduce, c: Fraction, d: Fraction) -> Expr | Non
         return None
     rest_one = powers([Num(c), *(f for f in _factors(one) if f not in shared)])
     rest_two = powers([Num(d), *(f for f in _factors(two) if f not in shared)])
+    if any(len(r.free) > 1 and sum(bool(f.free) for f in _factors(r)) > 1 for r in (rest_one, rest_two)):
+        return None  # W diag(a) + V diag(b) is shorter, but (W ⊙ …) x with each its own vector reads better
     inner = common_factor(None, plus((rest_one, rest_two)), Used()) or plus((rest_one, rest_two))
     inner = positive_first(None, inner, Used()) or inner
     first = next(n for n, f in enumerate(_factors(one)) if f in shared)
