@@ -107,6 +107,7 @@ class Writer:
         self.shapes: dict[tuple[Expr, ...], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
         self.diagonal = False  # has the local slope just shown a δ?
+        self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
 
     def network(self) -> Iterator[Block]:
         """The title, the definitions, and what is known."""
@@ -116,7 +117,7 @@ class Writer:
         yield Rows(tuple(self.forward()))
         known = list(self.known())
         if known:
-            yield Prose(f"{say('facts', self.lang)}: " + "; ".join(known))
+            yield Prose(say("colon", self.lang, say("facts", self.lang)) + "; ".join(known))
         for warning in graph.warnings:
             yield Prose(warning)
 
@@ -151,7 +152,7 @@ class Writer:
                 f"({self._why_held(n, why)})"
                 for n, why in self.derivation.left_out.items()
             )
-            yield Prose(f"{say('held', self.lang)}: {held}")
+            yield Prose(say("colon", self.lang, say("held", self.lang)) + held)
         if self.has_kinks():
             yield Prose(say("kink", self.lang))
 
@@ -255,6 +256,7 @@ class Writer:
                     yield Row(self.entry(node), self._chain(step, node, letters), rule)
             case "local-slope":
                 self.diagonal = any(isinstance(x, Delta) for x in walk(step.lines[0]))
+                self.turned = self.options.delta == "minus" and not node.is_leaf
                 left, right = self._slope(step, node, letters)
                 note = (
                     step.law.formula
@@ -265,12 +267,15 @@ class Writer:
             case "contraction":
                 rule = rule if self.diagonal else say("insert", self.lang)
                 if step.via != self.graph.loss or self.options.detail == "full":
+                    self.turned = False
                     yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
             case "fork":
+                self.turned = False
                 yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
             case "simplification":
                 after = step.lines[-1]
-                left = "" if self.options.detail != "full" else self.entry(node)
+                left = self.signed_entry(node) if self.options.detail == "full" or self.turned else ""
+                self.turned = False
                 yield Row(left, self.print.index(after, letters), *self._law(step))
 
     def _law(self, step: Step) -> tuple[str, str]:
@@ -341,7 +346,7 @@ class Writer:
                     left = ""
             if options.notation != "matrix" or left or node.name in options.entries:
                 yield Row(
-                    self.entry(node) if left else "",
+                    self.signed_entry(node) if left else "",
                     self.print.index(a.delta, self.letters(node)),
                     say("index-form", self.lang),
                     shape=shape,

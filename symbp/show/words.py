@@ -32,6 +32,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "because": ("because {0}", "因为 {0}"),
     "definition-of": ("by the definition of {0}", "由 {0} 的定义"),
     "softmax-sums": ("a softmax sums to 1", "softmax 各分量之和为 1"),
+    "colon": ("{0}: ", "{0}："),
     "as": ("as before", "同上"),
     "checked": ("relative error {0}, {1} points", "相对误差 {0}，{1} 个点"),
     "failed": ("FAILED: relative error {0}", "未通过：相对误差 {0}"),
