@@ -122,6 +122,10 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
     def down(e: Expr, up: Expr, opened: tuple[Index, ...]) -> Iterator[Occurrence]:
         if variable not in e.tensors:
             return
+        if close:  # a letter that does not occur below is summed here, which keeps δ W one factor
+            gone = tuple(i for i in opened if i not in e.free)
+            if gone:
+                up, opened = total(gone, up), tuple(i for i in opened if i in e.free)
         match e:
             case Entry():
                 if e.tensor == variable:

@@ -50,6 +50,9 @@ from symbp.expr import replace as replace_inside
 from symbp.graph import Graph, primal
 from symbp.index import affine, decide, from_affine, same_size
 
+TURNING = {"add": 0.29, "times": 0.29, "call": -0.01}
+"""How much cheaper the transpose of the transpose must be: Aᵀ + Bᵀ and A Bᵀ, but σ(Z)ᵀ."""
+
 Axis = Index | None
 Axes = tuple[Axis, ...]
 
@@ -348,7 +351,7 @@ class Emitter:
             found = self._emit(e, order)
             if len(order) == 2 and isinstance(e, (Add, Mul, Reduce, Call, Pow)):
                 other = transpose(self._emit(e, (order[1], order[0])))
-                if other.cost < found.cost - (0.29 if found.kind in ("add", "times") else 0.31):  # Aᵀ + Bᵀ, but A Bᵀ
+                if other.cost < found.cost - TURNING.get(found.kind, 0.31):
                     found = other
             self.memo[key] = found
         return found
@@ -691,7 +694,7 @@ class Emitter:
         found = self._orient(node, order)
         if len(order) == 2:
             other = transpose(self._orient(node, (order[1], order[0])))
-            if other.cost < found.cost - (0.29 if found.kind in ("add", "times") else 0.31):
+            if other.cost < found.cost - TURNING.get(found.kind, 0.31):
                 return other
         return found
 

@@ -78,8 +78,10 @@ def _length(e: Expr) -> int:
         case Reduce():
             body = length(e.body)
             if e.op == "sum" and isinstance(e.body, Mul):
-                carriers = sum(not e.bound[0].free.isdisjoint(a.free) for a in e.body.args)
-                return body if carriers >= 2 else body + 1
+                bound = frozenset(e.bound)
+                carriers = [a.free for a in e.body.args if not bound.isdisjoint(a.free)]
+                kinds = set(carriers)  # a matrix product has two; a dot product two vectors of one
+                return body if len(kinds) >= 2 or (len(carriers) == 2 and kinds == {bound}) else body + 1
             return body + 1
         case Entry() | Delta() | Index():
             return 0

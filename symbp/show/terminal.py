@@ -169,7 +169,8 @@ _BREAKS = {"+": 0, "−": 0, "⊙": 1, "·": 1}  # where a formula is broken bef
 def _best_break(text: str, width: int) -> int | None:
     """The last space of the lowest bracket depth that fits, before a + or − if there is one; no
     role mark is torn apart."""
-    depth, used, best, open_mark = 0, 0, None, False
+    depth, used, open_mark = 0, 0, False
+    best = early = None
     lowest = (99, 0)
     for n, c in enumerate(text):
         if MARKS.match(c):
@@ -185,6 +186,8 @@ def _best_break(text: str, width: int) -> int | None:
         elif c == " " and not open_mark and n > 0:
             torn = text[n - 1] in _BREAKS or text[:n].rpartition(" ")[2].startswith(("Σ", "(Σ"))
             here = (depth, 3 if torn else _BREAKS.get(text[n + 1 : n + 2], 2))
-            if here <= lowest and (used > width // 3 or best is None):
+            if used <= width // 3:
+                early = n  # only if nothing further on will do
+            elif here <= lowest:
                 lowest, best = here, n
-    return best
+    return best if best is not None else early
