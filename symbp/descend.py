@@ -38,7 +38,8 @@ Report = Callable[[int, float], None]
 """Called before every step with its number and the loss."""
 
 LONGEST = 1_000_000  # steps
-REMEMBERED = 200_000  # so many parameters are kept of all steps together
+REMEMBERED = 20_000  # so many parameters are kept of all steps together
+SHORT = 1000  # and of so many steps
 WRITTEN = 8  # so many gradients are derived in closed form, to be shown
 WATCHED = 64  # scalar inner nodes that are kept beside them
 CHUNK = 1024  # samples evaluated together
@@ -179,6 +180,9 @@ def plan(
             f"{graph.name} ends in upstream({graph.upstream}): its loss is not known, only the gradient that is given. "
             "Descent needs a loss; end the network with one."
         )
+    if graph.functions:
+        name = next(iter(graph.functions))
+        raise RequestError(f"{name} is an unknown function; descent needs numbers. Write a known one in its place.")
     both = sorted(set(at) & set(data.values if data else ()))
     if both:
         raise RequestError(f"{both[0]} is given with --at and is a column of {data.file if data else ''} too.")
@@ -499,7 +503,7 @@ class _Log:
 
     def __post_init__(self) -> None:
         size = sum(p.size for p in self.plan.start.values())
-        everything = size * (self.steps + 1) <= REMEMBERED
+        everything = self.steps <= SHORT and size * self.steps <= REMEMBERED
         self.wanted = set(range(self.steps + 1)) if everything else set(milestones(self.steps))
 
     def add(

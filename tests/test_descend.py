@@ -511,6 +511,11 @@ def test_a_call_that_is_off(words: list[str], fragment: str) -> None:
     assert "Traceback" not in result.output
 
 
+def test_an_unknown_function_has_no_numbers() -> None:
+    with pytest.raises(RequestError, match="f is an unknown function"):
+        plan(read_network("f: () >> ()\nw: ()\nL = f(w)**2"), {"w": 1}, rate(0.1))
+
+
 def test_rates() -> None:
     found = read_rate("1/70")
     assert isinstance(found, Rate)
