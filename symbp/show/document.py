@@ -148,8 +148,7 @@ class Writer:
             yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in rows))
         if self.derivation.left_out:
             held = "; ".join(
-                f"{self.alphabet.inline(self.print.tensor(n))} "
-                f"({self._why_held(n, why)})"
+                f"{self.alphabet.inline(self.print.tensor(n))} ({self._why_held(n, why)})"
                 for n, why in self.derivation.left_out.items()
             )
             yield Prose(say("colon", self.lang, say("held", self.lang)) + held)
@@ -375,10 +374,13 @@ class Writer:
                 forms.append(a.delta)
             if self.options.form != "delta" and a.closed is not None and a.closed not in forms:
                 forms.append(a.closed)
-            left = self.print.derivative(a.node.name)
+            left = ""
             for n, e in enumerate(forms):
+                whole = self.options.notation != "index" and self.print.matrix(e, a.node.axes) is not None
+                name = self.print.derivative(a.node.name) if whole else self.entry(a.node)
                 shape = self._shape(a.node) if n == 0 else ""
-                yield Row(left if n == 0 else "", self.formula(e, a.node), shape=shape)
+                yield Row(name if name != left else "", self.formula(e, a.node), shape=shape)
+                left = name
 
     def updates(self) -> Iterator[Row]:
         rate = self.alphabet.word("eta")

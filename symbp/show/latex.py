@@ -41,7 +41,7 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
                     text = text.replace("$", r"$\displaystyle ", 1)
                 yield f"\n\\{SECTIONS[block.level]}{{{text}}}{shape}"
             case Prose():
-                yield f"\n{_prose(block.text)}\n"
+                yield f"\n{prose(block.text)}\n"
             case Rows():
                 yield _align(block.rows)
             case Table():
@@ -53,9 +53,9 @@ def _align(rows: tuple[Row, ...]) -> str:
     after: list[str] = []
     for r in rows:
         if not r.right:
-            after.append(_prose(f"{r.rule}: {r.note}".replace("✓ ", "").replace("✗ ", "")))
+            after.append(prose(f"{r.rule}: {r.note}".replace("✓ ", "").replace("✗ ", "")))
             continue
-        label = _prose(f"{r.rule}: {r.note}" if r.note and r.rule else r.note or r.rule)
+        label = prose(f"{r.rule}: {r.note}" if r.note and r.rule else r.note or r.rule)
         tag = rf" \tag*{{\footnotesize {label}}}" if label else ""
         if not r.rule and r.shape:
             tag = rf" \tag*{{\footnotesize ${r.shape}$}}"
@@ -98,7 +98,7 @@ def escape(text: str) -> str:
     return "".join(ESCAPES.get(c, c) for c in text)
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
     """Sentences that hold inline formulas and code already in LaTeX; stray symbols are replaced."""
     for symbol, tex in {"∂": r"$\partial$", "δ": r"$\delta$", "−": "$-$", "×": r"$\times$"}.items():
         text = text.replace(symbol, tex)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
+from symbp.show.latex import prose
 
 
 def markdown(blocks: Iterable[Block]) -> str:
@@ -31,7 +32,9 @@ def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
 
 def _formulas(rows: tuple[Row, ...]) -> Iterator[str]:
     lines = [
-        f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{r.rule}}}" if r.rule else "") for r in rows if r.right
+        f"{r.left} &{r.relation} {r.right}" + (rf" && \text{{{prose(r.rule)}}}" if r.rule else "")
+        for r in rows
+        if r.right
     ]
     if lines:
         yield "\n$$\n\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n$$\n"

@@ -126,10 +126,10 @@ class MathPrinter:
         if template is None:
             return None
         by_number = list(numbers)
-        shown = _PLACE.sub(
+        text = _PLACE.sub(
             lambda m: self.tensor(by_number[int(m[2])] if m[1] == "\ue010" else adjoint(by_number[int(m[2])])), template
         )
-        return self.alphabet.spaced(shown)
+        return self.alphabet.spaced(text)
 
     def _matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
         target = tuple(a if isinstance(a, Index) else None for a in axes)
@@ -634,9 +634,9 @@ class MathPrinter:
                     )
             elif not others and any(isinstance(t, Reduce) and t.op == "sum" for t in tops):
                 front = [t for t in tops if isinstance(t, (Num, Size, Const))]
-                rest = self._joined([t for t in tops if t not in front], letters)
+                after = self._joined([t for t in tops if t not in front], letters)
                 below = self._below([self.scalar(b, letters) for b in scales])
-                text = self.alphabet.product([f"({self._joined(front, letters) or '1'}/{below})", rest])
+                text = self.alphabet.product([f"({self._joined(front, letters) or '1'}/{below})", after])
             else:
                 text = (text or "1") + "/" + self._below([self.scalar(b, letters) for b in (*scales, *others)])
                 return Piece(minus + text, SUM if minus else QUOTIENT)
@@ -692,9 +692,9 @@ class MathPrinter:
         at = [self.index(a, letters) for a in e.at]
         whole = self.alphabet.apply(e.op.replace("_", " "), [f"{self.wrap(shown, SUM)}"])
         if e.op == "inv":
-            named = isinstance(body, Entry) and body.idx == indices  # A⁻¹[i,j] of a whole tensor
-            whole = self.alphabet.inverse(self.tensor(body.tensor) if named else self.alphabet.bracket(shown.text))
-            return Piece(self.alphabet.subscripted(whole, at, not named))
+            if isinstance(body, Entry) and body.idx == indices:  # A⁻¹[i,j] of a whole tensor
+                return Piece(self.alphabet.subscripted(self.alphabet.inverse(self.tensor(body.tensor)), at, False))
+            whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
         return Piece(self.alphabet.subscripted(whole, at, True))
 
 
