@@ -2,7 +2,8 @@
 
     python docs/make_laws.py
 
-The laws are the functions of rules.py that each group of the simplifier calls, by their docstrings;
+The laws are the functions of rules.py (and the arithmetic that is always on) that each group of
+simplify.py calls, by their docstrings;
 the slopes are the rows of ops.py. A test compares the page with what this would write.
 """
 
@@ -20,8 +21,10 @@ GROUPS = {"contract": "cancel", "facts": "use a fact", "combine": "expand", "col
 
 def laws() -> str:
     """One table row per law, in the order in which the simplifier tries them."""
-    tree = ast.parse((ROOT / "symbp" / "rules.py").read_text(encoding="utf-8"))
-    functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
+    functions: dict[str, ast.FunctionDef] = {}
+    for module in ("arithmetic", "rules", "simplify"):
+        tree = ast.parse((ROOT / "symbp" / f"{module}.py").read_text(encoding="utf-8"))
+        functions.update({f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)})
     rows = ["| the step says | law | what it does |", "|---|---|---|"]
     seen: set[str] = set()
     for group, word in GROUPS.items():

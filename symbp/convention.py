@@ -12,7 +12,7 @@ from dataclasses import replace
 from symbp.expr import MINUS_ONE, Entry, Expr, mul, neg
 from symbp.expr import replace as rewrite
 from symbp.graph import primal
-from symbp.rules import Simplifier
+from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Step
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from symbp.arithmetic import length
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.expr import (
     HALF,
@@ -46,7 +47,7 @@ from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import contract, same_size
 from symbp.local import rename, skeleton
 from symbp.ops import OPS
-from symbp.rules import Simplifier, length
+from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
 
 CLOSED_DEPTH = 400  # a closed form with a taller tree is not written out

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symbp.arithmetic import powers
 from symbp.expr import Delta, Expr, Index, Mul, mul, substitute
 from symbp.graph import Graph
 from symbp.matrix import Axes, Emitter, Form, form, squeeze
 from symbp.numpy_code import NumpyPrinter
-from symbp.rules import powers
 
 
 class DiagonalEmitter(Emitter):
@@ -42,7 +42,7 @@ class DiagonalEmitter(Emitter):
         for f in factors:
             if isinstance(f, Delta) and set(f.args) == {row, column}:
                 inside = substitute(powers(x for x in factors if x is not f), {column: row})
-                return form("diag", (self.emit(inside, (row,)),), (row, column)) if inside.free else None
+                return form("diag", (squeeze(self.emit(inside, (row,))),), (row, column)) if inside.free else None
         return None
 
     def _sandwich(self, factors: Sequence[Expr], k: Index, row: Index, column: Index) -> Form | None:

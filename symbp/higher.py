@@ -19,14 +19,16 @@ variable that is an inner node is treated as an input of the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from symbp.arithmetic import length, powers, sum_over
 from symbp.derive import Occurrence, chain_steps, contributions, derive
 from symbp.errors import LimitError, RequestError, nearest
-from symbp.expr import ZERO, Add, Delta, Entry, Expr, Index, Mul, Reduce, add, mul, rebuild, substitute, total
+from symbp.expr import ZERO, Add, Delta, Entry, Expr, Index, Mul, Reduce, add, mul, neg, rebuild, substitute, total
 from symbp.graph import Graph, Node, adjoint
-from symbp.rules import Simplifier, length, powers, sum_over
+from symbp.index import affine, from_affine, within
+from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Checked, Derivation, Law, Step
 from symbp.structure import Structure, Term, structure_of
 
@@ -162,12 +164,25 @@ def _differentiated(graph: Graph, extended: Graph, top: Node, wrt: Node, others:
     inputs = wrt.indices
     parts, because = _walk(extended, top, wrt, outputs, simplifier)
     last = parts[wrt.name]
+    unsolved = by_deltas(last.delta, outputs, inputs, simplifier)
+    last = parts[wrt.name] = _with_solved(last, slope_entry(top.name, wrt, outputs), simplifier)
     terms = by_deltas(last.delta, outputs, inputs, simplifier)
     moving = frozenset().union(*(downstream(extended, n) for n in (wrt.name, *others)))
     structure = structure_of(terms, outputs, inputs, moving, lambda e: by_deltas(e, outputs, inputs, simplifier))
     expr = from_left_to_right(add(*(t.expr for t in terms)) if len(terms) < 2 else last.delta, outputs, inputs)
     d = Derivative(graph, extended, top, wrt, outputs, inputs, expr, terms, structure, parts, because=because)
-    return replace(d, right=_product(d, simplifier, right=True), left=_product(d, simplifier, right=False))
+    right, left = (_product(d, unsolved, simplifier, right=side) for side in (True, False))
+    return replace(d, right=right, left=left)
+
+
+def _with_solved(part: Adjoint, left: Entry, simplifier: Simplifier) -> Adjoint:
+    """The part with its last δs, those of shifted indices, used up too."""
+    whole = solved(part.delta)
+    if whole is part.delta:
+        return part
+    done = simplifier(whole).result
+    step = Step("simplification", part.node.name, left, (part.delta, done), law=USE_UP)
+    return replace(part, delta=done, steps=(*part.steps, step))
 
 
 def _walk(
@@ -227,7 +242,7 @@ def slope_entry(top: str, node: Node, outputs: tuple[Index, ...]) -> Entry:
     return Entry(f"{adjoint(top)}/{adjoint(node.name)}", (*outputs, *node.indices))
 
 
-def _product(d: Derivative, simplifier: Simplifier, right: bool) -> Product | None:
+def _product(d: Derivative, terms: Sequence[Term], simplifier: Simplifier, right: bool) -> Product | None:
     """J v, or vᵀ J, for a direction that is like the variable, or like the tensor."""
     if not d.outputs or not d.inputs or not d.terms:
         return None
@@ -237,7 +252,7 @@ def _product(d: Derivative, simplifier: Simplifier, right: bool) -> Product | No
     name = _free_name(d.extended, base, f"{base}_{like.name}")
     direction = Node(name, like.shape, like.axes)
     entry = substitute(direction.entry, dict(zip(like.indices, summed)))
-    result = simplifier(add(*(use_up(total(summed, mul(t.expr, entry))) for t in d.terms))).result
+    result = simplifier(add(*(solved(use_up(total(summed, mul(t.expr, entry)))) for t in terms))).result
     return Product(direction, other, inside_out(substitute(result, dict(zip(kept, other.indices)))))
 
 
@@ -316,6 +331,36 @@ def use_up(e: Expr) -> Expr:
         args = [use_up(a) for a in e.args]
         return e if all(a is b for a, b in zip(args, e.args)) else rebuild(e, args)
     return e
+
+
+def solved(e: Expr) -> Expr:
+    """Summed δs of affine indices used up: Σ_l w_l δ(i, j − l) is w_(j−i) as long as that is there."""
+    if isinstance(e, Reduce) and e.op == "sum" and any(isinstance(x, Delta) for x in _visible(e)):
+        letters, factors = _flat(e)
+        for f in factors:
+            found = _solution(f, letters) if isinstance(f, Delta) else None
+            if found is not None:
+                letter, value = found
+                rest = substitute(mul(*(x for x in factors if x is not f)), {letter: value})
+                left = [x for x in letters if x is not letter]
+                return solved(total(left, mul(rest, *within(value, letter.dim))))
+        return e
+    if isinstance(e, (Add, Mul)):
+        args = [solved(a) for a in e.args]
+        return e if all(a is b for a, b in zip(args, e.args)) else rebuild(e, args)
+    return e
+
+
+def _solution(delta: Delta, letters: Iterable[Index]) -> tuple[Index, Expr] | None:
+    """A letter for which the equation of a δ can be solved, and its value."""
+    parts = affine(add(delta.args[0], neg(delta.args[1])))
+    for letter in letters if parts else ():
+        assert parts is not None
+        c = parts.get(letter)
+        if c is not None and abs(c) == 1:
+            value = {k: -v / c for k, v in parts.items() if k is not letter}
+            return letter, from_affine(dict(sorted(value.items(), key=lambda item: item[1] < 0)))
+    return None
 
 
 def _visible(e: Expr) -> Iterator[Expr]:

@@ -24,8 +24,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from symbp.arithmetic import canon, plus, powers, split
 from symbp.expr import ONE, Add, Compare, Delta, Expr, Index, Mul, Num, Reduce, Size, add, mul, substitute
-from symbp.rules import canon, plus, powers, split
 
 KINDS = (
     "zero",

@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose
 
 from symbp import rules
 from symbp.evaluate import Evaluation, run
+from symbp.arithmetic import arithmetic, canon, expand, length, plus, power, powers, split, sum_over
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -42,20 +43,8 @@ from symbp.expr import (
     walk,
 )
 from symbp.read.network import read_network
-from symbp.rules import (
-    GROUPS,
-    Simplifier,
-    Used,
-    arithmetic,
-    canon,
-    expand,
-    length,
-    plus,
-    power,
-    powers,
-    split,
-    sum_over,
-)
+from symbp.rules import Used
+from symbp.simplify import GROUPS, Simplifier
 
 GRAPH = read_network(
     textwrap.dedent(

@@ -103,8 +103,9 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool, paint: object) -> Ite
         gap = " " * max(indent - width_of(label), 1) if label else " " * indent
         if not r.right:
             mark = GREEN if r.note.startswith("✓") else RED if r.note.startswith("✗") else DIM
-            note = f"{mark}{r.note}{RESET}" if colour else r.note
-            yield f"{dim}{label}{reset}{gap}{note}"
+            for n, piece in enumerate(wrap(r.note, width - indent, 0)):
+                note = f"{mark}{convert(piece)}{RESET}" if colour else convert(piece)
+                yield f"{dim}{label}{reset}{gap}{note}" if n == 0 else " " * indent + note
             continue
         if r.left:
             equals = min(width_of(r.left) + 1, max(width // 2 - indent, 8))

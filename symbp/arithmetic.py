@@ -1,0 +1,342 @@
+"""The arithmetic that is always on, and the length of a formula.
+
+Sums and products in normal order: numbers folded, powers of one base and like terms merged, zeros
+and ones gone, constants in front of a Σ, δs used up, independent sums apart. Order is that of
+first appearance, so what the user wrote first stays first. None of this knows a network; laws that
+do are in rules.py. Every function ends because its result has fewer nodes, or is itself normal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from symbp.expr import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Compare,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    add,
+    mul,
+    rebuild,
+    substitute,
+)
+from symbp.index import decide
+
+# ---- measuring ---------------------------------------------------------------------------------
+
+_LENGTH: dict[Expr, int] = {}
+MIRRORED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
+
+
+def length(e: Expr) -> int:
+    """How long a formula is: operators and calls; names, numbers, indices and transposes are free.
+    Σ over a product is one matrix product."""
+    found = _LENGTH.get(e)
+    if found is None:
+        found = _LENGTH[e] = _length(e)
+    return found
+
+
+def _length(e: Expr) -> int:
+    match e:
+        case Add():
+            negative = sum(sign_of(a) < 0 for a in e.args)
+            return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + (negative == len(e.args))
+        case Mul():
+            inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
+            lonely = all(isinstance(a, Pow) and a.exponent is MINUS_ONE for a in e.args)
+            return inner + lonely
+        case Pow():
+            return length(e.base) + 1 + (length(e.exponent) if e.exponent is not MINUS_ONE else 0)
+        case Reduce():
+            body = length(e.body)
+            if e.op == "sum" and isinstance(e.body, Mul):
+                bound = frozenset(e.bound)
+                carriers = [a.free for a in e.body.args if not bound.isdisjoint(a.free)]
+                kinds = set(carriers)  # a matrix product has two; a dot product two vectors of one
+                return body if len(kinds) >= 2 or (len(carriers) == 2 and kinds == {bound}) else body + 1
+            return body + 1
+        case Entry() | Delta() | Index():
+            return 0
+    return sum(map(length, e.args)) + (1 if e.args else 0)
+
+
+def _divisor(e: Expr) -> Expr:
+    return e.base if isinstance(e, Pow) and e.exponent is MINUS_ONE else e
+
+
+def sign_of(e: Expr) -> int:
+    """−1 for a term that prints with a minus."""
+    if isinstance(e, Num):
+        return -1 if e.value < 0 else 1
+    if isinstance(e, Mul) and isinstance(e.args[0], Num):
+        return -1 if e.args[0].value < 0 else 1
+    return 1
+
+
+def positive(e: Expr) -> Expr:
+    coefficient, rest = split(e)
+    if coefficient >= 0:
+        return e
+    return mul(Num(-coefficient), rest) if coefficient != -1 else rest
+
+
+def split(e: Expr) -> tuple[Fraction, Expr]:
+    """The numeric coefficient of a term and the rest."""
+    if isinstance(e, Num):
+        return e.value, ONE
+    if isinstance(e, Mul) and isinstance(e.args[0], Num):
+        return e.args[0].value, mul(*e.args[1:])
+    return Fraction(1), e
+
+
+_CANON: dict[Expr, Expr] = {}
+
+
+def canon(e: Expr) -> Expr:
+    """The same for expressions that differ in the order of summands and factors only."""
+    found = _CANON.get(e)
+    if found is None:
+        if not e.args:
+            found = e
+        elif isinstance(e, Reduce):
+            indices, body = e.expose()
+            found = Reduce(e.op, indices, canon(body), [canon(a) for a in e.at])
+        else:
+            args = [canon(a) for a in e.args]
+            found = type(e)(sorted(args, key=id)) if isinstance(e, (Add, Mul)) else rebuild(e, args)
+        _CANON[e] = found
+    return found
+
+
+def factors_of(e: Expr) -> tuple[Expr, ...]:
+    return e.args if isinstance(e, Mul) else (e,)
+
+
+def negative_power(e: Pow) -> bool:
+    return isinstance(e.exponent, Num) and e.exponent.value < 0 and e.exponent.value.denominator == 1
+
+
+# ---- the always-on arithmetic ------------------------------------------------------------------
+
+
+def powers(factors: Iterable[Expr]) -> Expr:
+    """x^a x^b = x^(a+b); numbers multiply; order of first appearance. Ends: fewer factors."""
+    coefficient, decimal = Fraction(1), False
+    bases: dict[Expr, list[Expr]] = {}
+    shown: dict[Expr, Expr] = {}
+    for f in factors:
+        for g in f.args if isinstance(f, Mul) else (f,):
+            if isinstance(g, Num):
+                coefficient *= g.value
+                decimal = decimal or g.decimal
+                continue
+            base, exponent = (g.base, g.exponent) if isinstance(g, Pow) else (g, ONE)
+            if isinstance(base, Num) and isinstance(exponent, Num) and exponent.value.denominator == 1:
+                if base.value != 0 and abs(exponent.value) <= 64:
+                    coefficient *= base.value ** int(exponent.value)
+                    decimal = decimal or base.decimal
+                    continue
+            key = canon(base)
+            if key not in bases:
+                shown[key] = base
+            bases.setdefault(key, []).append(exponent)
+    if coefficient == 0:
+        return ZERO
+    result: list[Expr] = [] if coefficient == 1 else [Num(coefficient, decimal)]
+    for key, exponents in bases.items():
+        base = shown[key]
+        exponent = plus(exponents)
+        if isinstance(base, (Compare, Delta)) and isinstance(exponent, Num) and exponent.value > 0:
+            exponent = ONE  # a 0/1 value squared is itself
+        if exponent is not ZERO:
+            result.append(base if exponent is ONE else Pow(base, exponent))
+    return mul(*result)
+
+
+def plus(terms: Iterable[Expr]) -> Expr:
+    """a t + b t = (a + b) t for equal t; numbers add; order of first appearance. Ends: fewer terms."""
+    constant: Num = ZERO
+    order: list[Expr] = []
+    coefficients: dict[Expr, Fraction] = {}
+    decimal: dict[Expr, bool] = {}
+    shown: dict[Expr, Expr] = {}
+    place: int | None = None
+    for t in terms:
+        for s in t.args if isinstance(t, Add) else (t,):
+            if isinstance(s, Num):
+                if place is None:
+                    place = len(order)
+                constant = Num(constant.value + s.value, constant.decimal or s.decimal)
+                continue
+            c, rest = split(s)
+            key = canon(rest)
+            if key not in coefficients:
+                order.append(key)
+                shown[key] = rest
+            coefficients[key] = coefficients.get(key, Fraction(0)) + c
+            decimal[key] = decimal.get(key, False) or (
+                isinstance(s, Mul) and isinstance(s.args[0], Num) and s.args[0].decimal
+            )
+    result: list[Expr] = []
+    for n, key in enumerate(order):
+        if place == n and constant is not ZERO:
+            result.append(constant)
+        c = coefficients[key]
+        if c:
+            result.append(shown[key] if c == 1 else mul(Num(c, decimal[key]), shown[key]))
+    if place is not None and place >= len(order) and constant is not ZERO:
+        result.append(constant)
+    return add(*result)
+
+
+def power(base: Expr, exponent: Expr) -> Expr:
+    """(x^a)^n = x^(an), (x y)^n = x^n y^n for whole n, numbers evaluated."""
+    if exponent is ONE:
+        return base
+    if exponent is ZERO:
+        return ONE
+    if base is ONE:
+        return ONE
+    whole = isinstance(exponent, Num) and exponent.value.denominator == 1
+    if whole and isinstance(base, Pow):
+        return power(base.base, powers((base.exponent, exponent)))
+    if whole and isinstance(base, Mul):
+        return powers(power(a, exponent) for a in base.args)
+    if whole and isinstance(base, Num) and isinstance(exponent, Num) and base.value and abs(exponent.value) <= 64:
+        return Num(base.value ** int(exponent.value), base.decimal)
+    return Pow(base, exponent)
+
+
+def sum_over(indices: tuple[Index, ...], body: Expr) -> Expr:
+    """Σ with constants in front, unused letters as sizes, δs used up, independent parts apart.
+    Ends: a smaller body, or fewer letters."""
+    if body is ZERO:
+        return ZERO
+    unused = [i for i in indices if i not in body.free]
+    if unused:
+        rest = tuple(i for i in indices if i in body.free)
+        return powers([*(i.dim for i in unused), sum_over(rest, body) if rest else body])
+    if isinstance(body, Reduce) and body.op == "sum":
+        inner, core = body.open()
+        return sum_over((*indices, *inner), core)
+    if not isinstance(body, Mul):
+        if isinstance(body, Delta):
+            return _use_delta(indices, (body,), body) or Reduce("sum", indices, body)
+        return Reduce("sum", indices, body)
+    for f in body.args:
+        if isinstance(f, Delta):
+            done = _use_delta(indices, body.args, f)
+            if done is not None:
+                return done
+    bound = frozenset(indices)
+    outside = [f for f in body.args if bound.isdisjoint(f.free)]
+    if outside:
+        inside = [f for f in body.args if not bound.isdisjoint(f.free)]
+        front = [f for f in outside if isinstance(f, Num)]
+        before = [f for f in outside if not isinstance(f, Num) and _precedes(f, inside, body.args)]
+        after = [f for f in outside if f not in front and f not in before]
+        return powers([*front, *before, sum_over(indices, mul(*inside)), *after])
+    parts = _components(bound, body.args)
+    if len(parts) > 1:
+        return powers(sum_over(tuple(i for i in indices if i in letters), mul(*factors)) for letters, factors in parts)
+    return Reduce("sum", indices, body)
+
+
+def term_by_term(indices: tuple[Index, ...], body: Expr) -> Expr:
+    """Σ (a + b) = Σ a + Σ b, after multiplying out."""
+    whole = expand(body)
+    return plus(sum_over(indices, t) for t in (whole.args if isinstance(whole, Add) else (whole,)))
+
+
+def _precedes(f: Expr, inside: list[Expr], args: tuple[Expr, ...]) -> bool:
+    return not inside or args.index(f) < args.index(inside[0])
+
+
+def _use_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Delta) -> Expr | None:
+    """Σ_i δ_ij f(i) = f(j)."""
+    for letter, value in (delta.args, delta.args[::-1]):
+        if isinstance(letter, Index) and letter in indices and letter not in value.free:
+            if isinstance(value, Index) and value.dim is not letter.dim:
+                continue
+            if not isinstance(value, Index):
+                continue
+            rest = tuple(i for i in indices if i is not letter)
+            body = substitute(powers(f for f in factors if f is not delta), {letter: value})
+            return sum_over(rest, body) if rest else body
+    return None
+
+
+def _components(bound: frozenset[Index], factors: tuple[Expr, ...]) -> list[tuple[set[Index], list[Expr]]]:
+    """Factors grouped by the bound letters that connect them."""
+    groups: list[tuple[set[Index], list[Expr]]] = []
+    for f in factors:
+        letters, members = set(f.free & bound), [f]
+        for g in [g for g in groups if not g[0].isdisjoint(letters)]:
+            groups.remove(g)
+            letters |= g[0]
+            members = [*g[1], *members]
+        groups.append((letters, members))
+    order = {f: n for n, f in enumerate(factors)}
+    return [(s, sorted(m, key=lambda f: order[f])) for s, m in groups]
+
+
+def arithmetic(e: Expr) -> Expr:
+    """The node in normal arithmetic: flat, numbers folded, powers and like terms merged."""
+    match e:
+        case Add():
+            return plus(e.args)
+        case Mul():
+            return powers(e.args)
+        case Pow():
+            return power(e.base, e.exponent)
+        case Reduce():
+            if e.op == "sum":
+                indices, body = e.expose()
+                return sum_over(indices, body)
+        case Compare():
+            known = decide(e)
+            if known is not None:
+                return ONE if known else ZERO
+            if e.args[1] is ZERO and isinstance(e.args[0], Mul) and sign_of(e.args[0]) < 0:
+                return Compare(MIRRORED[e.fn], positive(e.args[0]), ZERO)
+        case Delta():
+            if e.args[0] is e.args[1]:
+                return ONE
+        case Select():
+            if e.args[1] is e.args[2]:
+                return e.args[1]
+            if e.args[0] is ONE:
+                return e.args[1]
+            if e.args[0] is ZERO:
+                return e.args[2]
+    return e
+
+
+def expand(e: Expr, limit: int = 64) -> Expr:
+    """Products multiplied out over sums, up to `limit` terms."""
+    if isinstance(e, Pow) and isinstance(e.base, Add) and e.exponent is Num(2):
+        return expand(Mul((e.base, e.base)), limit)
+    if isinstance(e, Add):
+        return plus(expand(a, limit) for a in e.args)
+    if not isinstance(e, Mul):
+        return e
+    rows: list[list[Expr]] = [[]]
+    for f in e.args:
+        f = expand(f, limit) if isinstance(f, (Add, Mul)) else f
+        terms = f.args if isinstance(f, Add) else (f,)
+        if len(rows) * len(terms) > limit:
+            return e
+        rows = [[*row, t] for row in rows for t in terms]
+    return plus(powers(row) for row in rows)

@@ -1,0 +1,264 @@
+"""Simplification: from what the chain rule gives to what a textbook prints.
+
+The laws of rules.py work in groups, from the leaves up, and a group is
+repeated until nothing changes; what a group changed becomes one step of the derivation.
+
+    contract   use up δs, take constants out of sums, cancel x · 1/x, merge like terms
+    facts      Σ_k t_k = 1 and its kin: what the user asserted or a softmax guarantees
+    combine    common denominators, products multiplied out where that shortens, definitions folded
+    collect    common factors, signs: y − t instead of −(t − y)
+
+Every law but the sign laws lowers `length` or the number of nodes, so the process ends. Facts are
+used on derivatives already taken, never before (a one-hot leaf is differentiated as if free), and
+every use is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
+from symbp.expr import (
+    ONE,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Reduce,
+    rebuild,
+    substitute,
+)
+from symbp.expr import replace as rewrite
+from symbp.graph import Fact, Graph, Node
+from symbp.rules import (
+    Used,
+    absolute,
+    clamp,
+    common_factor,
+    expand_terms,
+    fold_definition,
+    fold_logistic,
+    hyperbolic,
+    idle_mask,
+    logistic,
+    masks,
+    multiply_out,
+    partial_factor,
+    positive_first,
+    sign_fact,
+    sum_fact,
+    together,
+    turn_difference,
+    under_one_sum,
+)
+from symbp.steps import Law
+
+
+@dataclass(frozen=True)
+class Result:
+    """A simplified expression, the stages that led to it, and the facts it rests on."""
+
+    result: Expr
+    stages: tuple[tuple[Law, Expr, Expr], ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+class Simplifier:
+    """The laws for one graph (facts and definitions), with what they already found."""
+
+    def __init__(self, graph: Graph, enabled: bool = True, fold: bool = True) -> None:
+        self.graph = graph
+        self.enabled = enabled
+        self.unfolding = Simplifier(graph, fold=False) if fold else None  # the same laws without definitions
+        self.totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
+        self.sums_to: dict[str, list[Fact]] = {}  # each with its axis, or None for the sum of all entries
+        for f in graph.facts:
+            if f.kind in ("onehot", "simplex", "permutation") and f.tensor in graph.nodes:
+                rank = len(graph[f.tensor].shape)
+                last = rank - 1 if f.axis is None else f.axis % max(rank, 1)
+                axes: tuple[int | None, ...] = tuple(range(rank)) if f.kind == "permutation" else (last,)
+                if f.kind == "simplex" and f.axis is None and rank > 1:
+                    axes = (None,)
+                facts = [replace(f, axis=a, low=f.low if f.kind == "simplex" and f.low else ONE) for a in axes]
+                self.sums_to.setdefault(f.tensor, []).extend(facts)
+        self.signs = {f.tensor: f for f in graph.facts if f.kind == "pm1"}
+        self.binary = {f.tensor: f for f in graph.facts if f.kind in ("binary", "onehot", "permutation")}
+        self.symmetric = {f.tensor: f for f in graph.facts if f.kind in ("symmetric", "posdef")}
+        for node in graph.inner:
+            if isinstance(node.body, Reduce) and node.body.op == "softmax":
+                axis = node.axes.index(node.body.at[0]) if node.body.at[0] in node.axes else None
+                if axis is not None:
+                    text = f"sum({node.name}{f', axis={axis}' if len(node.shape) > 1 else ''}) == 1"
+                    self.sums_to.setdefault(node.name, []).append(Fact("simplex", node.name, axis, ONE, text=text))
+        self.definitions: dict[tuple[type[Expr], frozenset[str]], list[Node]] = {}
+        for node in graph.inner if fold else ():
+            if node.body is not None and node.body.args:
+                self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
+        self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
+        self._done: dict[Expr, Result] = {}
+
+    def __call__(self, e: Expr) -> Result:
+        if not self.enabled:
+            return Result(self._bottom_up("contract", e, Used()))
+        found = self._done.get(e)
+        if found is None:
+            found = self._done[e] = self._simplify(e)
+        return found
+
+    def _simplify(self, e: Expr) -> Result:
+        stages: list[tuple[Law, Expr, Expr]] = []
+        facts: dict[Fact, None] = {}
+        for _ in range(6):
+            before = e
+            for group in GROUPS:
+                used = Used()
+                after = self._bottom_up(group, e, used)
+                if after is not e:
+                    law = Law(group, ", ".join(used.laws), tuple(used.facts))
+                    if stages and stages[-1][0].name == group and not law.because:
+                        stages[-1] = (stages[-1][0], stages[-1][1], after)
+                    else:
+                        stages.append((law, e, after))
+                    facts.update(used.facts)
+                    e = after
+            if e is before:
+                break
+        forms = [stages[0][1], *(after for _, _, after in stages)] if stages else [e]
+        shortest = min(range(len(forms)), key=lambda n: (length(forms[n]), -n))
+        if length(forms[shortest]) < length(e):  # (x y)² is shorter than x² y²: stop there
+            e, stages = forms[shortest], stages[:shortest]
+            facts = dict.fromkeys(f for law, _, _ in stages for f in law.because)
+        return Result(e, tuple(stages), tuple(facts))
+
+    def defining_factors(self, e: Entry) -> tuple[Expr, ...]:
+        """The factors of an entry's definition, if it is a product."""
+        node = self.graph.nodes.get(e.tensor)
+        if node is None or not isinstance(node.body, Mul):
+            return ()
+        axes = {a: i for a, i in zip(node.axes, e.idx) if isinstance(a, Index)}
+        return factors_of(substitute(node.body, axes))
+
+    def total_by_definition(self, e: Entry, indices: tuple[Index, ...]) -> Expr | None:
+        """Σ of a node's entries, if its definition makes that a number: Σ_k q_k = 1, Σ_i (x_i − μ) = 0."""
+        if self.unfolding is None:
+            return None
+        key = (e, indices)
+        if key not in self.totals:
+            self.totals[key] = self._total(self.unfolding, e, indices)
+        return self.totals[key]
+
+    def _total(self, laws: Simplifier, e: Entry, indices: tuple[Index, ...]) -> Expr | None:
+        node = self.graph.nodes.get(e.tensor)
+        if node is None or node.body is None or not set(indices) <= e.free or length(node.body) > 12:
+            return None
+        axes = {a: i for a, i in zip(node.axes, e.idx) if isinstance(a, Index)}
+        whole = substitute(node.body, axes)
+        for body in (whole, self.unfolded(whole)):
+            result = laws(term_by_term(indices, body)).result
+            if not result.tensors and not result.free:
+                return result
+        return None
+
+    def unfolded(self, e: Expr) -> Expr:
+        """Definitions put in for the nodes of an expression, one level."""
+
+        def rule(x: Expr) -> Expr | None:
+            if not isinstance(x, Entry):
+                return None
+            node = self.graph.nodes.get(x.tensor)
+            if node is None or node.body is None:
+                return x
+            return substitute(node.body, {a: i for a, i in zip(node.axes, x.idx) if isinstance(a, Index)})
+
+        return rewrite(e, rule)
+
+    def _bottom_up(self, group: str, e: Expr, used: Used) -> Expr:
+        """Children first, then the group's rewrite at this node; remembered per expression."""
+        if isinstance(e, Entry) and group == "facts":
+            return self._oriented(e, used)
+        if not e.args or isinstance(e, Entry):
+            return e
+        key = (group, e)
+        found = self._memo.get(key)
+        if found is None:
+            own = Used()
+            if isinstance(e, Reduce):
+                indices, body = e.expose()
+                inner = self._bottom_up(group, body, own)
+                if inner is body:
+                    now: Expr = e
+                else:
+                    now = Reduce(e.op, indices, inner, e.at)
+            else:
+                now = rebuild(e, [self._bottom_up(group, a, own) for a in e.args])
+            result = GROUPS[group](self, now, own)
+            found = self._memo[key] = (result, own)
+        used.laws.update(found[1].laws)
+        used.facts.update(found[1].facts)
+        return found[0]
+
+    def _oriented(self, e: Entry, used: Used) -> Expr:
+        """A_ji = A_ij for a symmetric A: the letter of the result first."""
+        if e.tensor not in self.symmetric or len(e.idx) != 2:
+            return e
+        one, two = e.idx
+        if (
+            isinstance(one, Index)
+            and isinstance(two, Index)
+            and (one.name[0] in "!#~", one.name) > (two.name[0] in "!#~", two.name)
+        ):
+            used.facts[self.symmetric[e.tensor]] = None
+            return Entry(e.tensor, (two, one))
+        return e
+
+
+def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
+    result = arithmetic(e)
+    if result is not e:
+        used.laws["contract"] = None
+    return result
+
+
+def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
+    for law in (sum_fact, sign_fact, idle_mask):
+        result = law(s, e, used)
+        if result is not None:
+            return arithmetic(result)
+    return arithmetic(e)
+
+
+def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
+    for law in (
+        fold_definition,
+        fold_logistic,
+        absolute,
+        clamp,
+        logistic,
+        hyperbolic,
+        together,
+        multiply_out,
+        expand_terms,
+    ):
+        result = law(s, e, used)
+        if result is not None:
+            used.laws[law.__name__] = None
+            return arithmetic(result)
+    return arithmetic(e)
+
+
+def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
+    for law in (masks, common_factor, partial_factor, under_one_sum, turn_difference, positive_first):
+        result = law(s, e, used)
+        if result is not None:
+            used.laws[law.__name__] = None
+            e = result
+    return e
+
+
+GROUPS: dict[str, Callable[[Simplifier, Expr, Used], Expr]] = {
+    "contract": _group_contract,
+    "facts": _group_facts,
+    "combine": _group_combine,
+    "collect": _group_collect,
+}
