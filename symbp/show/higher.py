@@ -14,9 +14,9 @@ from typing import Any
 
 from symbp.diagonal import DiagonalEmitter, numpy_of
 from symbp.expr import ONE, ZERO, Expr, Index, add, substitute
+from symbp.form import NotReducible
 from symbp.graph import Graph, Node
 from symbp.higher import Derivative, Product
-from symbp.matrix import NotReducible
 from symbp.show.alphabet import Alphabet, Latex, Unicode, plain
 from symbp.show.document import Block, Heading, Options, Prose, Row, Rows, Writer, shape_of, without_repeats
 from symbp.show.json import SCHEMA, check_json, shape_json, step_json
@@ -235,7 +235,8 @@ class HigherWriter(Writer):
         cross = r" \times " if self.alphabet.name == "latex" else "×"
         several = any(len(s) > 1 for s in shapes)
         parts = [shape_of(Node("", tuple(s), ()), self.alphabet) for s in shapes if s]
-        return cross.join(f"({p})" if several and len(parts) > 1 and cross in p else p for p in parts)
+        compound = [len(parts) > 1 and ((several and cross in p) or " " in p.replace(cross, "")) for p in parts]
+        return cross.join(f"({p})" if c else p for p, c in zip(parts, compound))
 
     def structure(self, s: Structure) -> Iterator[str]:
         """The names of a structure in words."""

@@ -66,7 +66,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "diagonal-plus-low-rank": ("a diagonal plus rank at most {0}", "对角阵加秩不超过 {0} 的矩阵"),
     "outer-product": ("an outer product (rank 1)", "外积（秩 1）"),
     "low-rank": ("rank at most {0}", "秩不超过 {0}"),
-    "sparse": ("sparse: each term is zero unless indices of both sides agree", "稀疏：两侧指标不相配的项为零"),
+    "sparse": ("sparse: zero where the indices of both sides do not fit", "稀疏：两侧指标不相配的项为零"),
     "dense": ("dense", "稠密"),
     "constant": ("constant: it does not depend on {0}", "常量：不依赖于 {0}"),
     "symmetric": ("symmetric", "对称"),
