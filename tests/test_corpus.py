@@ -31,8 +31,7 @@ MISSING = {  # right as expressions and checked, but not yet written in NumPy
     "conv1d-single": "the input's gradient is a full correlation with a flipped kernel",
     "conv1d-multichannel": "the input's gradient is a full correlation with a flipped kernel",
 }
-LONGER = set(  # published shorter than symbp prints them: this list only ever shrinks
-    """
+LISTED = """
     act-elu:z act-gelu-exact:z act-silu:z act-swish-beta:beta act-swish-beta:z attention-additive:e
     attention-causal:S attention-flash:S attention-single-query:e autoencoder-linear-pca:W
     autograd-mean-square:z batchnorm-means:X clip-symmetric:S clip-symmetric:t contrastive-pairs:A
@@ -52,8 +51,8 @@ LONGER = set(  # published shorter than symbp prints them: this list only ever s
     transformer-block-prenorm:K transformer-block-prenorm:Q triplet-dot-margin:u triplet-dot-margin:vn
     triplet-dot-margin:vp tsne:Y word2vec-negative-sampling:Uk word2vec-negative-sampling:uo
     word2vec-negative-sampling:v
-    """.split()
-)
+"""
+LONGER = set(LISTED.split())  # published shorter than symbp prints them: this list only ever shrinks
 
 
 @functools.cache
