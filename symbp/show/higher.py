@@ -14,12 +14,13 @@ from typing import Any
 
 from symbp.diagonal import DiagonalEmitter, numpy_of
 from symbp.expr import ONE, ZERO, Expr, Index, add, substitute
-from symbp.form import NotReducible
 from symbp.graph import Graph, Node
 from symbp.higher import Derivative, Product
+from symbp.matrix import NotReducible
 from symbp.show.alphabet import Alphabet, Latex, Unicode, plain
 from symbp.show.document import Block, Heading, Options, Prose, Row, Rows, Writer, shape_of, without_repeats
 from symbp.show.json import SCHEMA, check_json, shape_json, step_json
+from symbp.show.math import roles
 from symbp.show.words import say
 from symbp.steps import Adjoint, Derivation, Step
 from symbp.structure import Structure, Term, rank_is_telling
@@ -54,6 +55,7 @@ class HigherWriter(Writer):
         super().__init__(Derivation(whole, (), {}), alphabet, replace(options, delta="plus"))
         self.d = d
         self.print.emitter = DiagonalEmitter(whole)
+        self.print.roles = roles(replace(whole, loss=d.graph.loss))
         self.network_writer = Writer(Derivation(d.graph, (), {}), alphabet, self.options)
         asked = _chosen(d.top, d.outputs, letters.outputs)
         self.out = {o: s for o, s in self.print.letters_for(d.outputs, asked).items() if o in d.outputs}
