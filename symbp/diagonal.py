@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from symbp.arithmetic import powers
 from symbp.expr import Delta, Expr, Index, Mul, mul, substitute
+from symbp.form import Axes, Form, form, squeeze
 from symbp.graph import Graph
-from symbp.matrix import Axes, Emitter, Form, form, squeeze
+from symbp.matrix import Emitter
 from symbp.numpy_code import NumpyPrinter
 
 

@@ -15,10 +15,10 @@ vector as a column. Where two orders are possible, the one with fewer transposes
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
-from symbp.errors import NoRule
+from symbp.contraction import Contract, Einsum, Group, Node, SumOut, contraction_tree
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -47,281 +47,30 @@ from symbp.expr import (
     walk,
 )
 from symbp.expr import replace as replace_inside
+from symbp.form import (
+    Axes,
+    Axis,
+    Form,
+    NotReducible,
+    broadcast_into,
+    exact_axes,
+    form,
+    permute,
+    scalar,
+    squeeze,
+    transpose,
+)
 from symbp.graph import Graph, primal
 from symbp.index import affine, decide, from_affine, same_size
 
 TURNING = {"add": 0.29, "times": 0.29, "call": -0.01}
 """How much cheaper the transpose of the transpose must be: Aᵀ + Bᵀ and A Bᵀ, but σ(Z)ᵀ."""
 
-Axis = Index | None
-Axes = tuple[Axis, ...]
-
-
-@dataclass(frozen=True)
-class Form:
-    """A node of the array tree. `kind` says what `args` and `data` mean:
-
-    num, const, size, index        data: the value or name
-    name                           data: tensor name
-    transpose                      args: (x,)
-    permute                        data: positions
-    subscript                      data: ":", "None" or an index per position
-    add                            args: terms; data: signs
-    times                          args: factors; data: number of divisors at the end
-    matmul, outer, dot             args: operands
-    sum                            args: (x,); data: (summed positions, keepdims)
-    power                          args: (x, exponent)
-    call, row                      data: function name (row: and its axis)
-    compare                        data: operator
-    where                          args: (condition, yes, no)
-    eye                            data: size
-    diag, trace, ones_like, full   args
-    einsum                         data: the subscripts
-    gather                         args: (tensor, index arrays); data: per index, the length to clip to
-    concatenate                    args: parts; data: the axis
-    """
-
-    kind: str
-    args: tuple[Form, ...]
-    axes: Axes
-    data: tuple[object, ...] = ()
-    cost: float = 0.0
-
-    @property
-    def letters(self) -> frozenset[Index]:
-        return frozenset(a for a in self.axes if a is not None)
-
-    @property
-    def is_truth(self) -> bool:
-        """Does NumPy give booleans here?"""
-        if self.kind in ("transpose", "permute", "subscript", "diag"):
-            return self.args[0].is_truth
-        return self.kind in ("compare", "causal") or (self.kind == "times" and all(a.is_truth for a in self.args))
-
-
-def form(kind: str, args: Iterable[Form], axes: Axes, *data: object, cost: float = 1.0) -> Form:
-    args = tuple(args)
-    return Form(kind, args, axes, data, cost + sum(a.cost for a in args))
-
 
 def to_form(graph: Graph, e: Expr, axes: Sequence[Expr]) -> Form:
     """The form of `e` as an array whose axes are `axes` (an Index, or ZERO for size 1), exactly."""
     target: Axes = tuple(a if isinstance(a, Index) else None for a in axes)
     return Emitter(graph).exactly(e, target)
-
-
-# ---- conforming --------------------------------------------------------------------------------
-
-
-def fits(axes: Axes, target: Axes) -> bool:
-    """Does an array with `axes` broadcast into `target` as it is?"""
-    if len(axes) > len(target):
-        return False
-    return all(a is None or a is t for a, t in zip(reversed(axes), reversed(target)))
-
-
-def transpose(x: Form) -> Form:
-    """x.T, taken back if x is already transposed."""
-    if x.kind == "transpose":
-        return x.args[0]
-    if len(x.axes) < 2:
-        return x
-    if x.kind in ("num", "size", "const"):
-        return x
-    return Form("transpose", (x,), tuple(reversed(x.axes)), (), x.cost + 0.3)
-
-
-def broadcast_into(x: Form, target: Axes) -> Form:
-    """x in a shape that broadcasts into `target`: as it is, transposed, with kept dimensions, or
-    with new axes."""
-    if fits(x.axes, target):
-        return x
-    kept = keep_dimensions(x)
-    if kept is not None and fits(kept.axes, target):
-        return kept
-    if len(x.axes) == 2 and fits(tuple(reversed(x.axes)), target):
-        return transpose(x)
-    if kept is not None and fits(tuple(reversed(kept.axes)), target) and len(kept.axes) == 2:
-        return transpose(kept)
-    squeezed = squeeze(x)
-    order = [a for a in target if a in squeezed.letters]
-    x = permute(squeezed, tuple(order))
-    if fits(x.axes, target):
-        return x
-    first = next(n for n, a in enumerate(target) if a in x.letters)
-    pattern = tuple(":" if a in x.letters else "None" for a in target[first:])
-    return form("subscript", (x,), tuple(a if a in x.letters else None for a in target[first:]), *pattern, cost=0.5)
-
-
-def keep_dimensions(x: Form) -> Form | None:
-    """A sum (or a row operation's reduction) with keepdims, if x is one over part of its axes."""
-    if x.kind in ("sum", "max", "min", "logsumexp", "norm") and x.data[1] is False:
-        positions = x.data[0]
-        assert isinstance(positions, tuple)
-        inner = x.args[0].axes
-        if len(positions) == len(inner):  # a sum over everything keeps axes that are 1 anyway
-            positions = tuple(n for n in positions if inner[n] is not None)
-        axes = tuple(None if n in positions else a for n, a in enumerate(inner))
-        return replace(x, axes=axes, data=(positions, True))
-    if x.kind in ("times", "add", "power", "call") and x.letters:
-        kept = [a if not a.axes else keep_dimensions(a) for a in x.args]
-        shapes = {k.axes for k in kept if k is not None and k.axes}
-        if None not in kept and len(shapes) == 1:
-            return replace(x, args=tuple(k for k in kept if k is not None), axes=shapes.pop())
-    return None
-
-
-def squeeze(x: Form) -> Form:
-    """Axes of size 1 taken out by indexing with 0."""
-    if None not in x.axes:
-        return x
-    pattern = tuple("0" if a is None else ":" for a in x.axes)
-    while pattern and pattern[-1] == ":" and len(pattern) > 1 and pattern[:-1].count("0") == 0:
-        pattern = pattern[:-1]
-    return form("subscript", (x,), tuple(a for a in x.axes if a is not None), *pattern, cost=0.4)
-
-
-def permute(x: Form, order: Axes) -> Form:
-    if x.axes == order:
-        return x
-    if tuple(reversed(x.axes)) == order:
-        return transpose(x)
-    positions = tuple(x.axes.index(a) for a in order)
-    return form("permute", (x,), order, *positions, cost=1.0)
-
-
-def exact_axes(x: Form, target: Axes, dims: Sequence[Expr]) -> Form:
-    """x with precisely the axes `target`, spread along axes that it does not have."""
-    if x.axes == target:
-        return x
-    kept = keep_dimensions(x)
-    if kept is not None and kept.axes == target:
-        return kept
-    if tuple(reversed(x.axes)) == target:
-        return transpose(x)
-    if kept is not None and tuple(reversed(kept.axes)) == target:
-        return transpose(kept)
-    if not any(a not in x.letters for a in target if a is not None):
-        if not x.axes:  # a number, which may be Python's own
-            return form("full", (x,), target, *dims, cost=1.0)
-        squeezed = permute(squeeze(x), tuple(a for a in target if a is not None))
-        if squeezed.axes == target:
-            return squeezed
-        pattern = tuple(":" if a is not None else "None" for a in target)
-        return form("subscript", (squeezed,), target, *pattern, cost=0.5)
-    inner = broadcast_into(x, target)
-    return form("full", (inner,), target, *dims, cost=1.0)
-
-
-# ---- contraction trees -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Group:
-    """Factors on the same letters: a Hadamard product, possibly with divisors and broadcast parts."""
-
-    letters: frozenset[Index]
-    factors: tuple[Expr | Node, ...]
-    rank: int  # place of its first factor in the product, so that the user's order can be kept
-
-
-@dataclass(frozen=True)
-class Contract:
-    """Σ_k of the product of two nodes that share k only."""
-
-    letters: frozenset[Index]
-    left: Node
-    right: Node
-    k: Index
-    rank: int
-
-
-@dataclass(frozen=True)
-class SumOut:
-    letters: frozenset[Index]
-    inner: Node
-    ks: tuple[Index, ...]
-    rank: int
-
-
-@dataclass(frozen=True)
-class Einsum:
-    letters: frozenset[Index]
-    parts: tuple[Node, ...]
-    rank: int
-
-
-Node = Group | Contract | SumOut | Einsum
-
-
-def contraction_tree(factors: Sequence[Expr], bound: Sequence[Index]) -> list[Node]:
-    """Series-parallel reduction: eliminate the bound letters, cheapest first."""
-    groups: dict[frozenset[Index], list[Expr | Node]] = {}
-    for f in factors:
-        groups.setdefault(f.free, []).append(f)
-    order = {id(f): n for n, f in enumerate(factors)}
-    nodes: list[Node] = [Group(letters, tuple(fs), min(order[id(f)] for f in fs)) for letters, fs in groups.items()]
-    pending = list(bound)
-    while pending:
-        choices = [(_elimination_cost(nodes, k), n, k) for n, k in enumerate(pending)]
-        _, _, k = min(choices, key=lambda c: c[:2])
-        nodes, gone = _eliminate(nodes, k, pending)
-        pending = [i for i in pending if i not in gone]
-    return sorted(nodes, key=lambda n: n.rank)
-
-
-def _members(nodes: Sequence[Node], k: Index) -> list[Node]:
-    return [n for n in nodes if k in n.letters]
-
-
-def _elimination_cost(nodes: Sequence[Node], k: Index) -> int:
-    members = _members(nodes, k)
-    if len(members) == 2 and members[0].letters & members[1].letters == {k}:
-        if all(len(m.letters) <= 2 for m in members):
-            return 0
-    if len(members) == 1:
-        return 1
-    widest = max(members, key=lambda m: len(m.letters))
-    if sum(m.letters <= widest.letters for m in members) == len(members):
-        return 3
-    narrow = [m for m in members if any(m.letters < o.letters for o in members)]
-    return 2 if narrow and len(members) - len(narrow) == 2 else 5
-
-
-def _eliminate(nodes: list[Node], k: Index, pending: Sequence[Index]) -> tuple[list[Node], tuple[Index, ...]]:
-    members = sorted(_members(nodes, k), key=lambda n: n.rank)
-    rest = [n for n in nodes if k not in n.letters]
-    while len(members) > 1:  # a narrow group is broadcast into a wider one first
-        narrow = next((m for m in members if any(m.letters < o.letters for o in members if o is not m)), None)
-        if narrow is None or (len(members) == 2 and members[0].letters & members[1].letters == {k} and _plain(members)):
-            break
-        wide = next(o for o in members if o is not narrow and narrow.letters < o.letters)
-        merged = _merge(wide, narrow)
-        members = sorted([m for m in members if m is not narrow and m is not wide] + [merged], key=lambda n: n.rank)
-    if len(members) == 1:
-        inner = members[0]
-        ks = tuple(i for i in pending if i in inner.letters and not any(i in r.letters for r in rest))
-        return [*rest, SumOut(inner.letters - set(ks), inner, ks, inner.rank)], ks
-    if len(members) == 2:
-        a, b = members
-        if a.letters & b.letters == {k} and _plain(members):
-            return [*rest, Contract((a.letters | b.letters) - {k}, a, b, k, a.rank)], (k,)
-    letters = frozenset().union(*(m.letters for m in members))
-    ks = tuple(i for i in pending if i in letters and not any(i in r.letters for r in rest))
-    return [*rest, Einsum(letters - set(ks), tuple(members), members[0].rank)], ks
-
-
-def _plain(members: Sequence[Node]) -> bool:
-    return all(len(m.letters) <= 2 for m in members)
-
-
-def _merge(wide: Node, narrow: Node) -> Group:
-    parts: list[tuple[int, Expr | Node]] = []
-    for node in (wide, narrow):
-        inner = node.factors if isinstance(node, Group) else (node,)
-        parts.extend((node.rank, x) for x in inner)
-    parts.sort(key=lambda p: p[0])
-    return Group(wide.letters, tuple(x for _, x in parts), min(wide.rank, narrow.rank))
 
 
 # ---- the emitter -------------------------------------------------------------------------------
@@ -883,10 +632,6 @@ class Emitter:
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
 
 
-class NotReducible(NoRule):
-    """A reduction read at a place that no array notation has."""
-
-
 def natural_order(e: Entry) -> Axes:
     """The letters of an entry as they come: `X[2*i + p, j]` has i, p, j."""
     return tuple(dict.fromkeys(x for i in e.idx for x in walk(i) if isinstance(x, Index)))
@@ -894,15 +639,6 @@ def natural_order(e: Entry) -> Axes:
 
 def squeeze_except(x: Form, order: Axes) -> Form:
     return squeeze(x)
-
-
-def scalar(e: Expr) -> Form:
-    if isinstance(e, Num):
-        return Form("num", (), (), (e,), 0.0)
-    if isinstance(e, Const):
-        return Form("const", (), (), (e.name,), 0.0)
-    assert isinstance(e, Size)
-    return Form("size", (), (), (e.name,), 0.0)
 
 
 def negated(e: Expr) -> tuple[bool, Expr]:

@@ -26,8 +26,8 @@ from symbp.derive import derive as run
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.evaluate import forward as evaluate_forward
 from symbp.expr import ONE, ZERO, Call, Expr, walk
+from symbp.form import NotReducible
 from symbp.graph import Fact, Graph
-from symbp.matrix import NotReducible
 from symbp.numpy_code import numpy_text
 from symbp.sympy_code import lambdify
 from symbp.sympy_in import OWN

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from symbp.expr import HALF, Expr, Num, Reduce, Size, number
+from symbp.form import Form, NotReducible, scalar
 from symbp.graph import Graph, primal
 from symbp.index import affine, from_affine
-from symbp.matrix import Form, NotReducible, scalar, size_text, to_form
+from symbp.matrix import size_text, to_form
 from symbp.ops import OPS, UNKNOWN, fill
 from symbp.steps import Derivation
 

@@ -26,9 +26,10 @@ from typing import Any
 from symbp import __version__
 from symbp.errors import NoRule
 from symbp.expr import Expr, Num, Size, number, walk
+from symbp.form import Axes, Form, NotReducible
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import affine, from_affine
-from symbp.matrix import Axes, Emitter, Form, NotReducible, size_text
+from symbp.matrix import Emitter, size_text
 from symbp.numpy_code import POWER, NumpyPrinter, Text
 from symbp.steps import Derivation
 

@@ -18,8 +18,8 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symbp import functions
 from symbp.expr import ONE, ZERO, Expr, Index, Num, Size
+from symbp.form import Axes, Form
 from symbp.graph import primal
-from symbp.matrix import Axes, Form
 from symbp.sympy_symbols import Symbols
 
 Sym = Any

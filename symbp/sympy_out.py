@@ -18,9 +18,10 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from symbp import functions
 from symbp.errors import NoRule
 from symbp.expr import ONE, ZERO, Const, Delta, Entry, Expr, Index, Reduce, Size, substitute
+from symbp.form import NotReducible
 from symbp.functions import to_scalar
 from symbp.graph import Node, axes_of
-from symbp.matrix import NotReducible, index_letter, to_form
+from symbp.matrix import index_letter, to_form
 from symbp.sympy_matrices import NoMatrixForm, Writer
 from symbp.sympy_symbols import Symbols, index_value
 

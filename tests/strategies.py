@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from symbp.ops import OPS
+from symbp.ops import ROWS
 
 Shape = tuple[str, ...]
 
@@ -183,7 +183,7 @@ def formula(net: Draft) -> Part:
 
 @operation(4)
 def function(net: Draft) -> Part:
-    name = net.pick(*(row.name for row in OPS.values() if row.arity == 1))
+    name = net.pick(*(row.name for row in ROWS if row.arity == 1))
     x = net.any()
     inner = filled(DOMAINS.get(name, "{0}"), x.text)
     return Part(f"{name}({inner})", x.shape)

@@ -29,8 +29,8 @@ from symbp.diagonal import numpy_of
 from symbp.errors import LimitError, NoRule, RequestError
 from symbp.evaluate import Evaluation, forward
 from symbp.expr import Compare, Delta, Index, Mul
+from symbp.form import NotReducible
 from symbp.higher import Derivative, hessian, jacobian
-from symbp.matrix import NotReducible
 from symbp.read.network import read_network
 from symbp.show.higher import _with_directions
 from symbp.structure import KINDS, Structure, Term

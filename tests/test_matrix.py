@@ -37,8 +37,9 @@ from symbp.expr import (
     mul,
     total,
 )
+from symbp.form import NotReducible
 from symbp.graph import Graph
-from symbp.matrix import NotReducible, index_letter, size_text, to_form
+from symbp.matrix import index_letter, size_text, to_form
 from symbp.numpy_code import NumpyPrinter, numpy_text
 from symbp.read.network import read_network
 from symbp.show.alphabet import Latex, Unicode, plain

@@ -17,8 +17,8 @@ from symbp.check import check_steps
 from symbp.derive import derive
 from symbp.errors import DeclarationError
 from symbp.evaluate import Evaluation
+from symbp.form import NotReducible
 from symbp.graph import adjoint
-from symbp.matrix import NotReducible
 from symbp.numpy_code import numpy_text
 from symbp.read.network import read_network
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from symbp import rules
-from symbp.evaluate import Evaluation, run
 from symbp.arithmetic import arithmetic, canon, expand, length, plus, power, powers, split, sum_over
+from symbp.evaluate import Evaluation, run
 from symbp.expr import (
     HALF,
     MINUS_ONE,

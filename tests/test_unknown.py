@@ -6,7 +6,7 @@ import pytest
 from symbp.check import check, check_steps, numerical_gradients
 from symbp.derive import derive
 from symbp.errors import DeclarationError, NoRule
-from symbp.matrix import NotReducible
+from symbp.form import NotReducible
 from symbp.numpy_code import numpy_text
 from symbp.program import module
 from symbp.read.network import read_network

@@ -14,9 +14,9 @@ from typing import Any
 
 from symbp.diagonal import DiagonalEmitter, numpy_of
 from symbp.expr import ONE, ZERO, Expr, Index, add, substitute
+from symbp.form import NotReducible
 from symbp.graph import Graph, Node
 from symbp.higher import Derivative, Product
-from symbp.matrix import NotReducible
 from symbp.show.alphabet import Alphabet, Latex, Unicode, plain
 from symbp.show.document import Block, Heading, Options, Prose, Row, Rows, Writer, shape_of, without_repeats
 from symbp.show.json import SCHEMA, check_json, shape_json, step_json

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from symbp.expr import Expr, Num, Size
+from symbp.form import NotReducible
 from symbp.graph import Node
-from symbp.matrix import NotReducible, size_text
+from symbp.matrix import size_text
 from symbp.numpy_code import numpy_text
 from symbp.show.alphabet import Latex, Unicode, plain
 from symbp.show.document import Options, Row, Writer

@@ -34,10 +34,11 @@ from symbp.expr import (
     number,
     substitute,
 )
+from symbp.form import Form, NotReducible, exact_axes
+from symbp.form import scalar as scalar_form
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.local import skeleton
-from symbp.matrix import Emitter, Form, NotReducible, exact_axes, index_letter, size_text
-from symbp.matrix import scalar as scalar_form
+from symbp.matrix import Emitter, index_letter, size_text
 from symbp.ops import UNKNOWN
 from symbp.show.alphabet import Alphabet, parse_name
 
