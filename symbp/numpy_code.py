@@ -300,7 +300,8 @@ class NumpyPrinter:
         given = _under(left)
         if node.body.op not in ("max", "min") or (given.kind == "name" and str(given.data[0]) in self.graph.nodes):
             return "", ()
-        return node.body.op, tuple(n for n, a in enumerate(left.axes) if a is not None and a not in right.letters)
+        axes = tuple(n for n, a in enumerate(left.axes) if a is not None and a not in right.letters)
+        return (node.body.op, axes) if len(axes) == len(node.body.bound) else ("", ())  # fewer: a diagonal
 
     def _where(self, x: Form) -> Text:
         return self._call_text("where", self(x.args[0]), *self.numbers(x.args[1:]))

@@ -150,6 +150,11 @@ FOUND = {  # networks that once failed
         h = max(sigmoid(A.T)*A.T, axis=0)
         g = max((A**2 + 1)**(-2), axis=1, keepdims=True)
         L = sum(cosh(h)) + sum(g)""",
+    "the maximum on a diagonal": """
+        w: (N,)
+        h = -diag(w)**3*norm2sq(diag(w))
+        m = max(h.T, axis=0, keepdims=True)
+        L = sum(w) + sum(tanh(m))""",
     "what does not reach the loss": """
         A: (N, N)
         h = relu(A)
