@@ -450,8 +450,13 @@ def zoo(name: str | None, screen: Screen) -> Answer:
 def deliver(text: str, output: str, force: bool) -> None:
     """To standard output, or to a file that is not overwritten without --force."""
     if not output or output == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise RequestError(f"Cannot write the result: {error.strerror}.") from None
         return
     _check_free(output, force)
     path = Path(output)

@@ -392,38 +392,34 @@ def test_nothing_is_run() -> None:
 # ---- processes ---------------------------------------------------------------------------------
 
 
-def test_version_and_help_import_nothing_heavy() -> None:
-    probe = (
-        "import sys\nfrom symbp.cli import main\n"
-        "try:\n    main()\nfinally:\n"
-        "    print(sorted({'sympy', 'numpy', 'rich'} & set(sys.modules)), file=sys.stderr)"
-    )
-    for word in ("--version", "--help"):
-        done = subprocess.run(
-            [sys.executable, "-c", probe, word],
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0
-        assert done.stderr.decode().strip() == "[]"
-        assert b"symbp" in done.stdout
-
-
-def test_derive_without_a_check_imports_no_sympy() -> None:
-    probe = (
-        "import sys\nfrom symbp.cli import main\n"
-        "try:\n    main()\nfinally:\n    print(sorted({'sympy', 'numpy'} & set(sys.modules)), file=sys.stderr)"
-    )
+def imported(*words: str) -> set[str]:
+    """The heavy modules that a call imports."""
     done = subprocess.run(
-        [sys.executable, "-c", probe, "derive", "net.txt", "--check", "none"],
+        [sys.executable, "-X", "importtime", "-c", "from symbp.cli import main; main()", *words],
         capture_output=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=60,
-        check=False,
+        check=True,
     )
-    assert done.stderr.decode().strip() == "[]"
+    assert done.stdout
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+    assert "symbp.cli" in names
+    return names & {"sympy", "numpy", "rich"}
+
+
+def test_version_and_help_import_nothing_heavy() -> None:
+    assert imported("--version") == set()
+    assert imported("--help") == set()
+
+
+def test_derive_without_a_check_imports_neither_sympy_nor_numpy() -> None:
+    assert imported("derive", "net.txt", "--check", "none") <= {"rich"}
+
+
+def test_exit_codes_of_the_process() -> None:
+    assert process("check", "net.txt").returncode == 0
+    assert process("check", "missing.net").returncode == 2
+    assert process("chek", "net.txt").returncode == 2
 
 
 def test_usage_names_the_command() -> None:
@@ -440,6 +436,23 @@ def test_a_closed_pipe_is_no_error() -> None:
         said = running.stderr.read()
 
     assert said == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_standard_output_that_is_full() -> None:
+    command = [sys.executable, "-c", "from symbp.cli import main; main()", "derive", "net.txt", "--check", "none"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 2
+    assert done.stderr.decode() == "symbp: Cannot write the result: No space left on device.\n"
 
 
 def test_standard_input_may_be_closed() -> None:
