@@ -419,7 +419,7 @@ class LocalProblems:
         delta = rename(like.delta, names)
         return Adjoint(
             node,
-            rename(like.raw, names),
+            delta if like.raw is like.delta else rename(like.raw, names),
             delta,
             None,
             (),
