@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from symbp.arithmetic import powers
 from symbp.expr import Delta, Expr, Index, Mul, mul, substitute
-from symbp.form import Axes, Form, form, squeeze
+from symbp.form import Axes, Axis, Form, form, squeeze
 from symbp.graph import Graph
 from symbp.matrix import Emitter
 from symbp.numpy_code import NumpyPrinter
@@ -25,22 +25,29 @@ class DiagonalEmitter(Emitter):
         super().__init__(graph)
         self.scaling = scaling
 
+    def _emit(self, e: Expr, order: Axes) -> Form:
+        if isinstance(e, Mul) and len(order) == 2:
+            diagonal = self._diagonal(e.args, *order)
+            if diagonal is not None:
+                return diagonal
+        return super()._emit(e, order)
+
     def _product(self, factors: Sequence[Expr], bound: Sequence[Index], order: Axes) -> Form:
-        if len(order) == 2 and len(bound) < 2:
+        if len(order) == 2:
             row, column = order
             assert row is not None and column is not None
-            if bound:
+            if len(bound) == 1:
                 special = self._sandwich(factors, bound[0], row, column)
-            else:
-                special = self._diagonal(factors, row, column)
+                if special is not None:
+                    return special
+            elif not bound:
                 factors = _scales_together(factors, row, column)
-            if special is not None:
-                return special
         return super()._product(factors, bound, order)
 
-    def _diagonal(self, factors: Sequence[Expr], row: Index, column: Index) -> Form | None:
+    def _diagonal(self, factors: Sequence[Expr], row: Axis, column: Axis) -> Form | None:
         """δ_ij f_i is diag(f)."""
-        for f in factors:
+        assert row is not None and column is not None
+        for f in factors if row.dim is column.dim else ():
             if isinstance(f, Delta) and set(f.args) == {row, column}:
                 inside = substitute(powers(x for x in factors if x is not f), {column: row})
                 return form("diag", (squeeze(self.emit(inside, (row,))),), (row, column)) if inside.free else None
