@@ -234,7 +234,7 @@ def _laid_out(
     blocks: Callable[[Alphabet], Iterable[Block]], graph: Graph, options: DeriveOptions, screen: Screen
 ) -> str:
     """Blocks as LaTeX, Markdown, or for a terminal."""
-    from symbp.show.alphabet import Latex, Unicode
+    from symbp.show.alphabet import Latex, MarkdownTex, Unicode
 
     if options.format == "latex":
         from symbp.show.latex import latex
@@ -243,7 +243,7 @@ def _laid_out(
     if options.format == "markdown":
         from symbp.show.markdown import markdown
 
-        return markdown(blocks(Latex(graph.latex)))
+        return markdown(blocks(MarkdownTex(graph.latex)))
     from symbp.show.terminal import legend, lines
 
     shown = lines(blocks(Unicode()), screen.width, screen.colour)

@@ -339,10 +339,10 @@ class Derivation:
 
     def markdown(self, **options: Any) -> str:
         """The steps in Markdown with LaTeX formulas."""
-        from symbp.show.alphabet import Latex
+        from symbp.show.alphabet import MarkdownTex
         from symbp.show.markdown import markdown
 
-        return markdown(self._blocks(Latex(self.data.graph.latex), options))
+        return markdown(self._blocks(MarkdownTex(self.data.graph.latex), options))
 
     def text(self, *, width: int = 80, **options: Any) -> str:
         """The steps for a terminal, without colour."""

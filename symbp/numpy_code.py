@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from symbp.expr import HALF, Expr, Num, Reduce, Size, number
+from symbp.expr import HALF, ONE, ZERO, Expr, Index, Num, Reduce, Size, number
 from symbp.form import Form, NotReducible, scalar
 from symbp.graph import Graph, primal
-from symbp.index import affine, from_affine
-from symbp.matrix import size_text, to_form
+from symbp.index import affine, from_affine, place
+from symbp.matrix import size_text
 from symbp.ops import OPS, UNKNOWN, fill
 from symbp.steps import Derivation
+from symbp.windows import WindowEmitter
 
 SUM, PRODUCT, MINUS, POWER, ATOM = 1, 2, 3, 4, 5
 COMPARISON = 0
@@ -108,6 +109,69 @@ class NumpyPrinter:
         parts = ", ".join(map(self, x.args))
         return self._call_text("concatenate", f"({parts})" + (f", axis={x.data[0]}" if x.data[0] else ""))
 
+    # -- windows --
+
+    def _windows(self, x: Form) -> Text:
+        kernel, stride = x.data
+        assert isinstance(kernel, tuple)
+        sizes = [self.size_of(k) for k in kernel]
+        return self._call_text(f"windows{len(kernel)}d", self(x.args[0]), *sizes, *self._unless_one(stride))
+
+    def _conv(self, x: Form) -> Text:
+        count, stride, padding = x.data
+        assert isinstance(padding, Expr)
+        more = [f"stride={s}" for s in self._unless_one(stride)]
+        more += [] if padding is ZERO else [f"padding={self.size_of(padding)}"]
+        return self._call_text(f"conv{count}d", *map(self, x.args), *more)
+
+    def _unless_one(self, step: object) -> list[str]:
+        assert isinstance(step, Expr)
+        return [] if step is ONE else [self.size_of(step)]
+
+    def _dilate(self, x: Form) -> Text:
+        step, count = x.data
+        assert isinstance(step, Expr)
+        return self._call_text(f"dilate{count}d", self(x.args[0]), self.size_of(step))
+
+    def _upsample(self, x: Form) -> Text:
+        step = x.data[0]
+        assert isinstance(step, Expr)
+        return self._call_text("upsample2d", self(x.args[0]), self.size_of(step))
+
+    def _repeat(self, x: Form) -> Text:
+        """Every entry `step` times along one axis."""
+        axis, step, shape = x.data
+        assert isinstance(axis, int) and isinstance(step, Expr) and isinstance(shape, tuple)
+        letters = "abcdefghijklm"[: len(shape)]
+        spread = f"{letters[: axis + 1]}z{letters[axis + 1 :]}"
+        wide = self._call_text(
+            "einsum", f"'{letters},z->{spread}'", self(x.args[0]), f"ones(({self.size_of(step)},))"
+        )
+        return self._call_text("reshape", wide.text, self._shape(shape))
+
+    def _flip(self, x: Form) -> Text:
+        if len(x.data) == len(x.axes):
+            return self._call_text("flip", self(x.args[0]))
+        axes = str(x.data[0]) if len(x.data) == 1 else str(x.data)
+        return self._call_text("flip", self(x.args[0]), axes)
+
+    def _pad(self, x: Form) -> Text:
+        """Zeros around the last axes."""
+        padding, shape = x.data
+        assert isinstance(padding, tuple) and isinstance(shape, tuple)
+        if len(padding) == 2 and len({p for pair in padding for p in pair}) == 1:
+            return self._call_text("pad2d", self(x.args[0]), self.size_of(padding[0][0]))
+        text, dims, front = self(x.args[0]), list(shape), len(shape) - len(padding)
+        for n, pair in enumerate(padding, front):
+            zeros = [f"zeros({self._shape([*dims[:n], p, *dims[n + 1 :]])})" if p is not ZERO else "" for p in pair]
+            dims[n] = place(dims[n] + pair[0] + pair[1])
+            parts = ", ".join(p for p in (zeros[0], text, zeros[1]) if p)
+            text = self._call_text("concatenate", f"({parts})" + (f", axis={n}" if n else "")).text if any(zeros) else text
+        return Text(text)
+
+    def _shape(self, dims: Sequence[Expr]) -> str:
+        return f"({', '.join(map(self.size_of, dims))}{',' if len(dims) == 1 else ''})"
+
     def _full(self, x: Form) -> Text:
         dims = [self.size_of(d) for d in x.data if isinstance(d, Expr)]
         shape = f"({', '.join(dims)}{',' if len(dims) == 1 else ''})"
@@ -167,7 +231,9 @@ class NumpyPrinter:
             tight = POWER if n or (a.is_truth) else PRODUCT
             if n == 0 and a.kind in ("times", "matmul", "full"):
                 tight = PRODUCT
-            spaced = a.kind == "matmul" or (n > 0 and tops[n - 1].kind == "matmul")
+            spaced = n > 0 and "matmul" in (a.kind, tops[n - 1].kind)
+            if a.kind == "matmul" and n > 0 and not any(any(t.axes) for t in tops[:n]):
+                spaced, tight = False, PRODUCT  # 2*A @ B is (2*A) @ B, which is 2*(A @ B)
             out += (" * " if spaced else "*") * (n > 0) + piece.at(tight)
         for b in bottoms:
             out += "/" + self.piece(b).at(POWER)
@@ -351,4 +417,5 @@ def backward_lines(derivation: Derivation, form: str = "delta") -> Iterator[str]
 
 def numpy_text(graph: Graph, e: Expr, axes: Sequence[Expr]) -> str:
     """The expression in the network language: `X.T @ dH1`."""
-    return NumpyPrinter(graph)(to_form(graph, e, axes))
+    target = tuple(a if isinstance(a, Index) else None for a in axes)
+    return NumpyPrinter(graph)(WindowEmitter(graph).exactly(e, target))

@@ -197,7 +197,7 @@ def test_jupyter(circuit: Any) -> None:
 def test_a_gradient_in_every_spelling(two_layers: Any) -> None:
     net, s = two_layers
     g = net.derive()[s["W2"]]
-    assert g.numpy == "2 * (A.T @ (P - Y))"
+    assert g.numpy == "2*A.T @ (P - Y)"
     assert g.delta.numpy == "A.T @ dP"
     assert g.delta.expr == s["A"].T * sp.MatrixSymbol("dP", *s["P"].shape)
     assert g.shape == s["W2"].shape

@@ -187,7 +187,7 @@ def test_l2_of_matvec_at_the_point_of_the_lecture() -> None:
 def test_l2_of_matvec_has_the_forms_2qxt_and_2wtq() -> None:
     d = derivation("l2-of-matvec")
     assert closed(d, "W") == "2*outer(q, x)"
-    assert closed(d, "x") == "2 * (W.T @ q)"
+    assert closed(d, "x") == "2*W.T @ q"
     assert r"2 q x^{\top}" in shown("l2-of-matvec", format="latex").replace(r"\,", " ")
 
 
@@ -512,9 +512,9 @@ def test_relu_batch_has_the_forms_of_the_notes_without_their_mistakes() -> None:
     assert delta(d, "h_relu") == "dy_pred @ W2.T"
     assert delta(d, "h") == "dh_relu*(h > 0)"
     assert delta(d, "W1") == "x.T @ dh"
-    assert closed(d, "W2") == "2 * (h_relu.T @ (y_pred - y))"
-    assert closed(d, "h_relu") == "2 * ((y_pred - y) @ W2.T)"
-    assert closed(d, "W1") == "2 * (x.T @ ((y_pred - y) @ W2.T * (h > 0)))"
+    assert closed(d, "W2") == "2*h_relu.T @ (y_pred - y)"
+    assert closed(d, "h_relu") == "2*(y_pred - y) @ W2.T"
+    assert closed(d, "W1") == "2*x.T @ ((y_pred - y) @ W2.T * (h > 0))"
 
 
 def test_relu_batch_answers_why_it_is_transposed_and_swapped() -> None:

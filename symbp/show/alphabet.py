@@ -111,6 +111,14 @@ _AFTER = re.compile(
 _RELATIONS = {rf"\{w}" for w in ("odot", "cdot", "times", "le", "ge", "ne", "leftarrow", "log", "max", "min")}
 
 
+TEXT_ESCAPES = {
+    **{c: "\\" + c for c in "_#%&{}$"},
+    "^": r"\^{}",
+    "\\": r"\textbackslash{}",
+    "~": r"\~{}",
+}
+
+
 class Latex:
     """LaTeX: the portable subset that KaTeX, MathJax, pandoc and pdfTeX all accept."""
 
@@ -220,6 +228,10 @@ class Latex:
         """A formula inside a sentence."""
         return f"${formula}$"
 
+    def code(self, text: str) -> str:
+        """What the user wrote, as it stands in a sentence."""
+        return rf"\texttt{{{''.join(TEXT_ESCAPES.get(c, c) for c in text)}}}"
+
     def spaced(self, formula: str) -> str:
         """Thin spaces around upright words and masks, which would run into their neighbours."""
         formula = _BEFORE.sub(lambda m: m[0] if m[1] in _RELATIONS else m[1] + r"\,", formula)
@@ -324,8 +336,18 @@ class Unicode:
     def inline(self, formula: str) -> str:
         return formula
 
+    def code(self, text: str) -> str:
+        return text
+
     def spaced(self, formula: str) -> str:
         return formula
+
+
+class MarkdownTex(Latex):
+    """LaTeX formulas in a Markdown text."""
+
+    def code(self, text: str) -> str:
+        return f"`{text}`"
 
 
 Alphabet = Latex | Unicode

@@ -112,7 +112,8 @@ class Writer:
     def network(self) -> Iterator[Block]:
         """The title, the definitions, and what is known."""
         graph = self.graph
-        yield Heading(1, graph.title.strip().splitlines()[0] if graph.title.strip() else graph.name)
+        name = graph.name if graph.name != "network" else f"Loss {graph.loss}"  # it came without a name
+        yield Heading(1, graph.title.strip().splitlines()[0] if graph.title.strip() else name)
         yield Heading(2, say("forward", self.lang))
         yield Rows(tuple(self.forward()))
         known = list(self.known())
@@ -162,7 +163,7 @@ class Writer:
         loss = self.graph[self.graph.loss].body
         if self.graph.upstream and loss is not None and name in loss.tensors:
             return say("given", self.lang)
-        return f"{say('held_because', self.lang)} {_code(why, self.alphabet)}"
+        return f"{say('held_because', self.lang)} {self.alphabet.code(why)}"
 
     def letters(self, node: Node) -> dict[Index, str]:
         """The node's letters: those asked for (`--wrt 'W2[k, j]'`), else the usual ones."""
@@ -172,7 +173,7 @@ class Writer:
 
     def known(self) -> Iterator[str]:
         for f in dict.fromkeys(f.text or f.kind for f in self.graph.facts if f.kind != "fixed"):
-            yield _code(f, self.alphabet)
+            yield self.alphabet.code(f)
         for name, value in self.graph.relations.items():
             yield self.alphabet.inline(f"{self.print.size(Size(name))} = {self.print.size(value)}")
 
@@ -264,7 +265,7 @@ class Writer:
                 )
                 yield Row(left, right, rule, self.alphabet.inline(note) if note else "")
             case "contraction":
-                rule = rule if self.diagonal else say("insert", self.lang)
+                rule = rule if self.diagonal else say("put-in", self.lang)
                 if step.via != self.graph.loss or self.options.detail == "full":
                     self.turned = False
                     yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
@@ -310,7 +311,7 @@ class Writer:
             )
         if f.kind == "softmax":
             return say("softmax-sums", self.lang)
-        return _code(f.text, self.alphabet)
+        return self.alphabet.code(f.text)
 
     def _chain(self, step: Step, node: Node, letters: dict[Index, str]) -> str:
         """Σ over the consumer's letters of ∂L/∂u[…] · ∂u[…]/∂v[…]."""
@@ -335,6 +336,7 @@ class Writer:
         node, options = a.node, self.options
         shape = self._shape(node)
         left = self.left(node)
+        entry_form = False
         if options.form != "closed":
             if options.notation != "index":
                 shown = self.print.matrix(a.delta, node.axes)
@@ -344,8 +346,9 @@ class Writer:
                     yield Row(left, shown, say("matrix-form", self.lang) if node.indices else "", shape=shape)
                     left = ""
             if options.notation != "matrix" or left or node.name in options.entries:
+                entry_form = True
                 yield Row(
-                    self.signed_entry(node) if left else "",
+                    self.signed_entry(node),
                     self.print.index(a.delta, self.letters(node)),
                     say("index-form", self.lang),
                     shape=shape,
@@ -354,7 +357,8 @@ class Writer:
             shown = self.formula(a.closed, node)
             alone = options.form == "closed"
             rule = say("closed-form", self.lang)
-            yield Row(self.left(node) if alone else "", shown, rule, shape=shape if alone else "")
+            again = alone or entry_form
+            yield Row(self.left(node) if again else "", shown, rule, shape=shape if alone else "")
         checked = self.derivation.checked.get(node.name)
         if checked is not None:
             yield Row("", "", say("check", self.lang), self.verdict(checked))
@@ -376,10 +380,11 @@ class Writer:
                 forms.append(a.closed)
             left = ""
             for n, e in enumerate(forms):
-                whole = self.options.notation != "index" and self.print.matrix(e, a.node.axes) is not None
-                name = self.print.derivative(a.node.name) if whole else self.entry(a.node)
-                shape = self._shape(a.node) if n == 0 else ""
-                yield Row(name if name != left else "", self.formula(e, a.node), shape=shape)
+                by_entry = self.options.notation == "index" or a.node.name in self.options.entries
+                whole = None if by_entry else self.print.matrix(e, a.node.axes)
+                name = self.entry(a.node) if whole is None else self.print.derivative(a.node.name)
+                shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
+                yield Row(name if name != left else "", shown, shape=self._shape(a.node) if n == 0 else "")
                 left = name
 
     def updates(self) -> Iterator[Row]:
@@ -438,25 +443,3 @@ def without_repeats(rows: list[Row]) -> Iterator[Row]:
         if not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
             yield r
         shown, left = r.right or shown, r.left or left
-
-
-def _code(text: str, alphabet: Alphabet) -> str:
-    """A fact as the user wrote it."""
-    if alphabet.name != "latex":
-        return text
-    escaped = "".join(
-        {
-            "_": r"\_",
-            "#": r"\#",
-            "%": r"\%",
-            "&": r"\&",
-            "{": r"\{",
-            "}": r"\}",
-            "^": r"\^{}",
-            "\\": r"\textbackslash{}",
-            "~": r"\~{}",
-            "$": r"\$",
-        }.get(c, c)
-        for c in text
-    )
-    return rf"\texttt{{{escaped}}}"

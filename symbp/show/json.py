@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from symbp.expr import Expr, Num, Size
@@ -100,12 +101,19 @@ class Encoder:
         uni = Writer(self.derivation, Unicode(), self.options)
         found: list[dict[str, Any]] = []
         for a in self.derivation.adjoints.values():
+            rules: list[str] = []
+            rows: list[tuple[Row, Row]] = []
             for step in self.derivation.steps_of(a):
-                for one, two in zip(tex.step(step, a), uni.step(step, a)):
-                    found.append(step_json(len(found) + 1, a.node.name, step.rule, one, two))
-            for one, two in zip(tex.final(a), uni.final(a)):
-                if one.right:
-                    found.append(step_json(len(found) + 1, a.node.name, "matrix-form", one, two))
+                rows += zip(tex.step(step, a), uni.step(step, a))
+                rules += [step.rule] * (len(rows) - len(rules))
+            rows += [(one, two) for one, two in zip(tex.final(a), uni.final(a)) if one.right]
+            rules += ["matrix-form"] * (len(rows) - len(rules))
+            left = rows[0] if rows else None
+            for rule, pair in zip(rules, rows):
+                left = pair if pair[0].left else left  # a line without a left side continues the one above
+                assert left is not None
+                one, two = (replace(r, left=above.left) for r, above in zip(pair, left))
+                found.append(step_json(len(found) + 1, a.node.name, rule, one, two))
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
@@ -10,7 +11,7 @@ from symbp.show.latex import prose
 
 def markdown(blocks: Iterable[Block]) -> str:
     """The whole text."""
-    return "\n".join(_pieces(blocks)).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_pieces(blocks))).strip() + "\n"
 
 
 def _pieces(blocks: Iterable[Block]) -> Iterator[str]:

@@ -518,11 +518,7 @@ class MathPrinter:
                 return Piece(self.alphabet.kronecker(self.index(e.args[0], letters), self.index(e.args[1], letters)))
             case Select():
                 condition, yes, no = e.args
-                when = (
-                    self._relation(condition, letters)
-                    if isinstance(condition, Compare)
-                    else self.index(condition, letters)
-                )
+                when = self._when(condition, letters)
                 return Piece(self.alphabet.cases(self.index(yes, letters), when, self.index(no, letters)))
             case Reduce():
                 return self._reduction(e, letters)
@@ -571,6 +567,24 @@ class MathPrinter:
     def _relation(self, e: Compare, letters: Mapping[Index, str]) -> str:
         left, right = (self.index(a, letters) for a in e.args)
         return f"{left} {self.alphabet.relation(e.fn)} {right}"
+
+    def _range(self, low: Compare, high: Compare, letters: Mapping[Index, str]) -> str:
+        """Two bounds in one: 0 ≤ i − p < m."""
+        less, below = self.alphabet.relation("<="), self.alphabet.relation("<")
+        middle, end = self.index(low.args[0], letters), self.index(high.args[1], letters)
+        return f"{self.index(low.args[1], letters)} {less} {middle} {below} {end}"
+
+    def _when(self, condition: Expr, letters: Mapping[Index, str]) -> str:
+        """A condition in words of its own: no indicator around it."""
+        if isinstance(condition, Compare):
+            return self._relation(condition, letters)
+        if isinstance(condition, Mul) and all(isinstance(f, Compare) for f in condition.args):
+            return ", ".join(
+                self._range(f, high, letters) if high is not None else self._relation(f, letters)
+                for f, high in ranges(condition.args)
+                if isinstance(f, Compare)
+            )
+        return self.index(condition, letters)
 
     def _sum_of(self, e: Add, letters: Mapping[Index, str]) -> Piece:
         out = ""
@@ -656,15 +670,18 @@ class MathPrinter:
         if len(factors) == 1 and alone:
             return self.index(factors[0], letters)
         parts: list[str] = []
-        for n, f in enumerate(factors):
+        for n, (f, high) in enumerate(paired := ranges(factors)):
+            if isinstance(f, Compare) and high is not None:
+                parts.append(self.alphabet.truth(self._range(f, high, letters)))
+                continue
             piece = self.scalar(f, letters)
             is_sum = isinstance(f, Reduce) and f.op in ("sum", "max", "min")
-            if is_sum and n < len(factors) - 1:
+            if is_sum and n < len(paired) - 1:
                 parts.append(self.alphabet.bracket(piece.text))
             elif isinstance(f, Delta) or is_sum:
                 parts.append(piece.text)
             else:
-                parts.append(self.wrap(piece, PRODUCT if n < len(factors) - 1 else QUOTIENT))
+                parts.append(self.wrap(piece, PRODUCT if n < len(paired) - 1 else QUOTIENT))
         return self.product(parts)
 
     def product(self, parts: list[str]) -> str:
@@ -714,6 +731,26 @@ class NumberPrinter(MathPrinter):
 
     def product(self, parts: list[str]) -> str:
         return self.alphabet.dot.join(parts)
+
+
+def ranges(factors: Sequence[Expr]) -> list[tuple[Expr, Compare | None]]:
+    """The factors, a lower bound e ≥ 0 together with its upper bound e < n."""
+    found: list[tuple[Expr, Compare | None]] = []
+    used: list[Expr] = []
+    for f in factors:
+        if any(f is u for u in used):
+            continue
+        high = _upper_bound(f, factors) if isinstance(f, Compare) and f.fn == ">=" and f.args[1] is ZERO else None
+        used += [] if high is None else [high]
+        found.append((f, high))
+    return found
+
+
+def _upper_bound(low: Expr, factors: Sequence[Expr]) -> Compare | None:
+    for g in factors:
+        if isinstance(g, Compare) and g.fn == "<" and g.args[0] is low.args[0]:
+            return g
+    return None
 
 
 def _is_one(x: Form) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.console import Console
@@ -14,6 +14,14 @@ from symbp.show.alphabet import Unicode, plain
 from symbp.show.document import shape_of
 from symbp.show.math import MathPrinter
 from symbp.steps import Checked, Derivation
+
+
+def _how(derivation: Derivation, checked: Mapping[str, Checked]) -> Iterator[str]:
+    """What the check may say of itself: that it saw every entry, at sizes that all differ."""
+    if not any(c.note for c in checked.values()):
+        yield "every entry"
+    if len(derivation.graph.sizes) > 1 and any(c.points for c in checked.values()):
+        yield "sizes all different"
 
 
 def check_table(derivation: Derivation, checked: Mapping[str, Checked], width: int, colour: bool) -> str:
@@ -65,7 +73,7 @@ def check_table(derivation: Derivation, checked: Mapping[str, Checked], width: i
         if not wrong and not undecided
         else f"{wrong} of {len(checked)} differ, {undecided} undecided"
     )
-    console.print(Text(f"  {summary} ({methods}, every entry, sizes all different)."))
+    console.print(Text(f"  {summary} ({', '.join((methods, *_how(derivation, checked)))})."))
     for note in dict.fromkeys(c.note for c in checked.values() if c.note):
         console.print(Text(f"  {note}", "dim"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

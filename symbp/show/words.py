@@ -25,6 +25,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "held": ("Not differentiated", "不求导"),
     "held_because": ("because", "因为"),
     "insert": ("insert", "代入"),
+    "put-in": ("put in", "代入"),
     "contract": ("cancel", "约分、合并"),
     "facts-law": ("use a fact", "利用已知"),
     "combine": ("expand", "展开、通分"),
