@@ -73,6 +73,7 @@ class Knowledge(Protocol):
     sums_to: dict[str, list[Fact]]
     signs: dict[str, Fact]
     binary: dict[str, Fact]
+    symmetric: dict[str, Fact]
     definitions: dict[tuple[type[Expr], frozenset[str]], list[Node]]
     totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None]
 
@@ -181,6 +182,24 @@ def idle_mask(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                     used.facts[s.binary[m.tensor]] = None
                     return powers(x for x in e.args if x is not m)
     return None
+
+
+def symmetric_inverse(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """(S⁻¹)_ji = (S⁻¹)_ij for a symmetric S: the letter of the result first. Ends: in order."""
+    if not isinstance(e, Reduce) or e.op != "inv" or not isinstance(e.body, Entry):
+        return None
+    fact = s.symmetric.get(e.body.tensor)
+    if fact is None or e.body.idx != e.bound or not out_of_order(*e.at):
+        return None
+    used.facts[fact] = None
+    return Reduce("inv", e.bound, e.body, e.at[::-1])
+
+
+def out_of_order(one: Expr, two: Expr) -> bool:
+    """Of two letters, those of the result come before those that are summed."""
+    if not isinstance(one, Index) or not isinstance(two, Index):
+        return False
+    return (one.name[0] in "!#~", one.name) > (two.name[0] in "!#~", two.name)
 
 
 # ---- folding definitions -----------------------------------------------------------------------

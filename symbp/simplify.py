@@ -44,10 +44,12 @@ from symbp.rules import (
     logistic,
     masks,
     multiply_out,
+    out_of_order,
     partial_factor,
     positive_first,
     sign_fact,
     sum_fact,
+    symmetric_inverse,
     together,
     turn_difference,
     under_one_sum,
@@ -177,7 +179,9 @@ class Simplifier:
         """Children first, then the group's rewrite at this node; remembered per expression."""
         if isinstance(e, Entry) and group == "facts":
             return self._oriented(e, used)
-        if not e.args or isinstance(e, Entry):
+        if isinstance(e, Entry):
+            return arithmetic(e)
+        if not e.args:
             return e
         key = (group, e)
         found = self._memo.get(key)
@@ -203,11 +207,7 @@ class Simplifier:
         if e.tensor not in self.symmetric or len(e.idx) != 2:
             return e
         one, two = e.idx
-        if (
-            isinstance(one, Index)
-            and isinstance(two, Index)
-            and (one.name[0] in "!#~", one.name) > (two.name[0] in "!#~", two.name)
-        ):
+        if out_of_order(one, two):
             used.facts[self.symmetric[e.tensor]] = None
             return Entry(e.tensor, (two, one))
         return e
@@ -221,7 +221,7 @@ def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (sum_fact, sign_fact, idle_mask):
+    for law in (sum_fact, sign_fact, idle_mask, symmetric_inverse):
         result = law(s, e, used)
         if result is not None:
             return arithmetic(result)

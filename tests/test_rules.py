@@ -59,6 +59,8 @@ GRAPH = read_network(
         T: (N, K)
         Q: (N, K)
         c: (K,)
+        S: (N, N)
+        F: (N, N)
         a = 1/(1 + exp(-x))
         h = tanh(y)
         E = M*z
@@ -66,11 +68,12 @@ GRAPH = read_network(
         m = mean(x)
         d = x - m
         G = A*B + 1
-        L = sum(a) + sum(h) + sum(E) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c)
+        L = sum(a) + sum(h) + sum(E) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
         assert sum(Q) == 3
+        assert posdef(S)
         """
     )
 )
@@ -80,6 +83,10 @@ x, y, z, s, M, a, h, E, d = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 simplifier = Simplifier(GRAPH)
+
+
+def inverse(tensor: str, row: Index, column: Index) -> Reduce:
+    return Reduce("inv", (i, j), Entry(tensor, (i, j)), (row, column))
 
 
 def div(e: Expr) -> Expr:
@@ -113,6 +120,8 @@ def points() -> list[dict[str, Any]]:
         leaves |= {n: rng.uniform(0.3, 2, (3, 2)) for n in "AB"}
         leaves["T"] = np.eye(2)[rng.integers(0, 2, 3)]
         leaves["Q"] = rng.uniform(0.3, 2, (3, 2))
+        leaves["F"] = rng.uniform(0.3, 2, (3, 3))
+        leaves["S"] = leaves["F"] @ leaves["F"].T + np.eye(3)
         leaves["Q"] *= 3 / leaves["Q"].sum()
         found.append(run(GRAPH, leaves, SIZES).values)
     return found
@@ -295,6 +304,7 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     (rules.sign_fact, Pow(s, TWO), ONE),
     (rules.sign_fact, Pow(s, Num(3)), s),
     (rules.sign_fact, Pow(s, MINUS_ONE), s),
+    (rules.symmetric_inverse, inverse("S", j, i), inverse("S", i, j)),
     (rules.idle_mask, mul(E, M), E),
     (rules.idle_mask, mul(2, M, x, E), mul(2, x, E)),
     (rules.fold_definition, Call("tanh", y), h),
@@ -344,6 +354,8 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (rules.sum_fact, Reduce("max", (k,), T)),
     (rules.sign_fact, Pow(x, TWO)),
     (rules.sign_fact, Pow(s, HALF)),
+    (rules.symmetric_inverse, inverse("S", i, j)),
+    (rules.symmetric_inverse, inverse("F", j, i)),  # nothing is known of F
     (rules.idle_mask, mul(M, z)),
     (rules.idle_mask, mul(Entry("M", (j,)), E)),  # the mask of another entry
     (rules.fold_definition, Call("tanh", x)),
