@@ -31,7 +31,7 @@ from symbp.expr import (
     rebuild,
     substitute,
 )
-from symbp.index import decide
+from symbp.index import affine, decide, place, places_normal, within, without_implied
 
 # ---- measuring ---------------------------------------------------------------------------------
 
@@ -265,15 +265,17 @@ def _precedes(f: Expr, inside: list[Expr], args: tuple[Expr, ...]) -> bool:
 
 
 def _use_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Delta) -> Expr | None:
-    """Σ_i δ_ij f(i) = f(j)."""
+    """Σ_i δ_ij f(i) = f(j), where j is in the range of i."""
     for letter, value in (delta.args, delta.args[::-1]):
         if isinstance(letter, Index) and letter in indices and letter not in value.free:
-            if isinstance(value, Index) and value.dim is not letter.dim:
+            if not isinstance(value, Index) and (not value.free or affine(value) is None):
                 continue
-            if not isinstance(value, Index):
-                continue
+            checks = () if isinstance(value, Index) and value.dim is letter.dim else within(value, letter.dim)
             rest = tuple(i for i in indices if i is not letter)
             body = substitute(powers(f for f in factors if f is not delta), {letter: value})
+            if not isinstance(value, Index):
+                body = places_normal(body)
+            body = powers((body, *checks))
             return sum_over(rest, body) if rest else body
     return None
 
@@ -298,7 +300,7 @@ def arithmetic(e: Expr) -> Expr:
         case Add():
             return plus(e.args)
         case Mul():
-            return powers(e.args)
+            return powers(without_implied(e.args))
         case Pow():
             return power(e.base, e.exponent)
         case Reduce():
@@ -311,9 +313,12 @@ def arithmetic(e: Expr) -> Expr:
                 return ONE if known else ZERO
             if e.args[1] is ZERO and isinstance(e.args[0], Mul) and sign_of(e.args[0]) < 0:
                 return Compare(MIRRORED[e.fn], positive(e.args[0]), ZERO)
+            return places_normal(e) if not e.tensors and e.free else e
         case Delta():
-            if e.args[0] is e.args[1]:
-                return ONE
+            left, right = map(place, e.args)
+            return ONE if left is right else Delta(left, right)
+        case Entry():
+            return places_normal(e)
         case Select():
             if e.args[1] is e.args[2]:
                 return e.args[1]

@@ -57,7 +57,7 @@ def scaled(i: Expr, factor: Expr) -> Expr:
     """An index expression times a size, term by term so that it stays affine."""
     if isinstance(i, Add):
         return add(*(scaled(t, factor) for t in i.args))
-    return Num(i.value * factor.value) if isinstance(i, Num) and isinstance(factor, Num) else mul(i, factor)
+    return Num(i.value * factor.value) if isinstance(i, Num) and isinstance(factor, Num) else mul(factor, i)
 
 
 def minus_size(size: Expr) -> Expr:

@@ -46,6 +46,9 @@ class Form:
     einsum                         data: the subscripts
     gather                         args: (tensor, index arrays); data: per index, the length to clip to
     concatenate                    args: parts; data: the axis
+    view                           args: a form that stands for a tensor with other letters (windows.py)
+    windows, conv, dilate, flip,   as the functions of the network language
+    pad, upsample, repeat
     """
 
     kind: str
@@ -61,7 +64,7 @@ class Form:
     @property
     def is_truth(self) -> bool:
         """Does NumPy give booleans here?"""
-        if self.kind in ("transpose", "permute", "subscript", "diag"):
+        if self.kind in ("transpose", "permute", "subscript", "diag", "view", "flip", "upsample"):
             return self.args[0].is_truth
         return self.kind in ("compare", "causal") or (self.kind == "times" and all(a.is_truth for a in self.args))
 

@@ -7,7 +7,8 @@ and leaves a range condition (unless the ranges prove it), a constant leaves δ(
 Every δ that is used up removes one summed letter, so this ends.
 
 Affine expressions in letters and sizes are dictionaries {atom: coefficient}; `decide` proves
-inequalities between them from the ranges 0 ≤ i ≤ dim − 1 and sizes ≥ 1.
+inequalities between them from the ranges 0 ≤ i ≤ dim − 1 and sizes ≥ 1. What is solved is brought
+back to normal (`place`): equal letters collected, numbers before letters, `2 i + k`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from symbp.expr import (
     Add,
     Compare,
     Delta,
+    Entry,
     Expr,
     Index,
     Mul,
@@ -29,6 +31,7 @@ from symbp.expr import (
     Size,
     add,
     mul,
+    replace,
     substitute,
     total,
 )
@@ -67,7 +70,8 @@ def affine(e: Expr) -> Affine | None:
             return {Mul(sorted(rest, key=lambda s: s.name)): scale}  # type: ignore[attr-defined]
         indices = [a for a in rest if isinstance(a, Index)]
         if len(indices) == 1 and all(isinstance(a, (Size, Index)) for a in rest):
-            return {Mul((*(a for a in rest if a is not indices[0]), indices[0])): scale}
+            sizes = sorted((a for a in rest if a is not indices[0]), key=lambda s: s.name)  # type: ignore[attr-defined]
+            return {Mul((*sizes, indices[0])): scale}
     return None
 
 
@@ -84,8 +88,32 @@ def _plus(a: Affine, b: Affine, times: int = 1) -> Affine:
 
 def from_affine(a: Affine) -> Expr:
     """Back to an expression: letters first, then sizes, then the number."""
-    ordered = sorted(a.items(), key=lambda item: (item[0] is ONE, not isinstance(item[0], Index)))
+    ordered = sorted(a.items(), key=lambda item: (item[0] is ONE, not item[0].free))
     return add(*(mul(Num(c), atom) for atom, c in ordered))
+
+
+def place(e: Expr) -> Expr:
+    """An index with equal letters and numbers collected: `2 k + (i − 2 k)` is `i`."""
+    if not isinstance(e, (Add, Mul)):
+        return e
+    parts = affine(e)
+    return e if parts is None else from_affine(parts)
+
+
+def places_normal(e: Expr) -> Expr:
+    """The same with all its indices and comparisons of indices normal, decided ones as 1 or 0."""
+    return replace(e, _place_normal)
+
+
+def _place_normal(e: Expr) -> Expr | None:
+    if isinstance(e, Entry):
+        return Entry(e.tensor, map(place, e.idx)) if any(isinstance(i, (Add, Mul)) for i in e.idx) else e
+    if isinstance(e, Compare) and not e.tensors and e.free:
+        known = decide(e)
+        return Compare(e.fn, *map(place, e.args)) if known is None else ONE if known else ZERO
+    if isinstance(e, Delta):
+        return Delta(*map(place, e.args))
+    return None
 
 
 def same_size(a: Expr, b: Expr) -> bool:
@@ -96,7 +124,7 @@ def same_size(a: Expr, b: Expr) -> bool:
     return left is not None and right is not None and not _plus(left, right, -1)
 
 
-def _at_least(a: Affine, bound: int) -> bool:
+def at_least(a: Affine, bound: int) -> bool:
     """Is a ≥ bound for all values of its letters and sizes? Sound, not complete."""
     low = dict(a)
     for _ in range(8):
@@ -125,18 +153,40 @@ def decide(e: Compare) -> bool | None:
     up, down = _plus(right, left, -1), _plus(left, right, -1)  # right − left, left − right
     match e.fn:
         case "<":
-            return True if _at_least(up, 1) else False if _at_least(down, 0) else None
+            return True if at_least(up, 1) else False if at_least(down, 0) else None
         case "<=":
-            return True if _at_least(up, 0) else False if _at_least(down, 1) else None
+            return True if at_least(up, 0) else False if at_least(down, 1) else None
         case ">":
-            return True if _at_least(down, 1) else False if _at_least(up, 0) else None
+            return True if at_least(down, 1) else False if at_least(up, 0) else None
         case ">=":
-            return True if _at_least(down, 0) else False if _at_least(up, 1) else None
+            return True if at_least(down, 0) else False if at_least(up, 1) else None
         case "==":
-            return True if not up else False if _at_least(up, 1) or _at_least(down, 1) else None
+            return True if not up else False if at_least(up, 1) or at_least(down, 1) else None
         case "!=":
-            return False if not up else True if _at_least(up, 1) or _at_least(down, 1) else None
+            return False if not up else True if at_least(up, 1) or at_least(down, 1) else None
     return None
+
+
+def without_implied(factors: Sequence[Expr]) -> Sequence[Expr]:
+    """The factors without comparisons that follow from another one: 1[i ≥ 0] 1[i ≥ 2] is 1[i ≥ 2]."""
+    bounds = {f: low for f in factors if isinstance(f, Compare) and (low := bound_of(f)) is not None}
+    if len(bounds) < 2:
+        return factors
+    gone: set[Expr] = set()
+    for f, low in bounds.items():
+        others = (other for g, other in bounds.items() if g is not f and g not in gone)
+        if any(at_least(_plus(low, other, -1), 0) for other in others):
+            gone.add(f)
+    return [f for f in factors if f not in gone]
+
+
+def bound_of(e: Compare) -> Affine | None:
+    """A comparison of indices as what has to be at least 0."""
+    left, right = affine(e.args[0]), affine(e.args[1])
+    if left is None or right is None or not e.free or e.fn not in ("<", "<=", ">", ">="):
+        return None
+    room = _plus(right, left, -1) if e.fn in ("<", "<=") else _plus(left, right, -1)
+    return _plus(room, {ONE: Fraction(1)}, -1) if e.fn in ("<", ">") else room
 
 
 def within(e: Expr, dim: Expr) -> tuple[Expr, ...]:
@@ -166,6 +216,8 @@ def contract(factors: Expr, opened: Sequence[Index], occurrence: Iterable[Expr],
         conditions = [substitute(c, {letter: solution}) for c in conditions]
         conditions.extend(checks)
     body = substitute(factors, mapping)
+    if any(not isinstance(solution, Index) for solution in mapping.values()):
+        body, conditions = places_normal(body), [places_normal(c) for c in conditions]
     return total(left, mul(body, *conditions))
 
 
@@ -188,4 +240,18 @@ def _solve(e: Expr, v: Expr, left: Sequence[Index]) -> tuple[Index | None, Expr,
     return None, v, ()
 
 
-__all__ = ["MINUS_ONE", "affine", "contract", "decide", "from_affine", "same_size", "within"]
+__all__ = [
+    "MINUS_ONE",
+    "Affine",
+    "affine",
+    "at_least",
+    "bound_of",
+    "contract",
+    "decide",
+    "from_affine",
+    "place",
+    "places_normal",
+    "same_size",
+    "within",
+    "without_implied",
+]

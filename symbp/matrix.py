@@ -46,7 +46,6 @@ from symbp.expr import (
     substitute,
     walk,
 )
-from symbp.expr import replace as replace_inside
 from symbp.form import (
     Axes,
     Axis,
@@ -61,7 +60,7 @@ from symbp.form import (
     transpose,
 )
 from symbp.graph import Graph, primal
-from symbp.index import affine, decide, from_affine, same_size
+from symbp.index import affine, decide, from_affine, places_normal, same_size
 
 TURNING = {"add": 0.29, "times": 0.29, "call": -0.01}
 """How much cheaper the transpose of the transpose must be: Aᵀ + Bᵀ and A Bᵀ, but σ(Z)ᵀ."""
@@ -85,7 +84,7 @@ class Emitter:
 
     def exactly(self, e: Expr, target: Axes) -> Form:
         wanted = tuple(a for a in target if a is not None)
-        x = self.emit(_places_normal(e) if _has_places(e) else e, wanted)
+        x = self.emit(places_normal(e) if _has_places(e) else e, wanted)
         return exact_axes(x, target, tuple(a.dim if a is not None else ONE for a in target))
 
     def emit(self, e: Expr, order: Axes) -> Form:
@@ -148,9 +147,16 @@ class Emitter:
 
     # -- leaves --
 
+    def shape_of(self, tensor: str) -> tuple[Expr, ...]:
+        """The shape of a node, or of the node whose adjoint it is."""
+        name = primal(tensor)
+        return self.graph[name if name is not None else tensor].shape
+
+    def named(self, tensor: str, axes: Axes) -> Form:
+        return Form("name", (), axes, (tensor,), 0.0)
+
     def _entry(self, e: Entry, order: Axes) -> Form:
-        name = primal(e.tensor)
-        shape = self.graph[name if name is not None else e.tensor].shape
+        shape = self.shape_of(e.tensor)
         axes: list[Axis] = []
         pattern: list[str] = []
         shifted = False
@@ -175,7 +181,7 @@ class Emitter:
                 axes.append(part[0])
                 pattern.append(part[1])
                 shifted = True
-        x = Form("name", (), tuple(axes), (e.tensor,), 0.0)
+        x = self.named(e.tensor, tuple(axes))
         if shifted:
             x = Form("subscript", (replace(x, axes=(None,) * len(shape)),), tuple(axes), tuple(pattern), 0.4)
         letters = [a for a in axes if a is not None]
@@ -190,8 +196,7 @@ class Emitter:
     def _gather(self, e: Entry, order: Axes) -> Form:
         """An entry with indices that no slice can say: fancy indexing by letters. Where an index may
         leave its range (a condition guards it) it is clipped, as NumPy would count from the end."""
-        name = primal(e.tensor)
-        shape = self.graph[name if name is not None else e.tensor].shape
+        shape = self.shape_of(e.tensor)
         parts = [broadcast_into(self.emit(i, order), order) for i in e.idx]
         limits = [None if self._inside(i, d) else d for i, d in zip(e.idx, shape, strict=True)]
         x = Form("name", (), (), (e.tensor,), 0.0)
@@ -288,8 +293,7 @@ class Emitter:
         for e in parts:
             for x in walk(e):
                 if isinstance(x, Entry):
-                    name = primal(x.tensor)
-                    shape = self.graph[name if name is not None else x.tensor].shape
+                    shape = self.shape_of(x.tensor)
                     if any(i.free and not self._inside(i, d) for i, d in zip(x.idx, shape, strict=True)):
                         return True
         return False
@@ -304,7 +308,7 @@ class Emitter:
                 return None
             inner = fresh(length) if length is not ONE else None
             place = _sum(inner, start) if inner is not None else start
-            body = _places_normal(substitute(e, {letter: place}))
+            body = places_normal(substitute(e, {letter: place}))
             wanted = tuple(inner if a is letter else a for a in order)
             part = self.exactly(body, wanted)
             forms.extend(part.args if part.kind == "concatenate" and part.data[0] == axis else (part,))
@@ -677,19 +681,6 @@ def _positive(size: Expr) -> bool:
 def _has_places(e: Expr) -> bool:
     """Is some index more than a letter or a number?"""
     return any(isinstance(x, Entry) and any(isinstance(i, (Add, Mul)) for i in x.idx) for x in walk(e))
-
-
-def _places_normal(e: Expr) -> Expr:
-    """Affine indices with equal letters and numbers collected, decided comparisons as 1 or 0."""
-
-    def rule(x: Expr) -> Expr | None:
-        if isinstance(x, Entry):
-            return Entry(x.tensor, (from_affine(a) if (a := affine(i)) is not None else i for i in x.idx))
-        if isinstance(x, Compare) and (known := decide(x)) is not None:
-            return ONE if known else ZERO
-        return None
-
-    return replace_inside(e, rule)
 
 
 def _slice(idx: Expr, dim: Expr) -> tuple[Index, str] | None:

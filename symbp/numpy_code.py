@@ -111,6 +111,9 @@ class NumpyPrinter:
 
     # -- windows --
 
+    def _view(self, x: Form) -> Text:
+        return self.piece(x.args[0])
+
     def _windows(self, x: Form) -> Text:
         kernel, stride = x.data
         assert isinstance(kernel, tuple)
@@ -144,9 +147,7 @@ class NumpyPrinter:
         assert isinstance(axis, int) and isinstance(step, Expr) and isinstance(shape, tuple)
         letters = "abcdefghijklm"[: len(shape)]
         spread = f"{letters[: axis + 1]}z{letters[axis + 1 :]}"
-        wide = self._call_text(
-            "einsum", f"'{letters},z->{spread}'", self(x.args[0]), f"ones(({self.size_of(step)},))"
-        )
+        wide = self._call_text("einsum", f"'{letters},z->{spread}'", self(x.args[0]), f"ones(({self.size_of(step)},))")
         return self._call_text("reshape", wide.text, self._shape(shape))
 
     def _flip(self, x: Form) -> Text:
@@ -166,7 +167,8 @@ class NumpyPrinter:
             zeros = [f"zeros({self._shape([*dims[:n], p, *dims[n + 1 :]])})" if p is not ZERO else "" for p in pair]
             dims[n] = place(dims[n] + pair[0] + pair[1])
             parts = ", ".join(p for p in (zeros[0], text, zeros[1]) if p)
-            text = self._call_text("concatenate", f"({parts})" + (f", axis={n}" if n else "")).text if any(zeros) else text
+            if any(zeros):
+                text = self._call_text("concatenate", f"({parts})" + (f", axis={n}" if n else "")).text
         return Text(text)
 
     def _shape(self, dims: Sequence[Expr]) -> str:

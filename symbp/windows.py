@@ -1,0 +1,565 @@
+"""Windows in the network language: what an affine index is in arrays.
+
+`x[i + p]` is `windows1d(x, k)` with axes i and p; a product with it that sums over p is a `conv1d`.
+A gradient reads `δ[i − p]` where 0 ≤ i − p < m: the same with p counted backwards (which flips the
+other factor) and zeros around δ in the place of the condition. With a stride the upstream gradient
+is dilated first. Where 0 ≤ i − s q < s, the letter q is i // s: whatever has it is upsampled.
+
+All this is a rewriting: an entry with an affine index becomes an entry of a view, a tensor that has
+a form instead of a name, and is emitted like any other. What fits none of these stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from symbp.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Compare,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Reduce,
+    Select,
+    fresh,
+    mul,
+    total,
+    walk,
+)
+from symbp.expr import replace as rewrite
+from symbp.form import Axes, Form, form
+from symbp.graph import Graph
+from symbp.index import Affine, affine, at_least, bound_of, place
+from symbp.matrix import Emitter, size_text
+
+VIEW = "\ue020"
+"""Names of views begin with this: no tensor's name does."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor that has a form: its shape, and for windows what they look at."""
+
+    form: Form
+    shape: tuple[Expr, ...]
+    look: Look | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Windows over the last `count` axes of a tensor, with this padding around it."""
+
+    inner: Form
+    shape: tuple[Expr, ...]
+    padding: tuple[tuple[Expr, Expr], ...]
+    stride: Expr
+    count: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """An index as `stride · out + offset + constant`, after counting `flipped` letters backwards."""
+
+    out: Index
+    stride: Expr
+    offset: Index
+    constant: Expr
+    flipped: tuple[Index, ...]
+
+    @property
+    def last(self) -> Expr:
+        return place(self.stride * self.out.dim - self.stride + self.offset.dim - 1 + self.constant)
+
+
+@dataclass
+class Term:
+    """Σ over `bound` of the product of `factors` and of comparisons of indices."""
+
+    bound: list[Index]
+    factors: list[Expr]
+    masks: list[Compare]
+
+    def others(self, letter: Index, but: Expr) -> list[Expr]:
+        return [f for f in (*self.factors, *self.masks) if letter in f.free and f is not but]
+
+    def put(self, old: Expr, new: Expr) -> None:
+        self.factors = [new if f is old else f for f in self.factors]
+
+    def whole(self) -> Expr:
+        return total(self.bound, mul(*self.factors, *self.masks))
+
+
+class WindowEmitter(Emitter):
+    """An emitter that sees windows, convolutions, dilated and upsampled tensors."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.views: dict[str, View] = {}
+
+    def exactly(self, e: Expr, target: Axes) -> Form:
+        return super().exactly(rewrite(e, self._rule), target)
+
+    def shape_of(self, tensor: str) -> tuple[Expr, ...]:
+        return self.views[tensor].shape if tensor in self.views else super().shape_of(tensor)
+
+    def named(self, tensor: str, axes: Axes) -> Form:
+        return (
+            form("view", (self.views[tensor].form,), axes, cost=0.0)
+            if tensor in self.views
+            else super().named(tensor, axes)
+        )
+
+    def _view(self, view: View, idx: Iterable[Expr]) -> Entry:
+        name = f"{VIEW}{len(self.views)}"
+        self.views[name] = view
+        return Entry(name, idx)
+
+    def _plain(self, tensor: str) -> tuple[Form, tuple[Expr, ...]]:
+        shape = self.shape_of(tensor)
+        return self.views[tensor].form if tensor in self.views else self.named(tensor, (None,) * len(shape)), shape
+
+    # -- the rewriting --
+
+    def _rule(self, e: Expr) -> Expr | None:
+        if isinstance(e, Reduce) and e.op == "sum":
+            bound, body = e.open()
+            return self._term(bound, body)
+        if isinstance(e, (Mul, Select)):
+            return self._term((), e)
+        if isinstance(e, Entry) and e.tensor not in self.views:
+            term = Term([], [self._mirrored(e)], [])
+            self._windowed(term, term.factors[0], bare=True)
+            return term.whole()
+        return None
+
+    def _mirrored(self, e: Expr) -> Expr:
+        """`x[n − 1 − i]` is `flip(x)[i]`."""
+        if not isinstance(e, Entry):
+            return e
+        seen, shape = self._plain(e.tensor)
+        places = list(e.idx)
+        for n, (i, d) in enumerate(zip(e.idx, shape, strict=True)):
+            back = place(d - 1 - i)
+            if isinstance(i, Add) and isinstance(back, Index) and self.same_size(back.dim, d):
+                places[n], seen = back, flipped(seen, [n])
+        return e if places == list(e.idx) else self._view(View(seen, shape), places)
+
+    # -- what is read through one index only --
+
+    def _collected(self, term: Term) -> bool:
+        """Factors on the same indices as one tensor: dz[i − p] 1[z[i − p] > 0] is (dz*(z > 0))[i − p]."""
+        if not any(_is_window(i) for f in term.factors for x in walk(f) if isinstance(x, Entry) for i in x.idx):
+            return False
+        groups: dict[frozenset[Expr], list[Expr]] = {}
+        for f in term.factors:
+            slots = _slots(f)
+            if slots:
+                groups.setdefault(frozenset(slots), []).append(f)
+        found = False
+        for members in groups.values():
+            if len(members) > 1 or not isinstance(members[0], Entry):
+                found = self._collect(term, members) or found
+        return found
+
+    def _collect(self, term: Term, members: Sequence[Expr]) -> bool:
+        places: dict[Expr, Expr] = {}
+        body = mul(*members)
+        for x in walk(body):
+            for i, d in zip(x.idx, self.shape_of(x.tensor), strict=True) if isinstance(x, Entry) else ():
+                if i.free and i.free <= body.free:
+                    letter = places.setdefault(i, fresh(d))
+                    if not self.same_size(letter.dim, d):  # type: ignore[attr-defined]
+                        return False
+        own = rewrite(
+            body, lambda x: Entry(x.tensor, [places.get(i, i) for i in x.idx]) if isinstance(x, Entry) else None
+        )
+        letters = tuple(i for i in places.values() if isinstance(i, Index))
+        if own.free != frozenset(letters):
+            return False
+        seen = self.exactly(own, letters)
+        first, *others = members
+        term.factors = [f for f in term.factors if not any(f is o for o in others)]
+        term.put(first, self._view(View(seen, tuple(i.dim for i in letters)), places))
+        return True
+
+    def _term(self, bound: Sequence[Index], body: Expr) -> Expr | None:
+        """One term with its windows seen, or None if there is nothing to see."""
+        term = opened(bound, body)
+        found = self._blocks(term)
+        term.factors = [rewrite(f, self._rule) if isinstance(f, Reduce) else self._mirrored(f) for f in term.factors]
+        found = self._collected(term) or found
+        for f in list(term.factors):
+            found = (isinstance(f, Entry) and self._dilated(term, f)) or found
+        for f in list(term.factors):
+            found = (isinstance(f, Entry) and self._windowed(term, f)) or found
+        for f in list(term.factors):
+            found = (isinstance(f, Entry) and self._convolved(term, f)) or found
+        if not found:
+            return None
+        term.factors = [f if isinstance(f, Entry) else rewrite(f, self._rule) for f in term.factors]
+        return term.whole()
+
+    # -- blocks: 0 ≤ i − s q < s --
+
+    def _blocks(self, term: Term) -> bool:
+        blocks = {q: found for q in term.bound if (found := self._block(term, q)) is not None}
+        if not blocks:
+            return False
+        for _, _, masks in blocks.values():
+            term.masks = [m for m in term.masks if m not in masks]
+        term.bound = [i for i in term.bound if i not in blocks]
+
+        def rule(x: Expr) -> Expr | None:
+            if not isinstance(x, Entry) or x.free.isdisjoint(blocks):
+                return None
+            steps = [(n, blocks[i][1]) for n, i in enumerate(x.idx) if isinstance(i, Index) and i in blocks]
+            places = [blocks[i][0] if isinstance(i, Index) and i in blocks else i for i in x.idx]
+            return self._view(self._upsampled(x.tensor, steps), places)
+
+        term.factors = [rewrite(f, rule) for f in term.factors]
+        return True
+
+    def _block(self, term: Term, q: Index) -> tuple[Index, Expr, tuple[Compare, ...]] | None:
+        """The letter i and the step s of which q is i // s, and the two conditions that say so."""
+        masks = [m for m in term.masks if q in m.free]
+        if len(masks) != 2 or not all(_reads_plainly(f, q) for f in term.factors):
+            return None
+        for low, high in (masks, masks[::-1]):
+            room = bound_of(low) or {}
+            parts = {letter: (c, atom) for atom, c in room.items() for letter in atom.free}
+            others = [i for i in parts if i is not q]
+            if len(room) != 2 or len(parts) != 2 or parts[others[0]][0] != 1 or parts[others[0]][1] is not others[0]:
+                continue
+            assert isinstance(others[0], Index)
+            step = _without(parts[q][1], q, -parts[q][0])
+            whole = same(_sum_of(room, bound_of(high) or {}), step - 1)
+            if whole and self.same_size(others[0].dim, step * q.dim):
+                return others[0], step, (low, high)
+        return None
+
+    def _upsampled(self, tensor: str, steps: Sequence[tuple[int, Expr]]) -> View:
+        x, shape = self._plain(tensor)
+        rank, sizes = len(shape), dict(steps)
+        whole = tuple(place(sizes.get(n, ONE) * d) for n, d in enumerate(shape))
+        if sorted(sizes) == [rank - 2, rank - 1] and sizes[rank - 2] is sizes[rank - 1]:
+            return View(form("upsample", (x,), (None,) * rank, sizes[rank - 1]), whole)
+        for n, step in steps:
+            shape = tuple(place(step * d) if n == m else d for m, d in enumerate(shape))
+            x = form("repeat", (x,), (None,) * rank, n, step, shape)
+        return View(x, whole)
+
+    # -- dilated upstream gradients: A[v − s i] B[i] is A[p] (B dilated)[v − p] --
+
+    def _dilated(self, term: Term, a: Entry) -> bool:
+        spans = {n: s for n, e in enumerate(a.idx) if (s := self._strided(term, a, e)) is not None}
+        partners = {id(b): b for b, *_ in spans.values()}
+        steps = {step for _, _, step, _ in spans.values()}
+        if len(partners) != 1 or len(steps) != 1 or len(spans) > 2:
+            return False
+        (b,), (step,) = partners.values(), steps
+        shape = self.shape_of(a.tensor)
+        letters = [i for _, i, _, _ in spans.values()]
+        x, dims = self._moved(b, [b.idx.index(i) for i in letters])
+        wide = tuple(place(step * i.dim - step + 1) for i in letters)
+        kept = [i for i in b.idx if i not in letters]
+        taps = {n: fresh(shape[n]) for n in spans}
+        view = View(form("dilate", (x,), (None,) * len(dims), step, len(letters)), (*dims[: len(kept)], *wide))
+        places = [place(v - taps[n]) for n, (_, _, _, v) in spans.items()]
+        for n in spans:
+            self._use_up(term, a.idx[n], shape[n])
+        term.bound = [i for i in term.bound if i not in letters] + list(taps.values())
+        for p, d in zip(places, wide, strict=True):
+            term.masks += [Compare(">=", p, ZERO), Compare("<", p, d)]
+        term.put(a, Entry(a.tensor, [taps.get(n, e) for n, e in enumerate(a.idx)]))
+        term.put(b, self._view(view, [*kept, *places]))
+        return True
+
+    def _strided(self, term: Term, a: Entry, e: Expr) -> tuple[Entry, Index, Expr, Expr] | None:
+        """`v − s i` with a bound i that one other factor reads: that factor, i, s, and v."""
+        parts = affine(e) or {}
+        for atom, c in parts.items():
+            letter = next(iter(atom.free), None)
+            if not isinstance(letter, Index) or letter not in term.bound or c >= 0 or _without(atom, letter, -c) is ONE:
+                continue
+            others = [f for f in term.others(letter, a) if f not in self._masks_of(term, e)]
+            if len(others) != 1 or not isinstance(others[0], Entry):
+                return None
+            b = others[0]
+            if list(b.idx).count(letter) == 1 and all(isinstance(i, Index) for i in b.idx):
+                step = _without(atom, letter, -c)
+                return b, letter, step, place(e + step * letter)
+        return None
+
+    # -- windows --
+
+    def _windowed(self, term: Term, e: Expr, bare: bool = False) -> bool:
+        """See an entry as windows; `bare` where no factor 0 may stand for what is outside."""
+        assert isinstance(e, Entry)
+        shape = self.shape_of(e.tensor)
+        spans: dict[int, Span] = {}
+        for n, (i, d) in enumerate(zip(e.idx, shape, strict=True)):
+            if (isinstance(i, Index) and self.same_size(i.dim, d)) or (i is ZERO and d is ONE):
+                continue
+            span = self._span(term, i)
+            if span is None:
+                return False
+            spans[n] = span
+        strides = {s.stride for s in spans.values()}
+        if not 1 <= len(spans) <= 2 or len(strides) != 1:
+            return False
+        x, dims = self._moved(e, list(spans))
+        front = len(dims) - len(spans)
+        margins = [self._margin(s, d) for s, d in zip(spans.values(), dims[front:], strict=True)]
+        cut = _cut(x, front, [m and m[0] for m in margins])
+        if cut is None:
+            return False
+        padding = tuple(m[1] for m in margins if m is not None)
+        if bare and any(p is not ZERO for pair in padding for p in pair):
+            return False
+        trimmed = (*dims[:front], *(m[2] for m in margins if m is not None))
+        outs, offsets = [s.out for s in spans.values()], [s.offset for s in spans.values()]
+        look = Look(cut, trimmed, padding, strides.pop(), len(spans))
+        seen = form(
+            "windows", (padded(look),), (None,) * (len(dims) + len(spans)), tuple(i.dim for i in offsets), look.stride
+        )
+        idx = [*(i for n, i in enumerate(e.idx) if n not in spans), *outs, *offsets]
+        for n in spans:
+            self._use_up(term, e.idx[n], shape[n])
+        stays = [i for s in spans.values() for i in s.flipped if not self._turned(term, e, i)]
+        view = View(seen, (*dims[:front], *(i.dim for i in (*outs, *offsets))), None if stays else look)
+        if stays:
+            view = replace(view, form=flipped(seen, [idx.index(i) for i in stays]))
+        term.put(e, self._view(view, idx))
+        return True
+
+    def _span(self, term: Term, e: Expr) -> Span | None:
+        parts = affine(e) or {}
+        atoms = {atom: next(iter(atom.free)) for atom in parts if atom.free}
+        if len(atoms) != 2 or any(len(a.free) != 1 for a in atoms):
+            return None
+        steps = {i: _without(a, i, abs(parts[a])) for a, i in atoms.items() if isinstance(i, Index)}
+        single = [i for i, step in steps.items() if step is ONE]
+        if not single:
+            return None
+        offset = next((i for i in single if i in term.bound), single[-1])
+        if sum(i in term.bound for i in single) == 2:
+            offset = single[-1]
+        out = next(i for i in steps if i is not offset)
+        back = tuple(i for a, i in atoms.items() if parts[a] < 0 and isinstance(i, Index))
+        constant = place(_number(parts, atoms) - _total(steps[i] * (i.dim - 1) for i in back))
+        return Span(out, steps[out], offset, constant, back)
+
+    def _margin(self, s: Span, dim: Expr) -> tuple[tuple[str, str], tuple[Expr, Expr], Expr] | None:
+        """What is cut off an axis as a slice, what is put around it, and its length between the two."""
+        start, before = self._signed(s.constant)
+        after, cut = self._signed(place(s.last - dim + 1))
+        if start is None or before is None or after is None or cut is None:
+            return None
+        if isinstance(cut, Num) and isinstance(s.stride, Num) and cut.value < s.stride.value and before is ZERO:
+            cut = ZERO  # what is left over is too short for a window
+        if self.same_size(before, after):
+            after = before
+        end = "" if cut is ZERO else size_text(place(dim - cut))
+        return ("" if start is ZERO else size_text(start), end), (before, after), place(dim - start - cut)
+
+    def _signed(self, size: Expr) -> tuple[Expr | None, Expr | None]:
+        """(size, 0) if it is never negative, (0, −size) if it is never positive."""
+        known = affine(self._resolved(size)) or {}
+        if at_least(known, 0):
+            return (size if known else ZERO), ZERO
+        if at_least({k: -v for k, v in known.items()}, 0):
+            return ZERO, place(-size)
+        return None, None
+
+    def _turned(self, term: Term, e: Entry, letter: Index) -> bool:
+        """Count a bound letter backwards in the only other factor that has it."""
+        others = term.others(letter, e)
+        if letter not in term.bound or len(others) != 1 or not isinstance(others[0], Entry):
+            return False
+        b = others[0]
+        x, shape = self._plain(b.tensor)
+        if list(b.idx).count(letter) != 1 or not _reads_plainly(b, letter):
+            return False
+        n = b.idx.index(letter)
+        if not self.same_size(shape[n], letter.dim):
+            return False
+        term.put(b, self._view(View(flipped(x, [n]), shape), b.idx))
+        return True
+
+    def _masks_of(self, term: Term, e: Expr) -> list[Compare]:
+        return [m for m in term.masks if m.args[0] is e]
+
+    def _use_up(self, term: Term, e: Expr, dim: Expr) -> None:
+        """Drop 0 ≤ e < dim: there are zeros outside."""
+        fits = {">=": ZERO, "<": dim}
+        term.masks = [
+            m for m in term.masks if m.args[0] is not e or m.fn not in fits or not self.same_size(m.args[1], fits[m.fn])
+        ]
+
+    def _moved(self, e: Entry, last: Sequence[int]) -> tuple[Form, tuple[Expr, ...]]:
+        """A tensor with some axes moved to the end."""
+        x, shape = self._plain(e.tensor)
+        order = (*(n for n in range(len(shape)) if n not in last), *last)
+        return permuted(x, order), tuple(shape[n] for n in order)
+
+    # -- convolutions --
+
+    def _convolved(self, term: Term, w: Entry) -> bool:
+        """Σ over the offsets of windows times a kernel."""
+        view = self.views.get(w.tensor)
+        window = next((f for f in term.factors if isinstance(f, Entry) and self._slides(term, f, w)), None)
+        if view is not None and view.look is not None:
+            return False
+        if window is None:
+            return False
+        look = self.views[window.tensor].look
+        assert look is not None
+        front = len(window.idx) - 2 * look.count
+        outs, offsets = window.idx[front : front + look.count], window.idx[front + look.count :]
+        channel = window.idx[:front]
+        own = [i for i in w.idx if i not in offsets and i not in channel]
+        kernel, dims = self._plain(w.tensor)
+        order = tuple(w.idx.index(i) for i in (*own, *channel, *offsets))
+        same_all = len({p for pair in look.padding for p in pair}) == 1
+        padding = look.padding[0][0] if same_all else ZERO
+        inner = look.inner if same_all else padded(look)
+        rank = len(own) + look.count
+        x = form("conv", (inner, permuted(kernel, order)), (None,) * rank, look.count, look.stride, padding)
+        shape = (*(dims[w.idx.index(i)] for i in own), *(i.dim for i in outs if isinstance(i, Index)))
+        term.bound = [i for i in term.bound if i not in (*channel, *offsets)]
+        term.factors = [f for f in term.factors if f is not w]
+        term.put(window, self._view(View(x, shape), (*own, *outs)))
+        return True
+
+    def _slides(self, term: Term, window: Entry, w: Entry) -> bool:
+        """Is the one a view of windows whose offsets are summed against the other?"""
+        view = self.views.get(window.tensor)
+        if view is None or view.look is None or window is w:
+            return False
+        front = len(window.idx) - 2 * view.look.count
+        summed = (*window.idx[:front], *window.idx[front + view.look.count :])
+        outs = window.idx[front : front + view.look.count]
+        if front > 1 or len(set(w.idx)) != len(w.idx) or len(w.idx) != len(summed) + front:
+            return False
+        alone = all(isinstance(i, Index) and i in term.bound and term.others(i, window) == [w] for i in summed)
+        shape = self.shape_of(w.tensor)
+        full = all(isinstance(i, Index) and self.same_size(i.dim, d) for i, d in zip(w.idx, shape, strict=True))
+        return alone and full and not any(i in w.idx for i in outs)
+
+
+# ---- terms -------------------------------------------------------------------------------------
+
+
+def opened(bound: Sequence[Index], body: Expr) -> Term:
+    """A term with its comparisons of indices apart, and sums inside it opened if there are any."""
+    term = Term(list(bound), [], [])
+    pending = list(body.args) if isinstance(body, Mul) else [body]
+    masked = any(_is_mask(x) for f in pending for x in (f, *(f.args if isinstance(f, (Select, Mul)) else ())))
+    while pending:
+        f = pending.pop(0)
+        if isinstance(f, Select) and f.args[2] is ZERO and isinstance(f.args[1], Entry) and not f.args[0].tensors:
+            pending[:0] = f.args[:2]
+        elif isinstance(f, Mul):
+            pending[:0] = f.args
+        elif isinstance(f, Reduce) and f.op == "sum" and (masked or not (term.factors or pending)):
+            inner, core = f.open()
+            term.bound += inner
+            pending.insert(0, core)
+        elif isinstance(f, Compare) and _is_mask(f):
+            term.masks.append(f)
+        else:
+            term.factors.append(f)
+    return term
+
+
+def _is_window(i: Expr) -> bool:
+    return isinstance(i, Add) and len(i.free) > 1
+
+
+def _slots(e: Expr) -> list[Expr]:
+    """The indices through which alone an expression is read, or none."""
+    found: dict[Expr, None] = {}
+    for x in walk(e):
+        if isinstance(x, Entry):
+            found.update((i, None) for i in x.idx if i.free and i.free <= e.free)
+            if any(not i.free <= e.free and not i.free.isdisjoint(e.free) for i in x.idx):
+                return []
+        elif isinstance(x, (Compare, Delta)) and not x.tensors and not x.free.isdisjoint(e.free):
+            return []
+    return list(found)
+
+
+def _is_mask(e: Expr) -> bool:
+    return isinstance(e, Compare) and bound_of(e) is not None
+
+
+def _reads_plainly(e: Expr, letter: Index) -> bool:
+    """Does a letter stand in entries only, as an index of its own?"""
+    return all(
+        isinstance(x, Entry) or not any(a is letter for a in x.args) for x in walk(e) if letter in x.free
+    ) and all(i is letter or letter not in i.free for x in walk(e) if isinstance(x, Entry) for i in x.idx)
+
+
+def _without(atom: Expr, letter: Expr, scale: object) -> Expr:
+    """The coefficient of a letter: `2` of 2 i, `k` of k i."""
+    rest = [a for a in atom.args if a is not letter] if isinstance(atom, Mul) else []
+    return mul(Num(scale), *rest)  # type: ignore[arg-type]
+
+
+def _number(parts: Affine, atoms: Iterable[Expr]) -> Expr:
+    return _total(mul(Num(c), a) for a, c in parts.items() if a not in set(atoms))
+
+
+def _total(terms: Iterable[Expr]) -> Expr:
+    whole: Expr = ZERO
+    for t in terms:
+        whole = whole + t
+    return whole
+
+
+def _sum_of(a: Affine, b: Affine) -> Expr:
+    return place(_total(mul(Num(c), atom) for part in (a, b) for atom, c in part.items()))
+
+
+def same(a: Expr, b: Expr) -> bool:
+    return not affine(a - b)
+
+
+# ---- forms -------------------------------------------------------------------------------------
+
+
+def permuted(x: Form, order: tuple[int, ...]) -> Form:
+    if order == tuple(sorted(order)):
+        return x
+    if len(order) == 2:
+        return x.args[0] if x.kind == "transpose" else form("transpose", (x,), (None, None), cost=0.3)
+    return form("permute", (x,), (None,) * len(order), *order)
+
+
+def flipped(x: Form, axes: Sequence[int]) -> Form:
+    if x.kind == "flip":
+        return flipped(x.args[0], sorted({*(n for n in x.data if isinstance(n, int)), *axes}))
+    return form("flip", (x,), x.axes, *axes)
+
+
+def padded(look: Look) -> Form:
+    if all(p is ZERO for pair in look.padding for p in pair):
+        return look.inner
+    return form("pad", (look.inner,), look.inner.axes, look.padding, look.shape)
+
+
+def _cut(x: Form, front: int, slices: Sequence[tuple[str, str] | None]) -> Form | None:
+    """A tensor with a stretch of its last axes only."""
+    if any(s is None for s in slices):
+        return None
+    parts = [":"] * front + [f"{s[0]}:{s[1]}" for s in slices if s is not None]
+    return x if set(parts) == {":"} else form("subscript", (x,), x.axes, *parts, cost=0.4)
+
+
+__all__ = ["WindowEmitter"]
