@@ -26,7 +26,6 @@ from symbp.errors import RequestError, SymbpError
 from symbp.evaluate import Array, Evaluation, Function, run, size_value
 from symbp.expr import Call, Entry, Expr, Index, text, walk
 from symbp.graph import Graph, Node, adjoint
-from symbp.ops import OPS
 from symbp.sample import STEP, Point, choose_sizes, draw
 from symbp.steps import Adjoint, Checked, Derivation, Step
 from symbp.unknown import samples
@@ -109,11 +108,12 @@ def numerical_jacobian(
 
 def is_analytic(graph: Graph) -> bool:
     """Whether the complex step may pass through every function of the network."""
-    return all(_is_analytic(node.body) for node in graph.inner if node.body is not None)
+    return all(_is_analytic(graph, node.body) for node in graph.inner if node.body is not None)
 
 
-def _is_analytic(e: Expr) -> bool:
-    return all(x.fn not in OPS or OPS[x.fn].analytic for x in walk(e) if isinstance(x, Call))
+def _is_analytic(graph: Graph, e: Expr) -> bool:
+    table = graph.table
+    return all(x.fn not in table or table[x.fn].analytic for x in walk(e) if isinstance(x, Call))
 
 
 def _shape(graph: Graph, name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -296,7 +296,7 @@ class _Trial:
     ) -> None:
         self.graph, self.point, self.level, self.rng, self.functions = derivation.graph, point, level, rng, functions
         self.tolerance = EXACT if is_analytic(derivation.graph) else DIFFERENCES
-        state = Evaluation(point.values, point.sizes, derivation.graph.constants, functions)
+        state = Evaluation.of(derivation.graph, point.values, point.sizes, functions)
         self.forms = dict(_forms(derivation, state))
 
 
@@ -431,7 +431,7 @@ def check_steps(derivation: Derivation, seed: int = 0, functions: Mapping[str, F
     points, reasons = points_of(graph, seed, functions, wanted=1)
     if not points:
         return "; ".join(reasons)
-    state = Evaluation(points[0].values, points[0].sizes, graph.constants, functions)
+    state = Evaluation.of(graph, points[0].values, points[0].sizes, functions)
     for _ in _forms(derivation, state):
         pass
     with np.errstate(all="ignore"):
@@ -462,11 +462,11 @@ def check_slope(step: Step, graph: Graph, state: Evaluation) -> None:
     if not (isinstance(top, Entry) and isinstance(bottom, Entry)):
         return
     consumer, value = graph[top.tensor], state.values[bottom.tensor]
-    if consumer.body is None or not _is_analytic(consumer.body):
+    if consumer.body is None or not _is_analytic(graph, consumer.body):
         return
     unit = STEP * np.eye(value.size).reshape(value.size, *value.shape)
     known = {name: state.values[name] for name in consumer.body.tensors}
-    moved = Evaluation({**known, bottom.tensor: value + 1j * unit}, state.sizes, state.constants, state.functions)
+    moved = state.at({**known, bottom.tensor: value + 1j * unit})
     slopes = moved.tensor(consumer, consumer.body).imag / STEP
     ups = [n for n, i in enumerate(top.idx) if isinstance(i, Index)]
     downs = [n for n, i in enumerate(bottom.idx) if isinstance(i, Index)]
@@ -485,7 +485,7 @@ def check_step(
     functions: Mapping[str, Function] | None = None,
 ) -> None:
     """Raise Mismatch unless all lines of the step are equal at these values."""
-    check_lines(step, Evaluation(values, sizes, graph.constants, functions))
+    check_lines(step, Evaluation.of(graph, values, sizes, functions))
 
 
 def check_lines(step: Step, state: Evaluation) -> None:

@@ -68,7 +68,7 @@ class _Trial:
 
     def __init__(self, d: Derivative, point: Point, level: str, rng: np.random.Generator, functions: Functions) -> None:
         self.d, self.graph, self.rng = d, d.extended, rng
-        self.state = Evaluation(point.values, point.sizes, self.graph.constants, functions)
+        self.state = Evaluation.of(self.graph, point.values, point.sizes, functions)
         shape = point.values[d.wrt.name].shape
         self.directions = directions_for(shape, level, rng)
         self.sampled = is_sampled(self.directions, level)

@@ -25,7 +25,7 @@ from symbp.errors import DeclarationError
 from symbp.expr import ONE, ZERO, Expr, Index, Num, Size
 from symbp.graph import Fact, Graph, Node, axes_of
 from symbp.sizes import Sizes, polynomial, resolve_sizes, shape_text, size_text
-from symbp.sympy_in import FAMILIES, ExprReader, positive_first
+from symbp.sympy_in import FAMILIES, ExprReader, OwnFunctions, positive_first
 from symbp.sympy_names import Names, safe_name
 from symbp.tensor import Tensor, is_scalar, leaf, scalar, value
 
@@ -368,7 +368,7 @@ class _Declaration:
             self.sizes.names.add(self.names(s))
         for s in self.survey.tensors:
             self.sizes.names.add(self.names(s))
-        self.reader = ExprReader(self.sizes, self._operand, self._size_name)
+        self.reader = ExprReader(self.sizes, self._operand, self._size_name, OwnFunctions())
         self.arrays = _Arrays(self.survey.uses, self.reader)
         self.reader.origin = self.arrays.origin
         self.operands: dict[Sym, Tensor] = {}
@@ -433,6 +433,7 @@ class _Declaration:
             letters=self.arrays.letters,
             warnings=tuple(dict.fromkeys(self.sizes.warnings)),
             declared="sympy",
+            own=self.reader.own.rows,
         )
         symbols = {self.names(s): s for s in self.survey.tensors}
         return Declared(graph, self.equations, symbols, sizes, self.arrays.origin)

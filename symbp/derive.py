@@ -14,7 +14,7 @@ The walk is a loop over the reversed topological order, so depth costs time, not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from symbp.arithmetic import length
@@ -46,7 +46,7 @@ from symbp.expr import replace as rewrite
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import contract, same_size
 from symbp.local import rename, skeleton
-from symbp.ops import OPS
+from symbp.ops import OPS, Op
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
 
@@ -114,7 +114,9 @@ class Occurrence:
     opened: tuple[Index, ...]
 
 
-def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -> Iterator[Occurrence]:
+def occurrences(
+    node: Node, upstream: Expr, variable: str, close: bool = True, table: Mapping[str, Op] = OPS
+) -> Iterator[Occurrence]:
     """Every occurrence of `variable` in the node's body. With `close`, letters at which a
     reduction is read are summed right there, which keeps Σ_j ū_j p_j one factor."""
     assert node.body is not None
@@ -146,7 +148,7 @@ def occurrences(node: Node, upstream: Expr, variable: str, close: bool = True) -
                     yield from down(e.exponent, mul(up, own, Call("log", e.base)), opened)
             case Call():
                 out = node.entry if e is body else e
-                for a, slope in zip(e.args, OPS[e.fn].slopes):
+                for a, slope in zip(e.args, table[e.fn].slopes):
                     if variable in a.tensors:
                         yield from down(a, mul(up, slope(out, *e.args)), opened)
             case Select():
@@ -242,7 +244,7 @@ def contributions(
     by default the name of its adjoint."""
     if upstream is None:
         upstream = ONE if consumer.name == graph.loss else Entry(adjoint(consumer.name), consumer.axes)
-    for o in map(_apart(consumer), occurrences(consumer, upstream, node.name)):
+    for o in map(_apart(consumer), occurrences(consumer, upstream, node.name, table=graph.table)):
         yield o, contract(o.factors, o.opened, o.entry.idx, node.axes)
 
 
@@ -257,12 +259,12 @@ def _apart(consumer: Node) -> Callable[[Occurrence], Occurrence]:
     return move
 
 
-def local_slope(node: Node, consumer: Node) -> tuple[Expr, Expr]:
+def local_slope(node: Node, consumer: Node, table: Mapping[str, Op] = OPS) -> tuple[Expr, Expr]:
     """∂consumer[u…]/∂node[i…] as an expression in both sets of letters: the consumer's entry and
     the slope, with one δ for every index that has to agree."""
     move = _apart(consumer)
     terms = []
-    for o in map(move, occurrences(consumer, ONE, node.name, close=False)):
+    for o in map(move, occurrences(consumer, ONE, node.name, close=False, table=table)):
         inner = tuple(i for i in o.opened if not i.name.startswith("ui"))
         terms.append(contract(o.factors, inner, o.entry.idx, node.axes))
     renamed = {i: Index("u" + i.name, i.dim) for i in consumer.indices}
@@ -486,20 +488,21 @@ def chain_steps(
         consumer = graph[user]
         assert consumer.body is not None
         own = [t for (u, _), t in zip(parts, terms) if u == user]
-        entry, slope = local_slope(node, consumer)
+        entry, slope = local_slope(node, consumer, graph.table)
         yield Step("definition", node.name, consumer.entry, (consumer.body,), via=user)
         yield Step("chain-rule", node.name, left, (), via=user, argument=entry)
-        yield Step("local-slope", node.name, entry, (slope,), via=user, argument=node.entry, law=slope_law(consumer))
+        law = slope_law(consumer, graph.table)
+        yield Step("local-slope", node.name, entry, (slope,), via=user, argument=node.entry, law=law)
         yield Step("contraction", node.name, left, (add(*own),), via=user)
     if len({u for u, _ in parts}) > 1:
         yield Step("fork", node.name, left, (add(*terms),))
 
 
-def slope_law(consumer: Node) -> Law | None:
+def slope_law(consumer: Node, table: Mapping[str, Op]) -> Law | None:
     """The law of the table that the outermost function of a definition rests on."""
     body = consumer.body
-    if isinstance(body, Call) and OPS[body.fn].law:
-        return Law(body.fn, OPS[body.fn].law)
+    if isinstance(body, Call) and table[body.fn].law:
+        return Law(body.fn, table[body.fn].law)
     if isinstance(body, Reduce) and body.op in SLOPE_LAWS:
         return Law(body.op, SLOPE_LAWS[body.op])
     return None

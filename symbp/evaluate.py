@@ -44,7 +44,7 @@ from symbp.expr import (
     Size,
 )
 from symbp.graph import Graph, Node
-from symbp.ops import OPS
+from symbp.ops import OPS, Op
 
 Array = NDArray[Any]
 Function = Callable[..., Any]
@@ -100,7 +100,7 @@ def run(
     nudges: Mapping[str, Array] | None = None,
 ) -> Evaluation:
     """As `forward`, and ready to evaluate more in the same state."""
-    state = Evaluation({}, sizes, graph.constants, functions)
+    state = Evaluation.of(graph, {}, sizes, functions)
     with np.errstate(all="ignore"):
         for node in graph.nodes.values():
             value = state.leaf(node, leaves) if node.body is None else state.tensor(node, node.body)
@@ -157,13 +157,30 @@ class Evaluation:
         sizes: Mapping[str, int],
         constants: Mapping[str, Num | float] | None = None,
         functions: Mapping[str, Function] | None = None,
+        table: Mapping[str, Op] = OPS,
     ) -> None:
         self.values: dict[str, Array] = {k: np.asarray(v) for k, v in values.items()}
         self.sizes = sizes
         self.constants = constants or {}
         self.functions = functions or {}
+        self.table = table
         self._memo: dict[Expr, Named] = {}
         self._extents: dict[Expr, int] = {}
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        values: Mapping[str, Any],
+        sizes: Mapping[str, int],
+        functions: Mapping[str, Function] | None = None,
+    ) -> Evaluation:
+        """With the constants and the functions of a network."""
+        return cls(values, sizes, graph.constants, functions, graph.table)
+
+    def at(self, values: Mapping[str, Any]) -> Evaluation:
+        """The same with other values."""
+        return Evaluation(values, self.sizes, self.constants, self.functions, self.table)
 
     def __call__(self, e: Expr, free: Sequence[Index] = ()) -> Array:
         """The values of `e`, one axis for each of `free`."""
@@ -290,8 +307,8 @@ class Evaluation:
     def _call(self, e: Call) -> Named:
         args: tuple[Expr, ...] = e.args
         value = self.functions.get(e.fn)
-        if value is None and e.fn in OPS:
-            value = OPS[e.fn].value
+        if value is None and e.fn in self.table:
+            value = self.table[e.fn].value
         if value is None:
             raise NoRule(f"symbp has no values for the function {e.fn}")
         if e.fn in ("maximum", "minimum") and not args[0].tensors:

@@ -14,7 +14,7 @@ of `Lambda`s are always the same ones, because SymPy compares `Lambda`s by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,10 +36,14 @@ EXACT = {"relu", "step", "leaky_relu"}  # a number goes in, and a number comes o
 # ---- expressions of one entry as SymPy ----------------------------------------------------------
 
 
-def to_scalar(e: Expr, leaf: Callable[[Expr], Sym]) -> Sym:
+def to_scalar(e: Expr, leaf: Callable[[Expr], Sym], table: Mapping[str, Op] = OPS) -> Sym:
     """An expression as a SymPy scalar; `leaf` answers for entries, sizes, letters and reductions.
 
     Unlike SymPy, a number is not distributed over a sum: 2(p − y) stays."""
+
+    def inner(x: Expr) -> Sym:
+        return to_scalar(x, leaf, table)
+
     match e:
         case Num():
             return number(e)
@@ -48,18 +52,18 @@ def to_scalar(e: Expr, leaf: Callable[[Expr], Sym]) -> Sym:
         case Const(name="inf"):
             return sp.oo
         case Add():
-            return sp.Add(*(to_scalar(a, leaf) for a in e.args))
+            return sp.Add(*map(inner, e.args))
         case Mul():
-            return product([to_scalar(a, leaf) for a in e.args])
+            return product([inner(a) for a in e.args])
         case Pow():
-            return sp.Pow(to_scalar(e.base, leaf), to_scalar(e.exponent, leaf))
+            return sp.Pow(inner(e.base), inner(e.exponent))
         case Call():
-            return scalar_function(e.fn)(*(to_scalar(a, leaf) for a in e.args))
+            return scalar_function(table[e.fn])(*map(inner, e.args))
         case Compare():
-            return truth(e.fn, *(to_scalar(a, leaf) for a in e.args))
+            return truth(e.fn, *map(inner, e.args))
         case Select():
-            yes, no = (to_scalar(a, leaf) for a in e.args[1:])
-            return sp.Piecewise((yes, condition(e.args[0], leaf)), (no, True))
+            yes, no = map(inner, e.args[1:])
+            return sp.Piecewise((yes, condition(e.args[0], inner)), (no, True))
     return leaf(e)
 
 
@@ -91,13 +95,13 @@ def truth(fn: str, a: Sym, b: Sym) -> Sym:
     return sp.Piecewise((1, RELATIONS[fn](a, b)), (0, True))
 
 
-def condition(e: Expr, leaf: Callable[[Expr], Sym]) -> Sym:
-    """An expression that counts as true where it is not 0."""
+def condition(e: Expr, scalar: Callable[[Expr], Sym]) -> Sym:
+    """An expression that counts as true where it is not 0; `scalar` writes its parts."""
     if isinstance(e, Compare):
-        return RELATIONS[e.fn](*(to_scalar(a, leaf) for a in e.args))
+        return RELATIONS[e.fn](*map(scalar, e.args))
     if isinstance(e, Mul) and all(isinstance(a, Compare) for a in e.args):
-        return sp.And(*(condition(a, leaf) for a in e.args))
-    return sp.Ne(to_scalar(e, leaf), 0)
+        return sp.And(*(condition(a, scalar) for a in e.args))
+    return sp.Ne(scalar(e), 0)
 
 
 # ---- scalar functions ---------------------------------------------------------------------------
@@ -155,13 +159,13 @@ MADE: dict[str, type[TableFunction]] = {name: _make(row) for name, row in OPS.it
 step_class: Sym = MADE["step"]
 
 
-def scalar_function(name: str) -> Callable[..., Sym]:
+def scalar_function(row: Op) -> Callable[..., Sym]:
     """The SymPy function of a row."""
-    if name in NATIVE:
-        return NATIVE[name]  # type: ignore[no-any-return]
-    if name in MADE:
-        return MADE[name]
-    return lambda *args: OPS[name].twin(sp, *args)
+    if row.name in NATIVE:
+        return NATIVE[row.name]  # type: ignore[no-any-return]
+    if row.name in MADE:
+        return MADE[row.name]
+    return lambda *args: row.twin(sp, *args)
 
 
 # ---- entry by entry -----------------------------------------------------------------------------
@@ -214,7 +218,7 @@ def _public(row: Op) -> Callable[..., Sym]:
         if missing < 0 or missing > len(row.defaults):
             raise DeclarationError(f"{row.name} takes {row.arity} argument{'s' * (row.arity > 1)}, not {len(args)}")
         given = [*args, *map(number, row.defaults[len(row.defaults) - missing :] if missing else ())]
-        return entrywise(scalar_function(row.name), *given)
+        return entrywise(scalar_function(row), *given)
 
     function.__name__ = function.__qualname__ = row.name
     function.__doc__ = f"{row.name} of scalars, or of matrices entry by entry."

@@ -17,6 +17,7 @@ from functools import cached_property
 
 from symbp.errors import Place
 from symbp.expr import ONE, ZERO, Entry, Expr, Index, Num, Size, walk
+from symbp.ops import OPS, Op, Table
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,15 @@ class Graph:
     given: str = ""  # the leaf that stands for that gradient
     declared: str = "text"  # or "sympy"
     functions: Mapping[str, Signature] = field(default_factory=dict)  # the unknown ones
+    own: Mapping[str, Op] = field(default_factory=dict)  # rows of functions that only this network has
 
     def __getitem__(self, name: str) -> Node:
         return self.nodes[name]
+
+    @cached_property
+    def table(self) -> Mapping[str, Op]:
+        """The rows of all functions of the network: the common ones and its own."""
+        return Table({**OPS, **self.own}) if self.own else OPS
 
     @cached_property
     def leaves(self) -> tuple[Node, ...]:

@@ -25,12 +25,11 @@ from symbp.declare import Declared, declare
 from symbp.derive import derive as run
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.evaluate import forward as evaluate_forward
-from symbp.expr import ONE, ZERO, Call, Expr, walk
+from symbp.expr import ONE, Expr
 from symbp.form import NotReducible
 from symbp.graph import Fact, Graph
 from symbp.numpy_code import numpy_text
 from symbp.sympy_code import lambdify
-from symbp.sympy_in import OWN
 from symbp.sympy_out import network_to_sympy, to_expr
 from symbp.sympy_symbols import Symbols
 
@@ -310,8 +309,7 @@ class Derivation:
         """The compiled NumPy program; None where NumPy has no form for a tensor or a function."""
         from symbp.program import functions
 
-        own = {x.fn for n in self.data.graph.inner for x in walk(n.body or ZERO) if isinstance(x, Call)} & OWN.keys()
-        if own or not all(self.data.graph[n].is_leaf for n in self.data.wrt):
+        if self.data.graph.own or not all(self.data.graph[n].is_leaf for n in self.data.wrt):
             return None
         try:
             forward, backward = functions(self.data)

@@ -15,7 +15,7 @@ from symbp.form import Form, NotReducible, scalar
 from symbp.graph import Graph, primal
 from symbp.index import affine, from_affine, place
 from symbp.matrix import size_text
-from symbp.ops import OPS, UNKNOWN, fill
+from symbp.ops import UNKNOWN, fill
 from symbp.steps import Derivation
 from symbp.windows import WindowEmitter
 
@@ -326,7 +326,7 @@ class NumpyPrinter:
     # -- functions --
 
     def _call(self, x: Form) -> Text:
-        op = OPS[str(x.data[0])]
+        op = self.graph.table[str(x.data[0])]
         if op.name.startswith(UNKNOWN):
             raise NotReducible(f"{op.name[1:].rstrip(chr(39))} is unknown")
         args = [self.number(a).text for a in x.args]

@@ -13,7 +13,7 @@ filled by `fill` (not `str.format`: LaTeX has braces of its own).
 # ruff: noqa: E501
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypedDict
@@ -219,7 +219,8 @@ class Table(dict[str, Op]):
         return unknown(name)
 
 
-OPS: dict[str, Op] = Table({row.name: row for row in ROWS})
+OPS: Mapping[str, Op] = Table({row.name: row for row in ROWS})
+"""The rows that every network has; nothing is ever added (`Graph.table` has a network's own too)."""
 
 GOLDEN_POINTS = (Fraction(-7, 5), Fraction(-3, 10), Fraction(2, 5), Fraction(13, 10))
 """Points at which tests compare every row with its twin; none is a kink."""

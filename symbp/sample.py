@@ -21,11 +21,10 @@ from itertools import count, islice
 
 import numpy as np
 
-from symbp.errors import SymbpError
+from symbp.errors import NoRule, SymbpError
 from symbp.evaluate import Array, Evaluation, Function, exact, run, size_value
 from symbp.expr import Call, Compare, Entry, Expr, Index, Num, Reduce, Size, add, neg, walk
 from symbp.graph import Fact, Graph, Node
-from symbp.ops import OPS
 
 ATTEMPTS = 100
 PLAIN = 8  # of them with nothing but normal values and what the facts say
@@ -168,7 +167,10 @@ def draw(
         margin = wide if attempt < ATTEMPTS // 2 else min(wide, CLOSE)
         with np.errstate(all="ignore"):
             leaves = _leaves(graph, sizes, rng, attempt)
-            state = run(graph, leaves, sizes, functions)
+            try:
+                state = run(graph, leaves, sizes, functions)
+            except NoRule as why:
+                return Point(sizes, reason=str(why))
             reason = _objection(graph, state, kinks)
             if not reason and (kinks.arguments or kinks.maxima):
                 moved = {k: v + 1j * STEP * rng.standard_normal(v.shape) for k, v in leaves.items()}
@@ -187,7 +189,7 @@ def _leaves(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator, at
     leaves = {n.name: _base(n, sizes, rng, attempt) for n in graph.leaves}
     for node in graph.leaves:
         facts = graph.facts_of(node.name)
-        known = Evaluation(leaves, sizes, graph.constants)
+        known = Evaluation.of(graph, leaves, sizes)
         low = [_bound(f.low, node, known) for f in facts if f.kind == "range" and f.low is not None]
         high = [_bound(f.high, node, known) for f in facts if f.kind == "range" and f.high is not None]
         value = _into_range(leaves[node.name], low, high, rng)
@@ -292,8 +294,8 @@ def _kinks(graph: Graph) -> _Kinks:
         for x in walk(node.body):
             if not x.tensors:
                 continue
-            if isinstance(x, Call) and x.fn in OPS:
-                for k in OPS[x.fn].kinks(*x.args):
+            if isinstance(x, Call) and x.fn in graph.table:
+                for k in graph.table[x.fn].kinks(*x.args):
                     arguments.setdefault(k, f"{x.fn} in {node.name}")
             elif isinstance(x, Compare):
                 arguments.setdefault(add(x.args[0], neg(x.args[1])), f"a comparison in {node.name}")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.core.function import AppliedUndef
 from sympy.core.sympify import _sympify  # strict: never reads a text
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.diagonal import DiagonalMatrix, DiagonalOf
@@ -25,7 +26,7 @@ from sympy.printing.numpy import NumPyPrinter
 from symbp.errors import NoRule, RequestError
 from symbp.evaluate import _REDUCTIONS as REDUCTIONS
 from symbp.ops import OPS
-from symbp.sympy_in import FUNCTIONS, RELATIONS, own_function
+from symbp.sympy_in import FUNCTIONS, RELATIONS, values_by_evalf
 
 Sym = Any
 
@@ -138,7 +139,11 @@ class Printer(NumPyPrinter):  # type: ignore[misc]
     # -- scalars --
 
     def _print_Function(self, e: Sym) -> str:
-        name = FUNCTIONS.get(e.func) or own_function(e.func, len(e.args))
+        name = FUNCTIONS.get(e.func)
+        if isinstance(e, AppliedUndef):
+            return self.emptyPrinter(e)
+        if name is None:
+            return self.call(self.helper(e.func, lambda *xs: values_by_evalf(np, e.func, xs)), *e.args)
         row = OPS[name]
         return self.call(self.helper(name, lambda *xs: row.value(np, *xs)), *e.args)
 

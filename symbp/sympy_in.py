@@ -8,8 +8,8 @@ different shapes passes SymPy unnoticed, and `tanh(Z)` of a matrix is meant entr
 Order: SymPy sorts summands, so they are read as SymPy prints them, positive ones first; an
 unevaluated `Add` or `Mul` is read as it was written; matrix factors keep their order.
 
-A user's own `Function` with `fdiff` becomes a row of the table of functions under its own name (a
-second one of that name under another), whose slopes are what `fdiff` says. A `Lambda` is its body.
+A user's own `Function` with `fdiff` becomes a row of the network's own functions under its own name
+(where that is taken, under another), whose slopes are what `fdiff` says. A `Lambda` is its body.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import reduce
+from itertools import chain, count
 from typing import Any
 
 import sympy as sp
@@ -50,17 +51,22 @@ RELATIONS = {
     sp.Ne: "!=",
 }
 FUNCTIONS: dict[Sym, str] = {f: name for name, f in (*functions.NATIVE.items(), *functions.MADE.items())}
-OWN: dict[str, Sym] = {}  # rows made from a user's functions: name -> class
 
 
 class ExprReader:
     """Reads expressions of one network. `leaf` answers for symbols with the operand they stand
-    for, `size` for symbols in sizes; `origin` is the number at which the user's indices begin."""
+    for, `size` for symbols in sizes; `own` holds the
+    functions that symbp does not know; `origin` is the number at which the user's indices begin."""
 
     def __init__(
-        self, sizes: Sizes, leaf: Callable[[Sym], Tensor], size_name: Callable[[Sym], str], origin: int = 0
+        self,
+        sizes: Sizes,
+        leaf: Callable[[Sym], Tensor],
+        size_name: Callable[[Sym], str],
+        own: OwnFunctions,
+        origin: int = 0,
     ) -> None:
-        self.sizes, self.leaf, self.size_name, self.origin = sizes, leaf, size_name, origin
+        self.sizes, self.leaf, self.size_name, self.own, self.origin = sizes, leaf, size_name, own, origin
         self.place: tuple[Expr, ...] = ()  # the letters of the left side
 
     # -- sizes --
@@ -161,9 +167,8 @@ class ExprReader:
         name = FUNCTIONS.get(e.func)
         if name == "step":
             return T.compare(self.sizes, ">", self.read(e.args[0], env), T.scalar(ZERO))
-        if name is None:
-            name = own_function(e.func, len(e.args))
-        return T.apply(self.sizes, name, *(self.read(a, env) for a in e.args))
+        row = OPS[name] if name else self.own.row(e.func, len(e.args))
+        return T.apply_row(self.sizes, row, *(self.read(a, env) for a in e.args))
 
     def heaviside(self, e: Sym, env: Env) -> Tensor:
         return T.compare(self.sizes, ">", self.read(e.args[0], env), T.scalar(ZERO))
@@ -478,53 +483,62 @@ def fraction(factors: Sequence[Sym]) -> tuple[int, list[Sym], list[Sym]]:
 # ---- a user's own functions -----------------------------------------------------------------------
 
 
-def own_function(cls: Sym, arity: int) -> str:
-    """The name of the table row of a SymPy function that symbp does not know; made when first met."""
-    name = next((n for n, c in OWN.items() if c is cls), "")
-    if name:
-        return name
-    name, number = cls.__name__, 2
-    if not name.isidentifier():
-        raise DeclarationError(f"the function name {name!r} is not a name")
-    while name in OPS:
-        name, number = f"{cls.__name__}{number}", number + 1
-    arguments = sp.symbols(f"x:{arity}", cls=sp.Dummy, real=True)
-    out = sp.Dummy("out")
-    whole = cls(*arguments)
-    slopes = [_slope(cls, whole, k, arguments, out, arity > 1) for k in range(1, arity + 1)]
-    OWN[name] = cls
-    OPS[name] = _row(name, cls, slopes)
-    for slope in slopes:
+class OwnFunctions:
+    """The rows of the SymPy functions of one network that symbp does not know, made when first met."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Op] = {}
+        self._classes: dict[str, Sym] = {}
+
+    def row(self, cls: Sym, arity: int) -> Op:
+        for name, known in self._classes.items():
+            if known is cls:
+                return self.rows[name]
+        name = self._free_name(cls.__name__)
+        slopes = self._slopes(cls, arity)
+        self._classes[name], self.rows[name] = cls, _row(name, cls, slopes)
+        for slope in slopes:
+            try:
+                with suppress(NoRule):  # said when the slope is needed
+                    slope(Entry("out"), *(Entry(f"x{n}") for n in range(arity)))
+            except DeclarationError as error:
+                raise DeclarationError(f"the slope of {cls.__name__}: {error.reason}", hint=error.hint) from None
+        return self.rows[name]
+
+    def _free_name(self, wanted: str) -> str:
+        """The name, or with a number where the table or an earlier function has it."""
+        if not wanted.isidentifier():
+            raise DeclarationError(f"the function name {wanted!r} is not a name")
+        numbered = (f"{wanted}{n}" for n in count(2))
+        return next(n for n in chain([wanted], numbered) if n not in OPS and n not in self.rows)
+
+    def _slopes(self, cls: Sym, arity: int) -> list[Callable[..., Expr]]:
+        arguments = sp.symbols(f"x:{arity}", cls=sp.Dummy, real=True)
+        whole = cls(*arguments)
+        return [self._slope(cls, whole, k, arguments) for k in range(1, arity + 1)]
+
+    def _slope(self, cls: Sym, whole: Sym, k: int, arguments: Sequence[Sym]) -> Callable[..., Expr]:
+        """The slope for argument k; one of several may be missing until it is used."""
         try:
-            with suppress(NoRule):  # said when the slope is needed
-                slope(Entry("out"), *(Entry(f"x{n}") for n in range(arity)))
-        except DeclarationError as error:
-            del OWN[name], OPS[name]
-            raise DeclarationError(f"the slope of {cls.__name__}: {error.reason}", hint=error.hint) from None
-    return name
+            written = whole.fdiff(k)
+        except Exception as error:  # a user's code: whatever it raises
+            reason = f"{cls.__name__}.fdiff({k}) failed: {error}"
+            if len(arguments) > 1:
+                return _missing(reason)
+            raise DeclarationError(reason) from None
+        if written.has(sp.Derivative, sp.Subs):
+            raise DeclarationError(
+                f"the function {cls.__name__} has no fdiff, so its slope is unknown",
+                hint="Give the class a method fdiff(self, argindex=1), or use a Lambda.",
+            )
+        out = sp.Dummy("out")
+        written = written.xreplace({whole: out})
 
+        def slope(a: Expr, *args: Expr) -> Expr:
+            env = {out: T.scalar(a), **{s: T.scalar(x) for s, x in zip(arguments, args, strict=True)}}
+            return ExprReader(Sizes(), _foreign, str, self).entry(written, env)
 
-def _slope(cls: Sym, whole: Sym, k: int, arguments: Sequence[Sym], out: Sym, later: bool) -> Callable[..., Expr]:
-    """The slope for argument k; `later` says that one of several may be missing until it is used."""
-    try:
-        written = whole.fdiff(k)
-    except Exception as error:  # a user's code: whatever it raises
-        reason = f"{cls.__name__}.fdiff({k}) failed: {error}"
-        if later:
-            return _missing(reason)
-        raise DeclarationError(reason) from None
-    if written.has(sp.Derivative, sp.Subs):
-        raise DeclarationError(
-            f"the function {cls.__name__} has no fdiff, so its slope is unknown",
-            hint="Give the class a method fdiff(self, argindex=1), or use a Lambda.",
-        )
-    written = written.xreplace({whole: out})
-
-    def slope(a: Expr, *args: Expr) -> Expr:
-        env = {out: T.scalar(a), **{s: T.scalar(x) for s, x in zip(arguments, args, strict=True)}}
-        return ExprReader(Sizes(), _foreign, str).entry(written, env)
-
-    return slope
+        return slope
 
 
 def _missing(reason: str) -> Callable[..., Expr]:
@@ -541,18 +555,29 @@ def _foreign(e: Sym) -> Tensor:
 def _row(name: str, cls: Sym, slopes: Sequence[Callable[..., Expr]]) -> Op:
     args = ", ".join(f"{{{n}}}" for n in range(len(slopes)))
     return Op(
-        name, tuple(slopes), lambda np, *xs: _values(np, cls, xs), lambda sp, *xs: cls(*xs), f"{name}({args})",
+        name, tuple(slopes), lambda np, *xs: values_by_evalf(np, cls, xs), lambda sp, *xs: cls(*xs), f"{name}({args})",
         rf"\mathrm{{{name}}}\left({args}\right)".replace("_", r"\_"), f"{name}({args})", analytic=False,
     )  # fmt: skip
 
 
-def _values(np: Any, cls: Sym, xs: Sequence[Any]) -> Any:
-    """Values by `evalf`, number by number: slow, and right for every function SymPy can evaluate."""
+def values_by_evalf(np: Any, cls: Sym, xs: Sequence[Any]) -> Any:
+    """Values number by number: slow, and right for every function that SymPy can evaluate. What is
+    added to imaginary parts only says what moves, and is handed on."""
+    real = np.vectorize(lambda *numbers: _value(cls, numbers), otypes=[float])(*map(np.real, xs))
+    return real + 1j * sum(map(np.imag, xs)) if any(map(np.iscomplexobj, xs)) else real
 
-    def value(*numbers: float) -> float:
-        return float(cls(*map(sp.Float, numbers)).doit().evalf())
 
-    return np.vectorize(value, otypes=[float])(*xs)
+def _value(cls: Sym, numbers: Sequence[float]) -> float:
+    """One value; NaN where it is not real. NoRule where SymPy has none."""
+    call = f"{cls.__name__}({', '.join(f'{float(x):.3g}' for x in numbers)})"
+    try:
+        found = cls(*map(sp.Float, numbers)).doit().evalf()
+        if found.is_number and not found.has(sp.Function):
+            number = complex(found)
+            return float("nan") if abs(number.imag) > 1e-12 * abs(number) else number.real
+    except Exception as error:  # a user's code: whatever it raises
+        raise NoRule(f"{call} has no value: {error}") from None
+    raise NoRule(f"{call} has no value. Give the class a method eval or _eval_evalf, or use a Lambda.")
 
 
 # ---- messages --------------------------------------------------------------------------------------

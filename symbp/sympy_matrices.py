@@ -340,7 +340,7 @@ class Writer:
     # -- functions --
 
     def _call(self, x: Form) -> Piece:
-        return self._applied(functions.scalar_function(str(x.data[0])), x)
+        return self._applied(functions.scalar_function(self.symbols.graph.table[str(x.data[0])]), x)
 
     def _compare(self, x: Form) -> Piece:
         fn = str(x.data[0])

@@ -82,7 +82,7 @@ def entry_of(symbols: Symbols, e: Expr, letters: Mapping[Index, Sym]) -> Sym:
                 return _reduction(symbols, x, letters)
         raise NoRule(f"symbp cannot write {x!r} in SymPy")
 
-    return to_scalar(e, leaf)
+    return to_scalar(e, leaf, symbols.graph.table)
 
 
 def _reduction(symbols: Symbols, x: Reduce, letters: Mapping[Index, Sym]) -> Sym:

@@ -46,7 +46,7 @@ from symbp.expr import (
     total,
 )
 from symbp.graph import Signature
-from symbp.ops import OPS, UNKNOWN
+from symbp.ops import OPS, UNKNOWN, Op
 from symbp.sizes import (
     Shape,
     Sizes,
@@ -298,7 +298,12 @@ def compare(sizes: Sizes, fn: str, a: Tensor, b: Tensor) -> Tensor:
 
 def apply(sizes: Sizes, name: str, *operands: Tensor) -> Tensor:
     """A function of the table in ops.py, missing arguments by its defaults."""
-    op = OPS[name]
+    return apply_row(sizes, OPS[name], *operands)
+
+
+def apply_row(sizes: Sizes, op: Op, *operands: Tensor) -> Tensor:
+    """The function of a row, entry by entry."""
+    name = op.name
     missing = op.arity - len(operands)
     if missing < 0 or missing > len(op.defaults):
         wanted = f"{op.arity}" if not op.defaults else f"{op.arity - len(op.defaults)} to {op.arity}"

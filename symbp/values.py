@@ -125,7 +125,7 @@ def evaluate_at(derivation: Derivation, values: Mapping[str, Any]) -> tuple[Valu
     missing = [n.name for n in graph.leaves if n.name not in given]
     if missing:
         raise RequestError(f"Values are needed for {', '.join(missing)} too.")
-    state = Evaluation(given, sizes_from(graph, given), graph.constants)
+    state = Evaluation.of(graph, given, sizes_from(graph, given))
     for node in graph.inner:
         assert node.body is not None
         state.values[node.name] = state.tensor(node, node.body)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import sympy as sp
 
 import symbp as sb
 from symbp.declare import read_equations
 from symbp.derive import derive
-from symbp.errors import DeclarationError
+from symbp.errors import DeclarationError, NoRule
 from symbp.expr import text
 from symbp.graph import Graph
 from symbp.numpy_code import numpy_text
+from symbp.ops import OPS
 from symbp.read.network import read_network
 
 N, D, H, C = sp.symbols("N D H C", integer=True, positive=True)
@@ -193,6 +195,66 @@ def test_a_sympy_function_that_is_no_row_of_the_table() -> None:
     d = sb.Network([(L, sp.asinh(x) * y)]).derive()
     assert sp.simplify(d[x].expr - y / sp.sqrt(x**2 + 1)) == 0
     assert d.check().ok
+
+
+def cube_of(factor: int, name: str = "own") -> Any:
+    """factor·x³ as a function class, a new one for every call."""
+
+    def fdiff(self: Any, argindex: int = 1) -> Any:
+        return 3 * factor * self.args[0] ** 2
+
+    def evalf(self: Any, prec: int) -> Any:
+        return (factor * self.args[0] ** 3)._eval_evalf(prec)
+
+    return type(name, (sp.Function,), {"fdiff": fdiff, "_eval_evalf": evalf})
+
+
+def test_functions_of_the_same_name_belong_to_their_networks() -> None:
+    before = dict(OPS)
+    once, twice = cube_of(1), cube_of(2)
+    nets = [sb.Network([(q, f(x)), (L, q * y)]) for f in (once, twice)]
+    for net, f, factor in zip(nets, (once, twice), (1, 2), strict=True):
+        d = net.derive()
+        assert list(d.data.graph.own) == ["own"]
+        assert d[x].expr == 3 * factor * x**2 * y
+        assert d.check().ok
+        assert d.lambdify()(x=2.0, y=1.0) == (8.0 * factor, {"x": 12.0 * factor, "y": 8.0 * factor})
+        assert net.to_sympy()[0].rhs == f(x)
+    both = sb.Network([(q, once(x)), (s, twice(y)), (L, q * s)]).derive()
+    assert [*both.data.graph.own] == ["own", "own2"]
+    assert both.check().ok
+    assert dict(OPS) == before
+
+
+def test_a_function_of_the_user_may_have_the_name_of_a_row() -> None:
+    d = sb.Network([(q, cube_of(1, "relu")(x)), (L, sb.relu(q) * y)]).derive()
+    assert [*d.data.graph.own] == ["relu2"]
+    assert d.check().ok
+
+
+class NoValue(sp.Function):  # type: ignore[misc]
+    """A function with a slope, and no values."""
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        return -2 * self.args[0] * self
+
+
+def test_without_values_a_function_is_derived_and_its_check_undecided() -> None:
+    d = sb.Network([(L, NoValue(x) * y)]).derive()
+    assert d[x].expr == -2 * x * y * NoValue(x)
+    found = d.check()
+    assert not found.ok
+    assert all(c.points == 0 for c in found.values())
+    assert "NoValue(" in str(found)
+    assert "has no value" in str(found)
+    with pytest.raises(NoRule, match="has no value"):
+        d.lambdify()(x=1.0, y=1.0)
+
+
+def test_outside_of_its_domain_a_function_is_not_a_number() -> None:
+    d = sb.Network([(L, sp.acosh(x) * y)], facts=["x > 1"]).derive()
+    assert d.check().ok
+    assert np.isnan(d.lambdify()(x=0.5, y=1.0)[0])
 
 
 # ---- mistakes ----------------------------------------------------------------------------------------

@@ -423,13 +423,12 @@ class Writer:
 
     def has_kinks(self) -> bool:
         from symbp.expr import Call, Reduce, walk
-        from symbp.ops import OPS
 
-        probe = Num(1)
+        probe, table = Num(1), self.graph.table
         for node in self.graph.inner:
             assert node.body is not None
             for e in walk(node.body):
-                if isinstance(e, Call) and OPS[e.fn].kinks(*[probe] * OPS[e.fn].arity):
+                if isinstance(e, Call) and table[e.fn].kinks(*[probe] * table[e.fn].arity):
                     return True
                 if isinstance(e, Reduce) and e.op in ("max", "min"):
                     return True
