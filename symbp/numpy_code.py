@@ -334,8 +334,8 @@ class NumpyPrinter:
         while defaults and len(args) > 1 and x.args[len(args) - 1].data[:1] == (defaults[-1],):
             args.pop()
             defaults = defaults[:-1]
-        if self.prefix and op.name in NUMPY_NAMES:
-            return self._call_text(NUMPY_NAMES[op.name], *args)
+        if self.prefix and op.call:
+            return Text(fill(op.call, *args))
         if len(args) == len(x.args):
             return Text(fill(op.numpy, *args))
         return Text(f"{op.name}({', '.join(args)})")
@@ -373,12 +373,6 @@ class NumpyPrinter:
 
     def _where(self, x: Form) -> Text:
         return self._call_text("where", self(x.args[0]), *self.numbers(x.args[1:]))
-
-
-NUMPY_NAMES = {
-    n: n
-    for n in ["exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "sign", "abs", "maximum", "minimum"]
-}
 
 
 def _under(x: Form) -> Form:

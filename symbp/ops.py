@@ -28,7 +28,8 @@ Slope = Callable[..., Expr]
 class Op:
     """One row. `value(np, *args)` works on NumPy arrays, real or complex; `twin(sp, *args)` is the
     SymPy expression; `kinks(*args)` are expressions that must stay away from 0; `analytic` says
-    whether the complex step may pass through it."""
+    whether the complex step may pass through it. Generated code writes it as `call` where NumPy has
+    it; else `helper` is the text of a function of its name, which is carried along."""
 
     name: str
     slopes: tuple[Slope, ...]
@@ -42,6 +43,8 @@ class Op:
     analytic: bool = True
     defaults: tuple[Num, ...] = ()
     domain: str = ""
+    call: str = ""
+    helper: str = ""
 
     @property
     def arity(self) -> int:
@@ -139,8 +142,14 @@ def _fn(name: str) -> _Spelling:
     return {"numpy": name + "({0})", "latex": rf"\mathrm{{{name}}}\left({{0}}\right)", "unicode": name + "({0})"}
 
 
-def _tex(name: str) -> _Spelling:
-    return {"numpy": name + "({0})", "latex": rf"\{name}\left({{0}}\right)", "unicode": name + "({0})"}
+class _NumpySpelling(_Spelling):
+    call: str
+
+
+def _tex(name: str) -> _NumpySpelling:
+    """A function that LaTeX and NumPy have under this name."""
+    shown = name + "({0})"
+    return {"numpy": shown, "latex": rf"\{name}\left({{0}}\right)", "unicode": shown, "call": "np." + shown}
 
 
 # fmt: off
@@ -154,36 +163,77 @@ ROWS: tuple[Op, ...] = (
     Op("cosh", (lambda a, x: call("sinh", x),), lambda np, x: np.cosh(x), lambda sp, x: sp.cosh(x), **_tex("cosh"), law=r"\cosh' x = \sinh x"),
     Op("tanh", (lambda a, x: ONE - a**TWO,), lambda np, x: np.tanh(x), lambda sp, x: sp.tanh(x), **_tex("tanh"), law=r"\tanh' = 1 - \tanh^2"),
     Op("arctan", (lambda a, x: ONE / (ONE + x**TWO),), lambda np, x: np.arctan(x), lambda sp, x: sp.atan(x), **_tex("arctan"), law=r"\arctan' x = \frac{1}{1 + x^2}"),
-    Op("erf", (lambda a, x: _gaussian(x),), _erf, lambda sp, x: sp.erf(x), **_fn("erf"), law=r"\mathrm{erf}' x = \frac{2}{\sqrt{\pi}} e^{-x^2}"),
-    Op("sigmoid", (lambda a, x: mul(a, ONE - a),), _sigmoid, lambda sp, x: 1 / (1 + sp.exp(-x)), "sigmoid({0})", r"\sigma\left({0}\right)", "σ({0})", law=r"\sigma' = \sigma\,(1 - \sigma)"),
-    Op("softplus", (lambda a, x: call("sigmoid", x),), _softplus, lambda sp, x: sp.log(1 + sp.exp(x)), **_fn("softplus"), law=r"\mathrm{softplus}' = \sigma"),
-    Op("softsign", (lambda a, x: ONE / (ONE + call("abs", x)) ** TWO,), lambda np, x: x / (1 + np.sign(_real(x)) * x), lambda sp, x: x / (1 + sp.Abs(x)), **_fn("softsign"), law=r"\mathrm{softsign}' x = \frac{1}{(1 + |x|)^2}"),
-    Op("silu", (lambda a, x: a + mul(call("sigmoid", x), ONE - a),), lambda np, x: x * _sigmoid(np, x), lambda sp, x: x / (1 + sp.exp(-x)), **_fn("silu"), law=r"\mathrm{silu}' = a + \sigma(x)(1 - a)"),
-    Op("gelu", (_gelu_slope,), lambda np, x: 0.5 * x * (1 + _erf(np, x / np.sqrt(2.0))), lambda sp, x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2, **_fn("gelu"), law=r"\mathrm{gelu}' x = \Phi(x) + x\,\varphi(x)"),
-    Op("mish", (_mish_slope,), lambda np, x: x * np.tanh(_softplus(np, x)), lambda sp, x: x * sp.tanh(sp.log(1 + sp.exp(x))), **_fn("mish"), law=r"\mathrm{mish}' x = t + x\,(1 - t^2)\,\sigma(x), \; t = \tanh(\mathrm{softplus}\,x)"),
-    Op("relu", (lambda a, x: _passes(a, x),), lambda np, x: np.where(_real(x) > 0, x, 0.0), lambda sp, x: sp.Max(0, x), **_fn("relu"), law=r"\mathrm{relu}' x = 1[x > 0]", kinks=lambda x: (x,)),
+    Op("erf", (lambda a, x: _gaussian(x),), _erf, lambda sp, x: sp.erf(x), **_fn("erf"), law=r"\mathrm{erf}' x = \frac{2}{\sqrt{\pi}} e^{-x^2}", helper='''
+def erf(x):
+    """The error function, entry by entry."""
+    return np.vectorize(math.erf, otypes=[float])(x)
+'''),
+    Op("sigmoid", (lambda a, x: mul(a, ONE - a),), _sigmoid, lambda sp, x: 1 / (1 + sp.exp(-x)), "sigmoid({0})", r"\sigma\left({0}\right)", "σ({0})", law=r"\sigma' = \sigma\,(1 - \sigma)", helper='''
+def sigmoid(x):
+    """1/(1 + exp(-x)), without overflow at either end."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e)/(1 + e)
+'''),
+    Op("softplus", (lambda a, x: call("sigmoid", x),), _softplus, lambda sp, x: sp.log(1 + sp.exp(x)), **_fn("softplus"), law=r"\mathrm{softplus}' = \sigma", call="np.logaddexp({0}, 0)"),
+    Op("softsign", (lambda a, x: ONE / (ONE + call("abs", x)) ** TWO,), lambda np, x: x / (1 + np.sign(_real(x)) * x), lambda sp, x: x / (1 + sp.Abs(x)), **_fn("softsign"), law=r"\mathrm{softsign}' x = \frac{1}{(1 + |x|)^2}", helper='''
+def softsign(x):
+    """x/(1 + |x|)."""
+    return x/(1 + np.abs(x))
+'''),
+    Op("silu", (lambda a, x: a + mul(call("sigmoid", x), ONE - a),), lambda np, x: x * _sigmoid(np, x), lambda sp, x: x / (1 + sp.exp(-x)), **_fn("silu"), law=r"\mathrm{silu}' = a + \sigma(x)(1 - a)", helper='''
+def silu(x):
+    """x sigmoid(x)."""
+    return x*sigmoid(x)
+'''),
+    Op("gelu", (_gelu_slope,), lambda np, x: 0.5 * x * (1 + _erf(np, x / np.sqrt(2.0))), lambda sp, x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2, **_fn("gelu"), law=r"\mathrm{gelu}' x = \Phi(x) + x\,\varphi(x)", helper='''
+def gelu(x):
+    """x times the normal distribution function of x."""
+    return 0.5*x*(1 + erf(x/np.sqrt(2)))
+'''),
+    Op("mish", (_mish_slope,), lambda np, x: x * np.tanh(_softplus(np, x)), lambda sp, x: x * sp.tanh(sp.log(1 + sp.exp(x))), **_fn("mish"), law=r"\mathrm{mish}' x = t + x\,(1 - t^2)\,\sigma(x), \; t = \tanh(\mathrm{softplus}\,x)", helper='''
+def mish(x):
+    """x tanh(softplus(x))."""
+    return x*np.tanh(np.logaddexp(x, 0))
+'''),
+    Op("relu", (lambda a, x: _passes(a, x),), lambda np, x: np.where(_real(x) > 0, x, 0.0), lambda sp, x: sp.Max(0, x), **_fn("relu"), law=r"\mathrm{relu}' x = 1[x > 0]", kinks=lambda x: (x,), call="np.maximum({0}, 0)"),
     Op("leaky_relu", (lambda a, x, s: Select(_positive(x), ONE, s), lambda a, x, s: call("minimum", x, ZERO)),
        lambda np, x, s: np.where(_real(x) > 0, x, s * x), lambda sp, x, s: sp.Piecewise((x, x > 0), (s * x, True)),
        "leaky_relu({0}, {1})", r"\mathrm{leaky\_relu}\left({0}, {1}\right)", "leaky_relu({0}, {1})",
-       law=r"\mathrm{leaky}' x = 1 \text{ for } x > 0, \text{ else the slope } \alpha", kinks=lambda x, s: (x,), defaults=(Num("0.01", decimal=True),)),
+       law=r"\mathrm{leaky}' x = 1 \text{ for } x > 0, \text{ else the slope } \alpha", kinks=lambda x, s: (x,), defaults=(Num("0.01", decimal=True),), helper='''
+def leaky_relu(x, slope=0.01):
+    """x where it is positive, else slope*x."""
+    return np.where(x > 0, x, slope*x)
+'''),
     Op("elu", (lambda a, x, s: Select(_positive(x), ONE, a + s), lambda a, x, s: Select(_positive(x), ZERO, call("exp", x) - 1)),
        _elu, lambda sp, x, s: sp.Piecewise((x, x > 0), (s * (sp.exp(x) - 1), True)),
-       "elu({0}, {1})", r"\mathrm{elu}\left({0}, {1}\right)", "elu({0}, {1})", law=r"\mathrm{elu}' x = 1 \text{ for } x > 0, \text{ else } a + \alpha", kinks=lambda x, s: (x,), defaults=(ONE,)),
+       "elu({0}, {1})", r"\mathrm{elu}\left({0}, {1}\right)", "elu({0}, {1})", law=r"\mathrm{elu}' x = 1 \text{ for } x > 0, \text{ else } a + \alpha", kinks=lambda x, s: (x,), defaults=(ONE,), helper='''
+def elu(x, alpha=1.0):
+    """x where it is positive, else alpha*(exp(x) - 1)."""
+    return np.where(x > 0, x, alpha*np.expm1(np.minimum(x, 0)))
+'''),
     Op("selu", (lambda a, x: Select(_positive(x), SELU_SCALE, a + mul(SELU_SCALE, SELU_ALPHA)),), lambda np, x: _S * _elu(np, x, _A),
-       lambda sp, x: sp.Piecewise((_S * x, x > 0), (_S * _A * (sp.exp(x) - 1), True)), **_fn("selu"), law=r"\mathrm{selu}' x = \lambda \text{ for } x > 0, \text{ else } a + \lambda\alpha", kinks=lambda x: (x,)),
-    Op("abs", (lambda a, x: call("sign", x),), lambda np, x: np.sign(_real(x)) * x, lambda sp, x: sp.Abs(x), "abs({0})", r"\left|{0}\right|", "|{0}|", law=r"|x|' = \mathrm{sign}\,x", kinks=lambda x: (x,)),
-    Op("sign", (lambda a, x: ZERO,), lambda np, x: np.sign(_real(x)), lambda sp, x: sp.sign(x), **_fn("sign"), kinks=lambda x: (x,)),
-    Op("step", (lambda a, x: ZERO,), lambda np, x: (_real(x) > 0) * 1.0, lambda sp, x: sp.Heaviside(x, 0), **_fn("step"), kinks=lambda x: (x,)),
+       lambda sp, x: sp.Piecewise((_S * x, x > 0), (_S * _A * (sp.exp(x) - 1), True)), **_fn("selu"), law=r"\mathrm{selu}' x = \lambda \text{ for } x > 0, \text{ else } a + \lambda\alpha", kinks=lambda x: (x,), helper='''
+def selu(x):
+    """The scaled elu of self-normalising networks."""
+    return 1.0507009873554805*elu(x, 1.6732632423543772)
+'''),
+    Op("abs", (lambda a, x: call("sign", x),), lambda np, x: np.sign(_real(x)) * x, lambda sp, x: sp.Abs(x), "abs({0})", r"\left|{0}\right|", "|{0}|", law=r"|x|' = \mathrm{sign}\,x", kinks=lambda x: (x,), call="np.abs({0})"),
+    Op("sign", (lambda a, x: ZERO,), lambda np, x: np.sign(_real(x)), lambda sp, x: sp.sign(x), **_fn("sign"), kinks=lambda x: (x,), call="np.sign({0})"),
+    Op("step", (lambda a, x: ZERO,), lambda np, x: (_real(x) > 0) * 1.0, lambda sp, x: sp.Heaviside(x, 0), **_fn("step"), kinks=lambda x: (x,), call="np.heaviside({0}, 0)"),
     Op("maximum", (lambda a, x, y: _passes(a, x) if y is ZERO else Compare(">", x, y),
         lambda a, x, y: _passes(a, y) if x is ZERO else Compare(">" if not x.tensors else ">=", y, x)),
        lambda np, x, y: np.where(_gt(np, x, y), x, y), lambda sp, x, y: sp.Max(x, y),
-       "maximum({0}, {1})", r"\max\left({0}, {1}\right)", "max({0}, {1})", law=r"\max(x, y): \text{ the larger input receives the whole gradient}", kinks=lambda x, y: (x - y,)),
+       "maximum({0}, {1})", r"\max\left({0}, {1}\right)", "max({0}, {1})", law=r"\max(x, y): \text{ the larger input receives the whole gradient}", kinks=lambda x, y: (x - y,), call="np.maximum({0}, {1})"),
     Op("minimum", (lambda a, x, y: Compare("<", x, y), lambda a, x, y: Compare("<" if not x.tensors else "<=", y, x)),
        lambda np, x, y: np.where(_gt(np, y, x), x, y), lambda sp, x, y: sp.Min(x, y),
-       "minimum({0}, {1})", r"\min\left({0}, {1}\right)", "min({0}, {1})", law=r"\min(x, y): \text{ the smaller input receives the whole gradient}", kinks=lambda x, y: (x - y,)),
+       "minimum({0}, {1})", r"\min\left({0}, {1}\right)", "min({0}, {1})", law=r"\min(x, y): \text{ the smaller input receives the whole gradient}", kinks=lambda x, y: (x - y,), call="np.minimum({0}, {1})"),
     Op("xlogy", (lambda a, x, y: call("log", y), lambda a, x, y: x / y),
        lambda np, x, y: np.where(_real(x) == 0, 0.0 * _real(y) + x * np.log(np.where(_real(y) > 0, y, 1.0)), x * np.log(np.where(_real(x) == 0, 1.0, y))),
-       lambda sp, x, y: x * sp.log(y), "xlogy({0}, {1})", r"{0} \log {1}", "{0} log {1}", law=r"x \log y, \; 0 \log 0 = 0"),
+       lambda sp, x, y: x * sp.log(y), "xlogy({0}, {1})", r"{0} \log {1}", "{0} log {1}", law=r"x \log y, \; 0 \log 0 = 0", helper='''
+def xlogy(x, y):
+    """x log(y), and 0 where x is 0."""
+    return x*np.log(np.where(x == 0, 1, y))
+'''),
 )
 # fmt: on
 

@@ -31,85 +31,35 @@ from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import affine, from_affine
 from symbp.matrix import Emitter, size_text
 from symbp.numpy_code import POWER, NumpyPrinter, Text
+from symbp.ops import ROWS, UNKNOWN
 from symbp.steps import Derivation
 
 WIDTH = 100
 INDENT = "    "
 HARD = "\N{NO-BREAK SPACE}"  # where a docstring is not broken
 
-HELPERS: dict[str, tuple[tuple[str, ...], str]] = {
-    "sigmoid": ((), '''
-def sigmoid(x):
-    """1/(1 + exp(-x)), without overflow at either end."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e)/(1 + e)
-'''),
-    "silu": (("sigmoid",), '''
-def silu(x):
-    """x sigmoid(x)."""
-    return x*sigmoid(x)
-'''),
-    "softsign": ((), '''
-def softsign(x):
-    """x/(1 + |x|)."""
-    return x/(1 + np.abs(x))
-'''),
-    "erf": ((), '''
-def erf(x):
-    """The error function, entry by entry."""
-    return np.vectorize(math.erf, otypes=[float])(x)
-'''),
-    "gelu": (("erf",), '''
-def gelu(x):
-    """x times the normal distribution function of x."""
-    return 0.5*x*(1 + erf(x/np.sqrt(2)))
-'''),
-    "mish": ((), '''
-def mish(x):
-    """x tanh(softplus(x))."""
-    return x*np.tanh(np.logaddexp(x, 0))
-'''),
-    "leaky_relu": ((), '''
-def leaky_relu(x, slope=0.01):
-    """x where it is positive, else slope*x."""
-    return np.where(x > 0, x, slope*x)
-'''),
-    "elu": ((), '''
-def elu(x, alpha=1.0):
-    """x where it is positive, else alpha*(exp(x) - 1)."""
-    return np.where(x > 0, x, alpha*np.expm1(np.minimum(x, 0)))
-'''),
-    "selu": (("elu",), '''
-def selu(x):
-    """The scaled elu of self-normalising networks."""
-    return 1.0507009873554805*elu(x, 1.6732632423543772)
-'''),
-    "xlogy": ((), '''
-def xlogy(x, y):
-    """x log(y), and 0 where x is 0."""
-    return x*np.log(np.where(x == 0, 1, y))
-'''),
-    "softmax": ((), '''
+HELPERS: dict[str, str] = {row.name: row.helper for row in ROWS if row.helper} | {
+    "softmax": '''
 def softmax(x, axis=-1):
     """exp(x)/sum(exp(x)), safe for large x."""
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e/e.sum(axis=axis, keepdims=True)
-'''),
-    "log_softmax": ((), '''
+''',
+    "log_softmax": '''
 def log_softmax(x, axis=-1):
     """log(softmax(x)), safe for large x."""
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
-'''),
-    "logsumexp": ((), '''
+''',
+    "logsumexp": '''
 def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x))), safe for large x."""
     top = x.max(axis=axis, keepdims=True)
     result = top + np.log(np.exp(x - top).sum(axis=axis, keepdims=True))
     return result if keepdims else np.squeeze(result, axis=axis)
-'''),
+''',
 }  # fmt: skip
-"""Functions that NumPy lacks: what each needs, and its text."""
+"""Functions that NumPy lacks, by name: those of the table of functions, and reductions. None needs one after it."""
 
 RESERVED = {*keyword.kwlist, *dir(builtins), *HELPERS, "np", "math", "cache", "forward", "backward"}
 
@@ -520,7 +470,7 @@ class _Program:
         forward, backward = self._forward_text(), self._backward_text()
         body = "\n".join([*forward, "", "", *backward])
         helpers = _helpers_in(body)
-        texts = [HELPERS[h][1].strip("\n") for h in helpers]
+        texts = [HELPERS[h].strip("\n") for h in helpers]
         imports = [["import " + m] for m in _imports("\n".join([*texts, body]))]
         head = [self._docstring(), *imports, self._constants(body)]
         start = "\n\n".join("\n".join(paragraph) for paragraph in head if paragraph)
@@ -648,8 +598,13 @@ class _CodePrinter(NumpyPrinter):
         return super()._leaf(x)
 
     def _call(self, x: Form) -> Text:
-        spelled = SPELLED.get(str(x.data[0]))
-        return self._call_text(spelled, self(x.args[0]), "0") if spelled else super()._call(x)
+        row = self.graph.table[str(x.data[0])]
+        if not (row.call or row.helper or row.name.startswith(UNKNOWN)):
+            raise NoRule(
+                f"No program can be written for {self.graph.name}: NumPy has no function {row.name}, and symbp no "
+                f"text for one. Write {row.name} as a formula, in SymPy as a Lambda."
+            )
+        return super()._call(x)
 
     def _subscript(self, x: Form) -> Text:
         parts = [re.sub(r"[^\W\d]\w*", self._size_in_slice, str(p)) for p in x.data]
@@ -661,9 +616,6 @@ class _CodePrinter(NumpyPrinter):
     def _einsum(self, x: Form) -> Text:
         args = [f'"{x.data[0]}"', *self.numbers(x.args)]
         return self._call_text("einsum", *args, *(("optimize=True",) if len(x.args) > 2 else ()))
-
-
-SPELLED = {"relu": "maximum", "softplus": "logaddexp", "step": "heaviside"}  # with a second argument 0
 
 
 # ---- small things ------------------------------------------------------------------------------
@@ -751,12 +703,13 @@ def _size_atoms(e: Expr) -> Iterator[Size]:
 
 
 def _helpers_in(body: str) -> list[str]:
-    """Helper functions that are called, each after those that it needs."""
-    found: dict[str, None] = {}
-    for name, (needs, _) in HELPERS.items():
+    """Helper functions that are called, in the text or by each other, each after those it needs."""
+    found: list[str] = []
+    for name, text in reversed(HELPERS.items()):
         if re.search(rf"(?<![\w.]){name}\(", body):
-            found.update(dict.fromkeys((*needs, name)))
-    return sorted(found, key=list(HELPERS).index)
+            found.insert(0, name)
+            body += text
+    return found
 
 
 def _imports(text: str) -> Iterator[str]:

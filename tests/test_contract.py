@@ -82,6 +82,13 @@ def process(*words: str, **more: object) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, timeout=60, env=environment, check=False, **more)  # type: ignore[call-overload,no-any-return]
 
 
+def test_no_code_calls_a_function_that_is_not_there() -> None:
+    message = refusal("code", f"{ROOT / 'examples' / 'own_activation.py'}:net")
+
+    assert "NumPy has no function bump" in message
+    assert "Lambda" in message
+
+
 # ---- JSON --------------------------------------------------------------------------------------
 
 

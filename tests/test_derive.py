@@ -28,8 +28,10 @@ from symbp.expr import (
     walk,
 )
 from symbp.graph import Graph, adjoint
-from symbp.numpy_code import backward_lines
+from symbp.numpy_code import backward_lines, numpy_text
 from symbp.read.network import read_network
+from symbp.show.alphabet import Unicode
+from symbp.show.math import MathPrinter
 from symbp.steps import RULES, Derivation
 
 
@@ -473,3 +475,11 @@ def test_a_slope_is_seen_from_the_output_where_books_write_it_so() -> None:
 
     assert not any(isinstance(x, Call) for x in walk(d.adjoints["z"].delta))
     assert delta(d)[-1] == "dz = da*a*(1 - a)"
+
+
+def test_decimals_are_shown_with_twelve_digits_and_computed_with_all() -> None:
+    d = derive(read_network("w: ()\nz: ()\nL = 1.1*1.1*w*tanh(2.2*z)\n", "n"), ["z"])
+    a = d.adjoints["z"]
+    assert MathPrinter(d.graph, Unicode()).scalar(Num("1.1439333333333332", decimal=True), {}).text == "1.14393333333"
+    assert "1.2100000000000002" not in MathPrinter(d.graph, Unicode()).index(a.delta, {})
+    assert numpy_text(d.graph, Num("1.1439333333333332", decimal=True), ()) == "1.1439333333333332"

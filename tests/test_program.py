@@ -4,6 +4,7 @@ numerical gradients, which know nothing of the derivation; three modules are com
 import ast
 import builtins
 import keyword
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from symbp import __version__
 from symbp.check import numerical_gradients
 from symbp.derive import derive
+from symbp.errors import NoRule
 from symbp.graph import Graph
+from symbp.ops import OPS, ROWS, Op
 from symbp.program import compile_module, functions, module
 from symbp.read.network import read_network
 from symbp.sample import Point, choose_sizes, draw
@@ -466,6 +469,30 @@ def test_a_title_stays_in_its_docstring() -> None:
 
     body = ast.parse(found).body
     assert [type(x) for x in body] == [ast.Expr, ast.FunctionDef, ast.FunctionDef]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_function_of_the_table_can_be_written(row: Op) -> None:
+    """A row says how NumPy calls it, or brings the text of a function."""
+    letters = "xyz"[: row.arity]
+    leaves = "".join(f"{x}: (n,)\n" for x in letters)
+    derivation = derive(read_network(f"{leaves}L = sum({row.name}({', '.join(letters)}))\n", "n"))
+    forward, backward = functions(derivation)
+    values = [np.array([0.4, 1.3, 2.2]) * (n + 1) for n in range(row.arity)]
+    loss, cache = forward(*values)
+    wanted = evaluate_at(derivation, dict(zip(letters, values, strict=True)))[1]
+
+    assert bool(row.call) != bool(row.helper)
+    assert loss == pytest.approx(float(row.value(np, *values).sum()), rel=1e-13)
+    for name, gradient in backward(cache).items():
+        np.testing.assert_allclose(gradient, wanted[name], rtol=1e-13)
+
+
+def test_a_function_without_a_text_is_refused() -> None:
+    graph = read_network("x: (n,)\nL = sum(mish(x))\n", "mine")
+    lacking = replace(graph, own={"mish": replace(OPS["mish"], helper="")})
+    with pytest.raises(NoRule, match=r"written for mine: NumPy has no function mish.*as a formula"):
+        module(derive(lacking))
 
 
 def test_helpers_are_stable_for_large_arguments() -> None:

@@ -43,6 +43,7 @@ from symbp.ops import UNKNOWN
 from symbp.show.alphabet import Alphabet, parse_name
 
 SUM, QUOTIENT, PRODUCT, CHAIN, POWER, ATOM = 1, 2, 3, 4, 5, 6
+DIGITS = 12  # of a number with a point: 1.7·2/3 is not written to the last bit
 """How tightly a text binds: a + b, a/b in one line, a ⊙ b, matrices side by side, aᵀ, a."""
 _PLACE = re.compile("([\ue010\ue011])(\\d+)\ue012")  # where a template takes a name, or an error term
 
@@ -168,7 +169,7 @@ class MathPrinter:
         if value.value.denominator != 1 and not value.decimal:
             top, bottom = str(value.value.numerator), str(value.value.denominator)
             return Piece(self.alphabet.fraction(top, bottom), PRODUCT)
-        return Piece(number(value.value, value.decimal))
+        return Piece(f"{float(value.value):.{DIGITS}g}" if value.decimal else number(value.value))
 
     def _m_const(self, x: Form) -> Piece:
         return Piece(self.constant(str(x.data[0])))
