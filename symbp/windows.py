@@ -208,9 +208,14 @@ class WindowEmitter(Emitter):
     # -- blocks: 0 ≤ i − s q < s --
 
     def _blocks(self, term: Term) -> bool:
-        blocks = {q: found for q in term.bound if (found := self._block(term, q)) is not None}
+        if not term.masks:
+            return False
+        inside = [f if isinstance(f, Entry) else rewrite(f, self._rule) for f in term.factors]
+        seen = Term(term.bound, inside, term.masks)
+        blocks = {q: found for q in term.bound if (found := self._block(seen, q)) is not None}
         if not blocks:
             return False
+        term.factors = inside
         for _, _, masks in blocks.values():
             term.masks = [m for m in term.masks if m not in masks]
         term.bound = [i for i in term.bound if i not in blocks]

@@ -25,12 +25,6 @@ from symbp.steps import Adjoint, Derivation
 CORPUS = Path(__file__).parent / "corpus"
 SEEDS = (1, 2)
 CASES = sorted(CORPUS.rglob("*.toml"))
-MISSING = {  # right as expressions and checked, but not yet written in NumPy
-    "avgpool-2x2": "spreading a gradient over a window needs upsample2d",
-    "maxpool-2x2": "spreading a gradient over a window needs upsample2d",
-    "conv1d-single": "the input's gradient is a full correlation with a flipped kernel",
-    "conv1d-multichannel": "the input's gradient is a full correlation with a flipped kernel",
-}
 LISTED = """
     act-elu:z act-gelu-exact:z act-silu:z act-swish-beta:beta act-swish-beta:z attention-additive:e
     attention-causal:S attention-flash:S attention-single-query:e autoencoder-linear-pca:W
@@ -118,9 +112,7 @@ def is_short(path: Path, entry: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
-def test_every_published_gradient_is_derived(path: Path, request: pytest.FixtureRequest) -> None:
-    if path.stem in MISSING:
-        request.applymarker(pytest.mark.xfail(reason=MISSING[path.stem], strict=False))
+def test_every_published_gradient_is_derived(path: Path) -> None:
     derivation = derivation_of(path)
     for env in points(path):
         values = backward(derivation, env)
@@ -132,7 +124,7 @@ def test_every_published_gradient_is_derived(path: Path, request: pytest.Fixture
                 assert is_same(formulas.evaluate(form, values), env["d" + entry["wrt"]]), f"{entry['wrt']}: {form}"
 
 
-@pytest.mark.parametrize("path", [p for p in CASES if p.stem not in MISSING], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
 def test_no_form_is_longer_than_published(path: Path) -> None:
     longer = {f"{path.stem}:{entry['wrt']}" for entry in published(case_of(path)) if not is_short(path, entry)}
     assert longer <= LONGER
