@@ -20,7 +20,7 @@ variable that is an inner node is treated as an input of the network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from symbp.arithmetic import length, powers, sum_over
 from symbp.derive import Occurrence, chain_steps, contributions, derive
@@ -35,12 +35,12 @@ from symbp.structure import Structure, Term, structure_of
 LONGEST = 400  # operations of an expression beyond which a derivative is not written out
 WIDEST = 512  # terms into which a product may be multiplied out for its δs
 
-USE_UP, SORT = Law("contraction"), Law("by-deltas")
+USE_UP = Law("contraction")
 
 
 @dataclass(frozen=True)
 class Product:
-    """The product with a direction: `expr` in the letters of `shape_of`, which the result is like."""
+    """The product with a direction: `expr` in the letters of `like`, whose shape the result has."""
 
     direction: Node
     like: Node
@@ -73,7 +73,7 @@ class Derivative:
     first: Node | None = None
     because: tuple[str, ...] = ()
     checked: Checked | None = None
-    checked_gradient: Checked | None = field(default=None)
+    checked_gradient: Checked | None = None
 
     @property
     def sorted(self) -> Expr:

@@ -47,7 +47,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "otherwise": ("otherwise", "否则"),
     "rate": ("learning rate", "学习率"),
     "relation": ("sizes that must agree", "尺寸关系"),
-    "by-deltas": ("sort by δ", "按 δ 归并"),
     "chain": ("Chain rule", "链式法则"),
     "gradient": ("Gradient", "梯度"),
     "jacobian": ("Jacobian", "Jacobi 矩阵"),
