@@ -61,6 +61,7 @@ from symbp.form import (
 )
 from symbp.graph import Graph, primal
 from symbp.index import affine, decide, from_affine, places_normal, same_size
+from symbp.sizes import size_text
 
 TURNING = {"add": 0.29, "times": 0.29, "call": -0.01}
 """How much cheaper the transpose of the transpose must be: Aᵀ + Bᵀ and A Bᵀ, but σ(Z)ᵀ."""
@@ -709,31 +710,6 @@ def _slice(idx: Expr, dim: Expr) -> tuple[Index, str] | None:
     return letter, f"{first}:{end}" + (f":{step}" if step != 1 else "")
 
 
-def size_text(e: Expr) -> str:
-    """A size as Python text: `N`, `n - k + 1`, `2*p`."""
-    match e:
-        case Num():
-            return str(e.value)
-        case Size() | Const() | Index():
-            return e.name
-        case Add():
-            out = ""
-            for n, t in enumerate(e.args):
-                minus, rest = negated(t)
-                out += (" - " if minus else " + ") if n else ("-" if minus else "")
-                out += size_text(rest)
-            return out
-        case Mul():
-            top = [
-                f"({size_text(a)})" if isinstance(a, Add) else size_text(a) for a in e.args if not isinstance(a, Pow)
-            ]
-            low = [size_text(a.base) for a in e.args if isinstance(a, Pow)]
-            return "*".join(top or ["1"]) + "".join("/" + b for b in low)
-        case Pow():
-            return f"{size_text(e.base)}**{size_text(e.exponent)}"
-    return str(e)
-
-
 def index_letter(
     i: Index,
     taken: Collection[str],
@@ -755,4 +731,4 @@ def index_letter(
     return next((c for c in choices if c not in taken and c not in names), f"i{len(taken)}")
 
 
-__all__ = ["HALF", "Emitter", "Form", "NotReducible", "index_letter", "negated", "size_text", "to_form"]
+__all__ = ["HALF", "Emitter", "Form", "NotReducible", "index_letter", "negated", "to_form"]

@@ -14,8 +14,8 @@ from symbp.expr import HALF, ONE, ZERO, Expr, Index, Num, Reduce, Size, number
 from symbp.form import Form, NotReducible, scalar
 from symbp.graph import Graph, primal
 from symbp.index import affine, from_affine, place
-from symbp.matrix import size_text
 from symbp.ops import UNKNOWN, fill
+from symbp.sizes import size_text
 from symbp.steps import Derivation
 from symbp.windows import WindowEmitter
 

@@ -29,9 +29,10 @@ from symbp.expr import Expr, Num, Size, number, walk
 from symbp.form import Axes, Form, NotReducible
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import affine, from_affine
-from symbp.matrix import Emitter, size_text
+from symbp.matrix import Emitter
 from symbp.numpy_code import POWER, NumpyPrinter, Text
 from symbp.ops import ROWS, UNKNOWN
+from symbp.sizes import size_text
 from symbp.steps import Derivation
 
 WIDTH = 100

@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Mapping
 from fractions import Fraction
 
 from symbp.errors import DeclarationError, LimitError
-from symbp.expr import ONE, Add, Expr, Index, Mul, Num, Pow, Reduce, Size, add, fresh, mul, rebuild, substitute
+from symbp.expr import ONE, Add, Expr, Index, Mul, Num, Pow, Reduce, Size, add, fresh, mul, number, rebuild, substitute
 
 Monomial = tuple[str, ...]
 Polynomial = dict[Monomial, Fraction]
@@ -151,6 +151,8 @@ def _numbers(terms: Polynomial) -> Polynomial:
 
 def size_text(size: Expr) -> str:
     """A size as a user would write it: `n - k + 1`."""
+    if isinstance(size, Num):
+        return number(size.value)
     known = value_of(size)
     if known is not None:
         return str(known)

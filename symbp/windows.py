@@ -36,7 +36,8 @@ from symbp.expr import replace as rewrite
 from symbp.form import Axes, Form, form
 from symbp.graph import Graph
 from symbp.index import Affine, affine, at_least, bound_of, place
-from symbp.matrix import Emitter, size_text
+from symbp.matrix import Emitter
+from symbp.sizes import size_text
 
 VIEW = "\ue020"
 """Names of views begin with this: no tensor's name does."""

@@ -39,13 +39,14 @@ from symbp.expr import (
 )
 from symbp.form import NotReducible
 from symbp.graph import Graph
-from symbp.matrix import index_letter, size_text, to_form
+from symbp.matrix import index_letter, to_form
 from symbp.numpy_code import NumpyPrinter, numpy_text
 from symbp.read.network import read_network
 from symbp.show.alphabet import Latex, Unicode, plain
 from symbp.show.document import Options, document
 from symbp.show.latex import latex
 from symbp.show.math import MathPrinter
+from symbp.sizes import size_text
 from symbp.zoo import names, network
 
 LEAVES = """

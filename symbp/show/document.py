@@ -84,7 +84,7 @@ def shape_of(node: Node, alphabet: Alphabet) -> str:
 
 
 def _size(d: Expr, alphabet: Alphabet) -> str:
-    from symbp.matrix import size_text
+    from symbp.sizes import size_text
 
     if isinstance(d, Size) and not d.name.isdigit():
         return alphabet.tensor(d.name)

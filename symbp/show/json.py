@@ -9,11 +9,11 @@ from typing import Any
 from symbp.expr import Expr, Num, Size
 from symbp.form import NotReducible
 from symbp.graph import Node
-from symbp.matrix import size_text
 from symbp.numpy_code import numpy_text
 from symbp.show.alphabet import Latex, Unicode, plain
 from symbp.show.document import Options, Row, Writer
 from symbp.show.math import MathPrinter
+from symbp.sizes import size_text
 from symbp.steps import Adjoint, Checked, Derivation
 
 SCHEMA = 1

@@ -38,9 +38,10 @@ from symbp.form import Form, NotReducible, exact_axes
 from symbp.form import scalar as scalar_form
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.local import skeleton
-from symbp.matrix import Emitter, index_letter, size_text
+from symbp.matrix import Emitter, index_letter
 from symbp.ops import UNKNOWN
 from symbp.show.alphabet import Alphabet, parse_name
+from symbp.sizes import size_text
 
 SUM, QUOTIENT, PRODUCT, CHAIN, POWER, ATOM = 1, 2, 3, 4, 5, 6
 DIGITS = 12  # of a number with a point: 1.7·2/3 is not written to the last bit
