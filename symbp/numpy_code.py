@@ -234,7 +234,7 @@ class NumpyPrinter:
             if n == 0 and a.kind in ("times", "matmul", "full"):
                 tight = PRODUCT
             spaced = n > 0 and "matmul" in (a.kind, tops[n - 1].kind)
-            if a.kind == "matmul" and n > 0 and not any(any(t.axes) for t in tops[:n]):
+            if a.kind == "matmul" and n > 0 and not any(t.axes for t in tops[:n]):
                 spaced, tight = False, PRODUCT  # 2*A @ B is (2*A) @ B, which is 2*(A @ B)
             out += (" * " if spaced else "*") * (n > 0) + piece.at(tight)
         for b in bottoms:

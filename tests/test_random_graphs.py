@@ -155,6 +155,11 @@ FOUND = {  # networks that once failed
         h = -diag(w)**3*norm2sq(diag(w))
         m = max(h.T, axis=0, keepdims=True)
         L = sum(w) + sum(tanh(m))""",
+    "a matrix of one before a product with a vector": """
+        w: (N,)
+        B: (1, 1)
+        h = B*outer(w, w)
+        L = sum(h**2)""",
     "what does not reach the loss": """
         A: (N, N)
         h = relu(A)
