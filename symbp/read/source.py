@@ -126,7 +126,7 @@ def read_file(path: str | os.PathLike[str]) -> str:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not an ordinary file"
-            raise ReadError(f"{shown} is {kind}", Place(1, file=shown))
+            raise ReadError(f"{shown} is {kind}, not a network file")
         if status.st_size > 4 * LARGEST_TEXT:
             raise LimitError(f"{shown} has {status.st_size} bytes; the limit is {LARGEST_TEXT}", Place(1, file=shown))
         data = Path(path).read_bytes()

@@ -287,7 +287,8 @@ class Writer:
             return say("insert", self.lang), names
         if law.because:
             return say("facts-law", self.lang), say("because", self.lang, ", ".join(map(self.fact, law.because)))
-        return say(law.name, self.lang), ""
+        full = self.options.detail == "full" and law.formula != law.name
+        return say(law.name, self.lang), self.alphabet.code(law.formula.replace("_", " ")) if full else ""
 
     def fact(self, f: Fact) -> str:
         """What a fact says, as a formula where it is one: Σ_k t_k = 1."""
