@@ -12,7 +12,7 @@ node's axes; the loss is a scalar.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from symbp.errors import Place
@@ -158,9 +158,6 @@ class Graph:
         if self.upstream and name == self.upstream:
             return self.given
         return "d_" + name if "d" + name in self.nodes or "d" + name in self.constants else "d" + name
-
-    def with_style(self, **style: str) -> Graph:
-        return replace(self, style={**self.style, **style})
 
 
 ADJOINT = "∂"

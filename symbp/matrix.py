@@ -20,7 +20,6 @@ from fractions import Fraction
 
 from symbp.contraction import Contract, Einsum, Group, Node, SumOut, contraction_tree
 from symbp.expr import (
-    HALF,
     MINUS_ONE,
     ONE,
     ZERO,
@@ -483,7 +482,7 @@ class Emitter:
             orders = dict.fromkeys((self._widest_order(node.inner), inner_order))
             fitting = [o for o in orders if tuple(a for a in o if a in order) == order and len(o) == len(inner_order)]
             x = min((self._node(node.inner, o) for o in fitting), key=lambda f: f.cost)
-        x = squeeze_except(x, order) if None in x.axes and len(x.axes) > 2 else x
+        x = squeeze(x) if None in x.axes and len(x.axes) > 2 else x
         positions = tuple(n for n, a in enumerate(x.axes) if a in node.ks)
         axes = tuple(a for a in x.axes if a not in node.ks)
         if not order:
@@ -642,10 +641,6 @@ def natural_order(e: Entry) -> Axes:
     return tuple(dict.fromkeys(x for i in e.idx for x in walk(i) if isinstance(x, Index)))
 
 
-def squeeze_except(x: Form, order: Axes) -> Form:
-    return squeeze(x)
-
-
 def negated(e: Expr) -> tuple[bool, Expr]:
     """Is the term written with a minus, and what follows it."""
     if isinstance(e, Num) and e.value < 0:
@@ -731,4 +726,4 @@ def index_letter(
     return next((c for c in choices if c not in taken and c not in names), f"i{len(taken)}")
 
 
-__all__ = ["HALF", "Emitter", "Form", "NotReducible", "index_letter", "negated", "to_form"]
+__all__ = ["Emitter", "Form", "NotReducible", "index_letter", "negated", "to_form"]

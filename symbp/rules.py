@@ -248,7 +248,7 @@ def fold_logistic(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             continue
         rest = [x for x in e.args if x is not exponential]
         value = mul(Add((ONE, mul(MINUS_ONE, a))), Pow(a, MINUS_ONE))
-        return powers([*(value if x is rest[0] and False else x for x in rest), value])
+        return powers([*rest, value])
     return None
 
 

@@ -332,8 +332,3 @@ HELPERS: Mapping[str, Any] = {
     "range_": lambda low, high: range(int(low), int(high)), "diag_": lambda v: np.diagflat(v), "diagonal_": np.diagonal,
     "array_": np.array, "block_": np.block,
 }  # fmt: skip
-
-
-def values_of(expr: Any, values: Mapping[Any, Any], origin: int = 0) -> Any:
-    """The value of an expression for values by symbol."""
-    return lambdify(list(values), expr, origin=origin)(*values.values())

@@ -23,6 +23,7 @@ from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
+from sympy.core.sympify import _sympify  # strict: never reads a text
 from sympy.logic.boolalg import Boolean
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.diagonal import DiagonalMatrix, DiagonalOf
@@ -73,7 +74,7 @@ class ExprReader:
 
     def size(self, e: Sym) -> Expr:
         """A SymPy size: symbols, whole numbers, sums, products, powers."""
-        e = sp.sympify(e, strict=True)
+        e = _sympify(e)
         if e.is_Integer:
             return literal(int(e))
         if e.is_Symbol:

@@ -36,7 +36,7 @@ from symbp.expr import (
 )
 from symbp.form import Form, NotReducible, exact_axes
 from symbp.form import scalar as scalar_form
-from symbp.graph import Graph, Node, adjoint, primal
+from symbp.graph import Graph, adjoint, primal
 from symbp.local import skeleton
 from symbp.matrix import Emitter, index_letter
 from symbp.ops import UNKNOWN
@@ -795,7 +795,3 @@ def roles(graph: Graph) -> dict[str, str]:
         else:
             found[node.name] = "weight"
     return found
-
-
-def node_letters(printer: MathPrinter, node: Node) -> dict[Index, str]:
-    return printer.letters_for(node.indices)

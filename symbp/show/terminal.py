@@ -48,14 +48,14 @@ def lines(blocks: Iterable[Block], width: int = 80, colour: bool = False) -> Ite
     for block in blocks:
         match block:
             case Heading():
-                yield from _heading(block, width, colour, paint)
+                yield from _heading(block, width, colour)
             case Prose():
                 for line in wrap(block.text, width, 0):
                     yield paint(line)
             case Rows():
-                yield from _rows(block.rows, width, colour, paint)
+                yield from _rows(block.rows, width, colour)
             case Table():
-                yield from _table(block, colour, paint)
+                yield from _table(block, colour)
 
 
 def legend(colour: bool) -> str:
@@ -76,7 +76,7 @@ def _coloured(text: str) -> str:
     return MARKS.sub(lambda m: _PAINT.get(m[0], ""), text)
 
 
-def _heading(h: Heading, width: int, colour: bool, paint: object) -> Iterator[str]:
+def _heading(h: Heading, width: int, colour: bool) -> Iterator[str]:
     text = _coloured(h.text) if colour else _plain(h.text)
     bold, dim, reset = (BOLD, DIM, RESET) if colour else ("", "", "")
     if h.level == 1:
@@ -93,7 +93,7 @@ def _heading(h: Heading, width: int, colour: bool, paint: object) -> Iterator[st
     yield f"{dim}── {reset}{text} {dim}{rule}{tail}{reset}"
 
 
-def _rows(rows: tuple[Row, ...], width: int, colour: bool, paint: object) -> Iterator[str]:
+def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
     convert = _coloured if colour else _plain
     dim, reset = (DIM, RESET) if colour else ("", "")
     indent = LABEL if any(r.rule for r in rows) else 2
@@ -135,7 +135,7 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool, paint: object) -> Ite
             yield head
 
 
-def _table(table: Table, colour: bool, paint: object) -> Iterator[str]:
+def _table(table: Table, colour: bool) -> Iterator[str]:
     convert = _coloured if colour else _plain
     columns = list(zip(table.headers, *table.rows))
     widths = [max(width_of(c) for c in column) for column in columns]
