@@ -285,7 +285,8 @@ def derive(
     wanted, left_out = _wanted(graph, wrt)
     needed = _needed(graph, wanted)
     consumers = graph.consumers()
-    simplifier = Simplifier(graph, simplify)
+    forms: dict[str, Expr] = {}
+    simplifier = Simplifier(graph, simplify, adjoints=forms)
     known = LocalProblems(graph, consumers)
     adjoints: dict[str, Adjoint] = {}
     for name in reversed(tuple(graph.nodes)):
@@ -295,6 +296,7 @@ def derive(
             if a is None:
                 a = _adjoint(graph, graph[name], users, adjoints, simplifier, steps)
             adjoints[name] = _with_closed(graph, a, adjoints, simplifier) if closed else a
+            forms[name] = a.delta
     if graph.loss in wanted:
         node = graph[graph.loss]
         adjoints = {graph.loss: Adjoint(node, ONE, ONE, ONE), **adjoints}

@@ -53,7 +53,7 @@ from symbp.index import place
 from symbp.known import Known
 
 TERMS = 400  # larger polynomials are given up: the equality is then not proved
-RELABELLINGS = 120
+RELABELLINGS = 24
 _BOUND = re.compile(r"\?\d+")
 
 
@@ -88,6 +88,7 @@ class Normaliser:
     def __init__(self, known: Known, deep: bool = False) -> None:
         self.known, self.deep = known, deep
         self.facts: dict[Fact, None] = {}
+        self.work = 100_000  # products of monomials that are left before TooLarge
         self._memo: dict[Expr, tuple[Polynomial, tuple[Fact, ...]]] = {}
 
     # ---- to polynomials -----------------------------------------------------------------------
@@ -168,7 +169,8 @@ class Normaliser:
     # ---- products -----------------------------------------------------------------------------
 
     def product(self, p: Polynomial, q: Polynomial) -> Polynomial:
-        if len(p) * len(q) > 4 * TERMS:
+        self.work -= len(p) * len(q)
+        if self.work < 0 or len(p) * len(q) > 4 * TERMS:
             raise TooLarge
         result: Polynomial = {}
         for (m, c), (n, d) in itertools.product(p.items(), q.items()):
@@ -191,6 +193,15 @@ class Normaliser:
                 letter, value = solved
                 rest = [(self._moved(c, {letter: value}), x) for c, x in powers.items() if c is not b]
                 return self._expanded(tuple(i for i in bound if i is not letter), rest)
+        if any(isinstance(b, Compare) and b.fn == "==" and b.args[0] in powers for b in powers):
+            for b in powers:  # x[x = 0] = 0
+                x = powers.get(b.args[0], ZERO) if isinstance(b, Compare) and b.fn == "==" else ZERO
+                if isinstance(x, Num) and x.value > 0:
+                    return {}
+        pair = self._one_place(powers, bound)
+        if pair is not None:
+            rest = [(b, x) for b, x in powers.items() if b is not pair[0]]
+            return self._expanded(bound, [*rest, (pair[1], ONE)])
         for b, x in list(powers.items()):
             if x is ZERO:
                 del powers[b]
@@ -249,6 +260,21 @@ class Normaliser:
                 self.facts[self.known.signs[base.tensor]] = None
                 return Num(x.value % 2)
         return x
+
+    def _one_place(self, powers: dict[Expr, Expr], bound: tuple[Index, ...]) -> tuple[Expr, Expr] | None:
+        """t_k t_l = t_k δ_kl for a one-hot t: the entry at a summed letter, and the δ."""
+        hot = [b for b in powers if isinstance(b, Entry) and b.tensor in self.known.onehot]
+        for a, b in itertools.permutations(hot, 2):
+            assert isinstance(a, Entry) and isinstance(b, Entry)
+            if a.tensor != b.tensor:
+                continue
+            fact = self.known.onehot[a.tensor]
+            axis = (fact.axis if fact.axis is not None else -1) % len(a.idx)
+            same = all(x is y for n, (x, y) in enumerate(zip(a.idx, b.idx)) if n != axis)
+            if same and b.idx[axis] in bound and isinstance(a.idx[axis], Index):
+                self.facts[fact] = None
+                return b, Delta(a.idx[axis], b.idx[axis])
+        return None
 
     # ---- sums ---------------------------------------------------------------------------------
 
@@ -460,7 +486,7 @@ class Normaliser:
                 return self(Select(Compare(">", x, y), x, y))
             case "minimum":
                 x, y = args
-                return self(Select(Compare("<", x, y), x, y))
+                return self(Select(Compare("<=", x, y), x, y))
             case "silu":
                 return self(mul(args[0], Call("sigmoid", args[0])))
             case "xlogy":

@@ -22,6 +22,7 @@ from symbp.known import Known
 from symbp.normal import Normaliser, Polynomial, TooLarge
 
 UNFOLDINGS = 8
+WORK = 1500  # products of monomials in one attempt
 ROUNDS = 4  # denominators within denominators
 
 
@@ -102,7 +103,7 @@ class Prover:
     # ---- is it zero -----------------------------------------------------------------------------
 
     def _is_zero(self, e: Expr, laws: Normaliser) -> tuple[Fact, ...] | None:
-        laws.facts = {}
+        laws.facts, laws.work = {}, WORK
         try:
             zero = self._vanishes(laws(e), laws, ROUNDS)
         except (TooLarge, RecursionError):

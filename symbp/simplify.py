@@ -15,8 +15,8 @@ every use is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
 from symbp.expr import (
@@ -54,6 +54,8 @@ from symbp.rules import (
     turn_difference,
     under_one_sum,
 )
+from symbp.known import Known
+from symbp.shorten import Shortener, reason
 from symbp.steps import Law
 
 
@@ -69,30 +71,23 @@ class Result:
 class Simplifier:
     """The laws for one graph (facts and definitions), with what they already found."""
 
-    def __init__(self, graph: Graph, enabled: bool = True, fold: bool = True) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        enabled: bool = True,
+        fold: bool = True,
+        adjoints: Mapping[str, Expr] | None = None,
+        known: Known | None = None,
+    ) -> None:
         self.graph = graph
-        self.enabled = enabled
-        self.unfolding = Simplifier(graph, fold=False) if fold else None  # the same laws without definitions
+        self.enabled, self.fold = enabled, fold
         self.totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
-        self.sums_to: dict[str, list[Fact]] = {}  # each with its axis, or None for the sum of all entries
-        for f in graph.facts:
-            if f.kind in ("onehot", "simplex", "permutation") and f.tensor in graph.nodes:
-                rank = len(graph[f.tensor].shape)
-                last = rank - 1 if f.axis is None else f.axis % max(rank, 1)
-                axes: tuple[int | None, ...] = tuple(range(rank)) if f.kind == "permutation" else (last,)
-                if f.kind == "simplex" and f.axis is None and rank > 1:
-                    axes = (None,)
-                facts = [replace(f, axis=a, low=f.low if f.kind == "simplex" and f.low else ONE) for a in axes]
-                self.sums_to.setdefault(f.tensor, []).extend(facts)
-        self.signs = {f.tensor: f for f in graph.facts if f.kind == "pm1"}
-        self.binary = {f.tensor: f for f in graph.facts if f.kind in ("binary", "onehot", "permutation")}
-        self.symmetric = {f.tensor: f for f in graph.facts if f.kind in ("symmetric", "posdef")}
-        for node in graph.inner:
-            if isinstance(node.body, Reduce) and node.body.op == "softmax":
-                axis = node.axes.index(node.body.at[0]) if node.body.at[0] in node.axes else None
-                if axis is not None:
-                    text = f"sum({node.name}{f', axis={axis}' if len(node.shape) > 1 else ''}) == 1"
-                    self.sums_to.setdefault(node.name, []).append(Fact("simplex", node.name, axis, ONE, text=text))
+        self.known = known or Known(graph)
+        self.unfolding = Simplifier(graph, fold=False, known=self.known) if fold else None  # without definitions
+        self.sums_to, self.signs = self.known.sums_to, self.known.signs
+        self.binary, self.symmetric = self.known.binary, self.known.symmetric
+        self.adjoints: Mapping[str, Expr] = adjoints if adjoints is not None else {}
+        self._shortener: Shortener | None = None
         self.definitions: dict[tuple[type[Expr], frozenset[str]], list[Node]] = {}
         for node in graph.inner if fold else ():
             if node.body is not None and node.body.args:
@@ -105,7 +100,10 @@ class Simplifier:
             return Result(self._bottom_up("contract", e, Used()))
         found = self._done.get(e)
         if found is None:
-            found = self._done[e] = self._simplify(e)
+            found = self._simplify(e)
+            if self.fold:
+                found = self._shortened(found)
+            self._done[e] = found
         return found
 
     def _simplify(self, e: Expr) -> Result:
@@ -132,6 +130,24 @@ class Simplifier:
             e, stages = forms[shortest], stages[:shortest]
             facts = dict.fromkeys(f for law, _, _ in stages for f in law.because)
         return Result(e, tuple(stages), tuple(facts))
+
+    def _shortened(self, found: Result) -> Result:
+        """What values find beyond the laws, proved: further stages."""
+        if length(found.result) < 2:
+            return found
+        if self._shortener is None:
+            self._shortener = Shortener(self.graph, self.known, self.adjoints, self._cleaned)
+        stages, facts = list(found.stages), dict.fromkeys(found.facts)
+        for before, after, proof in self._shortener(found.result):
+            because = reason(proof)
+            stages.append((Law("fold", because=because), before, after))
+            facts.update(dict.fromkeys(because))
+        e = stages[-1][2] if stages else found.result
+        return Result(e, tuple(stages), tuple(facts))
+
+    def _cleaned(self, e: Expr) -> Expr:
+        """The laws alone, until nothing changes."""
+        return self._simplify(e).result
 
     def defining_factors(self, e: Entry) -> tuple[Expr, ...]:
         """The factors of an entry's definition, if it is a product."""

@@ -1,0 +1,337 @@
+"""Shorter forms: values propose, algebra proves, the laws clean up.
+
+`Shortener` looks at every part of an expression (a subexpression, some factors of a product, some
+summands of a sum, a partial contraction, a factor that meets a factor inside a Σ) and asks the
+table of values (fingerprint.py) for something of the same value that is no longer. A proposal that
+makes the whole shorter, after the laws have cleaned up, is put to the prover; what is proved becomes
+a step that names the definitions and facts it rests on, what is not proved is not used, and is
+kept in `unproved` for the developers' list of missing laws. Every step shortens the formula, so
+this ends; it is steepest descent, and ties are decided by the order of the expression.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from symbp.arithmetic import canon, factors_of, length, plus, powers, sum_over
+from symbp.expr import (
+    MINUS_ONE,
+    ONE,
+    TWO,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    add,
+    mul,
+    rebuild,
+    walk,
+)
+from symbp.fingerprint import Samples, Table, canonical_letters, entries, in_letters
+from symbp.graph import Fact, Graph, adjoint, primal
+from symbp.known import Known
+from symbp.prove import Proof, Prover
+
+STEPS = 12  # rewrites in a row
+LONGEST = 40  # longer formulas are left to the laws
+SMALL = 24  # tensors of a network that are all looked at
+SUBSETS = 6  # more factors or summands than these are not taken apart
+TABLES = 3  # letters of the largest table of values
+
+
+Proposal = tuple[Expr, Expr, Expr]
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A part, what it may become, and the whole with that put in."""
+
+    part: Expr
+    becomes: Expr
+    whole: Expr
+
+
+@dataclass
+class Shortener:
+    """Shorter forms for one graph. `adjoints` are the δ forms derived so far; `laws` cleans up."""
+
+    graph: Graph
+    known: Known
+    adjoints: Mapping[str, Expr]
+    laws: Callable[[Expr], Expr]
+    unproved: list[tuple[Expr, Expr]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.samples = Samples(self.graph, self.adjoints)
+        self.prover = Prover(self.graph, self.adjoints, self.known)
+        self._tables: dict[object, Table] = {}
+        self._local: dict[tuple[Expr, int], tuple[Proposal, ...]] = {}
+        self._refused: set[tuple[Expr, Expr]] = set()
+        self._neighbours: dict[str, set[str]] = {}
+        for node in self.graph.inner:
+            assert node.body is not None
+            for t in node.body.tensors:
+                self._neighbours.setdefault(t, set()).add(node.name)
+                self._neighbours.setdefault(node.name, set()).add(t)
+        self._given = tuple(n for n in self.graph.nodes if n != self.graph.loss)
+
+    def __call__(self, e: Expr) -> Iterator[tuple[Expr, Expr, Proof]]:
+        """The steps that shorten `e`: before, after, and why they are equal."""
+        if not self.samples.states:
+            return
+        for _ in range(STEPS):
+            if length(e) == 0 or length(e) > LONGEST:
+                return
+            step = self._best(e)
+            if step is None:
+                return
+            after, proof = step
+            yield e, after, proof
+            e = after
+
+    def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
+        """The proved rewrite that shortens most."""
+        found: list[tuple[int, int, Expr, Rewrite]] = []
+        seen: set[Expr] = set()
+        for n, r in enumerate(self._rewrites(e)):
+            if (r.part, r.becomes) in self._refused or r.whole in seen:
+                continue
+            seen.add(r.whole)
+            after = self.laws(r.whole)
+            if length(after) < length(e):
+                found.append((length(after), n, after, r))
+        for _, _, after, r in sorted(found, key=lambda f: f[:2]):
+            proof = self.prover.equal(r.part, r.becomes)
+            if proof is not None:
+                return after, proof
+            self._refused.add((r.part, r.becomes))
+            self.unproved.append((r.part, r.becomes))
+        return None
+
+    # ---- where ----------------------------------------------------------------------------------
+
+    def _rewrites(self, e: Expr) -> Iterator[Rewrite]:
+        """Every rewrite of every part, outer parts first."""
+        for part, becomes, whole in self._proposals(e):
+            yield Rewrite(part, becomes, whole)
+        if isinstance(e, (Entry, Num, Delta)) or not e.args:
+            return
+        if isinstance(e, Reduce):
+            indices, body = e.expose()
+            for r in self._rewrites(body):
+                yield Rewrite(r.part, r.becomes, Reduce(e.op, indices, r.whole, e.at) if e.op != "sum" else sum_over(indices, r.whole))
+            return
+        for n, a in enumerate(e.args):
+            for r in self._rewrites(a):
+                args = [*e.args[:n], r.whole, *e.args[n + 1 :]]
+                yield Rewrite(r.part, r.becomes, mul(*args) if isinstance(e, Mul) else add(*args) if isinstance(e, Add) else rebuild(e, args))
+
+    def _proposals(self, e: Expr) -> tuple[Proposal, ...]:
+        """What this node may become: a part, its short form, the node with that put in."""
+        key = (e, len(self.adjoints) if _names_adjoints(e) else 0)
+        found = self._local.get(key)
+        if found is None:
+            found = self._local[key] = tuple(dict.fromkeys(self._propose(e)))
+        return found
+
+    def _propose(self, e: Expr) -> Iterator[Proposal]:
+        if length(e) == 0:
+            return
+        yield from ((e, x, x) for x in self.shorter(e))
+        match e:
+            case Mul():
+                yield from self._of_product(e)
+            case Add():
+                yield from self._of_sum(e)
+            case Reduce() if e.op == "sum":
+                yield from self._of_contraction(e)
+
+    def _of_product(self, e: Mul) -> Iterator[Proposal]:
+        units = _units(e)
+        numbers = [u for u in units if isinstance(u, Num)]
+        units = [u for u in units if not isinstance(u, Num)]
+        for m in units:  # a mask that does nothing
+            if self._is_truth(m) and len(units) > 1:
+                rest = powers(u for u in units if u is not m)
+                whole = mul(m, rest)
+                if self._same(whole, rest):
+                    yield e, powers([*numbers, rest]), powers([*numbers, rest])
+        if len(units) <= SUBSETS:
+            for size in range(2, min(len(units), 5)):
+                for chosen in itertools.combinations(range(len(units)), size):
+                    part = powers(units[n] for n in chosen)
+                    for x in self.shorter(part):
+                        rest = [x if n == chosen[0] else u for n, u in enumerate(units) if n == chosen[0] or n not in chosen]
+                        yield part, x, powers([*numbers, *rest])
+        for n, r in enumerate(units):
+            if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
+                yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
+
+    def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
+        """Outer factors that meet factors inside a Σ."""
+        indices, body = r.expose()
+        inner = _units(body)
+        if len(inner) > SUBSETS:
+            return
+        outer = [n for n, u in enumerate(units) if n != place and not isinstance(u, Num)]
+        for n in outer:
+            for size in range(1, min(len(inner), 3) + 1):
+                for chosen in itertools.combinations(range(len(inner)), size):
+                    part = powers([*(inner[k] for k in chosen), units[n]])
+                    for x in self.shorter(part):
+                        left = [x if k == chosen[0] else u for k, u in enumerate(inner) if k == chosen[0] or k not in chosen]
+                        rest = [u for m, u in enumerate(units) if m not in (n, place)]
+                        rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
+                        yield part, x, rest
+
+    def _of_sum(self, e: Add) -> Iterator[Proposal]:
+        terms = e.args
+        if len(terms) > SUBSETS:
+            return
+        for size in range(2, len(terms)):
+            for chosen in itertools.combinations(range(len(terms)), size):
+                part = add(*(terms[n] for n in chosen))
+                for x in self.shorter(part, slack=1):
+                    yield part, x, plus([x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen])
+        for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
+            ratio = self._ratio(terms[m], terms[n])
+            if ratio is not None:
+                merged = powers([Num(1 + ratio), terms[n]])
+                yield add(terms[n], terms[m]), merged, plus([merged if k == n else t for k, t in enumerate(terms) if k != m])
+
+    def _of_contraction(self, e: Reduce) -> Iterator[Proposal]:
+        indices, body = e.expose()
+        factors = list(factors_of(body))
+        if len(factors) > SUBSETS + 2 or len(factors) < 2:
+            return
+        for size in range(1, len(indices) + 1):
+            for letters in itertools.combinations(indices, size):
+                touching = [f for f in factors if not f.free.isdisjoint(letters)]
+                others = [f for f in factors if f.free.isdisjoint(letters)]
+                rest = tuple(i for i in indices if i not in letters)
+                for extra in (None, *others):
+                    inside = touching if extra is None else [f for f in factors if f in touching or f is extra]
+                    left = [f for f in others if f is not extra]
+                    if not rest and not left:
+                        continue
+                    part = sum_over(letters, powers(inside))
+                    for x in self.shorter(part):
+                        yield part, x, sum_over(rest, powers([*left, x])) if rest else powers([*left, x])
+
+    # ---- what -----------------------------------------------------------------------------------
+
+    def shorter(self, e: Expr, slack: int = 0) -> list[Expr]:
+        """What has the value of `e` and is shorter (sums of two: as short, as a factor may cancel)."""
+        if length(e) == 0 or len(e.free) > TABLES:
+            return []
+        mine, theirs = canonical_letters(e)
+        own = in_letters(e, mine, theirs)
+        target = self.samples.fingerprint(own, theirs)
+        if target is None:
+            return []
+        if np.abs(target).max() < 1e-9:
+            return [ZERO]
+        if not e.free and (n := _number(target)) is not None:
+            return [n]
+        most = length(e) - 1
+        if isinstance(e, Add) or slack:
+            most += 1
+        found = [in_letters(m.expr, theirs, mine) for m in self._table(theirs, own)(target, max(most, 0))]
+        return [x for x in found if canon(x) is not canon(e)]
+
+    def _table(self, letters: tuple[Index, ...], e: Expr) -> Table:
+        near = self._near(e)
+        hidden = tuple(
+            x
+            for x in walk(e)
+            if isinstance(x, (Call, Reduce)) and x is not e and x.free <= set(letters) and length(x) <= 2 and x.tensors
+        )
+        hidden = tuple(x for x in hidden if not (isinstance(x, Reduce) and x.op == "sum"))
+        key = (letters, near, hidden)
+        found = self._tables.get(key)
+        if found is None:
+            base = (*entries(self.graph, letters, near), *hidden)
+            found = self._tables[key] = Table(self.samples, self.known, letters, base)
+        return found
+
+    def _near(self, e: Expr) -> tuple[str, ...]:
+        """The tensors that a fold may name: all of a small network, else those around `e`; never the
+        loss, and adjoints only where `e` has some."""
+        names = self._given
+        if len(names) > SMALL:
+            near = {primal(t) or t for t in e.tensors}
+            for _ in range(2):
+                near |= {u for t in near for u in self._neighbours.get(t, ())}
+            names = tuple(n for n in names if n in near)
+        if not _names_adjoints(e):
+            return names
+        return (*names, *(adjoint(n) for n in names if n in self.adjoints))
+
+    def _is_truth(self, e: Expr) -> bool:
+        return isinstance(e, (Compare, Delta)) or (isinstance(e, Entry) and e.tensor in self.known.binary)
+
+    def _same(self, a: Expr, b: Expr) -> bool:
+        mine, theirs = canonical_letters(a)
+        one = self.samples.fingerprint(in_letters(a, mine, theirs), theirs)
+        if not b.free <= a.free:
+            return False
+        two = self.samples._project(in_letters(b, mine, theirs), theirs)
+        return one is not None and two is not None and bool(np.allclose(one, two, rtol=1e-8, atol=1e-12))
+
+    def _ratio(self, a: Expr, b: Expr) -> int | None:
+        if a.free != b.free or not a.free:
+            return None
+        mine, theirs = canonical_letters(a)
+        one = self.samples.fingerprint(in_letters(a, mine, theirs), theirs)
+        two = self.samples.fingerprint(in_letters(b, mine, theirs), theirs)
+        if one is None or two is None or not np.abs(two).min() > 1e-11:
+            return None
+        for r in (1, -1, 2):
+            if np.allclose(one, r * two, rtol=1e-8, atol=0):
+                return r
+        return None
+
+
+def _names_adjoints(e: Expr) -> bool:
+    return any(primal(t) is not None for t in e.tensors)
+
+
+def _units(e: Expr) -> list[Expr]:
+    """Factors, small whole powers taken apart."""
+    result: list[Expr] = []
+    for f in factors_of(e):
+        if isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value.denominator == 1:
+            n = int(f.exponent.value)
+            if 1 < abs(n) <= 3:
+                result += [f.base if n > 0 else Pow(f.base, MINUS_ONE)] * abs(n)
+                continue
+        result.append(f)
+    return result
+
+
+def _number(target: np.ndarray) -> Expr | None:
+    """A value that is the same small number at every point."""
+    first = float(target[0])
+    if np.abs(target - first).max() > 1e-9 * abs(first):
+        return None
+    for n in (ONE, MINUS_ONE, TWO):
+        if abs(first - float(n.value)) < 1e-9:
+            return n
+    return None
+
+
+def reason(proof: Proof) -> tuple[Fact, ...]:
+    """What a proof rests on, as facts that a step can print."""
+    return (*(Fact("definition", t, text=f"the definition of {t}") for t in proof.definitions), *proof.facts)
