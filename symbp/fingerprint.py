@@ -47,8 +47,7 @@ from symbp.unknown import samples as functions_of
 
 Vector = NDArray[np.float64]
 
-POINTS = 4
-TRIES = 8
+POINTS, MANY = 4, 10
 DIGITS = 1e-7  # two fingerprints this close, relatively, are the same
 TINY = 1e-11
 MOST, FEW = 60, 20  # entries that pairs are made of, with up to two letters and with more
@@ -137,16 +136,27 @@ class Samples:
 def _points(graph: Graph, seed: int) -> list[Point]:
     """Points at two assignments of sizes, or as many as there are."""
     found: list[Point] = []
-    for n in range(TRIES):
-        sizes = choose_sizes(graph, n // 2 if n < 4 else n)
+    wanted = MANY if _switches(graph) else POINTS
+    for n in range(2 * wanted):
+        sizes = choose_sizes(graph, n % 2)
         if sizes is None:
             continue
         p = draw(graph, sizes, np.random.default_rng([seed, n, 5]), functions_of(graph))
         if not p.reason:
             found.append(p)
-        if len(found) == POINTS:
+        if len(found) == wanted:
             break
     return found
+
+
+def _switches(graph: Graph) -> bool:
+    """Is there a comparison of two numbers, of which few points see both sides?"""
+    kinds = ("relu", "maximum", "minimum", "abs", "sign", "step", "leaky_relu", "elu", "selu")
+    for node in graph.inner:
+        for x in walk(node.body) if node.body is not None else ():
+            if not x.free and (isinstance(x, Compare) or (isinstance(x, Call) and x.fn in kinds)):
+                return True
+    return False
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Knowledge(Protocol):
     @property
     def unfolding(self) -> Knowledge | None: ...
 
-    def __call__(self, e: Expr) -> Simplified: ...
+    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Simplified: ...
 
     def defining_factors(self, e: Entry) -> tuple[Expr, ...]: ...
 
@@ -509,49 +509,6 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             if length(result) < length(best or e):
                 best = result
     return best
-
-
-def under_one_sum(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """Σ_k x_k c_k + Σ_k y_k c_k = Σ_k (x_k + y_k) c_k: (A + Aᵀ) x, Xᵀ (p − y). Ends: one sum less."""
-    if not isinstance(e, Add):
-        return None
-    sums = [(n, *_as_sum(t)) for n, t in enumerate(e.args)]
-    for a, (n, scale, left) in enumerate(sums):
-        for m, other, right in sums[a + 1 :]:
-            if left is None or right is None or [i.dim for i in left.bound] != [i.dim for i in right.bound]:
-                continue
-            merged = _merged(left, right, scale, other)
-            if merged is not None:
-                rest = [merged if k == n else t for k, t in enumerate(e.args) if k != m]
-                result = plus(rest)
-                if length(result) < length(e):
-                    return result
-    return None
-
-
-def _as_sum(t: Expr) -> tuple[Fraction, Reduce | None]:
-    c, rest = split(t)
-    return c, rest if isinstance(rest, Reduce) and rest.op == "sum" and isinstance(rest.body, Mul) else None
-
-
-def _merged(left: Reduce, right: Reduce, c: Fraction, d: Fraction) -> Expr | None:
-    """The two sums as one, if their bodies share a factor that carries the bound letters."""
-    indices, one = left.expose()
-    two = substitute(right.body, dict(zip(right.bound, indices)))
-    shared = [f for f in factors_of(one) if f in factors_of(two) and not f.free.isdisjoint(indices)]
-    if not shared:
-        return None
-    rest_one = powers([Num(c), *(f for f in factors_of(one) if f not in shared)])
-    rest_two = powers([Num(d), *(f for f in factors_of(two) if f not in shared)])
-    if any(len(r.free) > 1 and sum(bool(f.free) for f in factors_of(r)) > 1 for r in (rest_one, rest_two)):
-        return None  # W diag(a) + V diag(b) is shorter, but (W ⊙ …) x with each its own vector reads better
-    inner = common_factor(None, plus((rest_one, rest_two)), Used()) or plus((rest_one, rest_two))
-    inner = positive_first(None, inner, Used()) or inner
-    first = next(n for n, f in enumerate(factors_of(one)) if f in shared)
-    if len(inner.free) > max([2, *(len(x.idx) for x in walk(inner) if isinstance(x, Entry))]):
-        return None  # an array of higher order than any tensor in it has no matrix form
-    order = [*shared, inner] if first == 0 else [inner, *shared]
-    return sum_over(indices, powers(order))
 
 
 def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:

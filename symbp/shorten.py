@@ -39,16 +39,17 @@ from symbp.expr import (
     rebuild,
     walk,
 )
-from symbp.fingerprint import Samples, Table, canonical_letters, entries, in_letters
+from symbp.fingerprint import Samples, Table, Vector, canonical_letters, entries, in_letters
 from symbp.graph import Fact, Graph, adjoint, primal
 from symbp.known import Known
+from symbp.merge import flat
 from symbp.prove import Proof, Prover
 
 STEPS = 12  # rewrites in a row
 LONGEST = 40  # longer formulas are left to the laws
 SMALL = 24  # tensors of a network that are all looked at
 SUBSETS = 6  # more factors or summands than these are not taken apart
-TABLES = 3  # letters of the largest table of values
+TABLES = 4  # letters of the largest table of values
 
 
 Proposal = tuple[Expr, Expr, Expr]
@@ -76,9 +77,12 @@ class Shortener:
     def __post_init__(self) -> None:
         self.samples = Samples(self.graph, self.adjoints)
         self.prover = Prover(self.graph, self.adjoints, self.known)
+        self._siblings: tuple[str, ...] = ()
         self._tables: dict[object, Table] = {}
-        self._local: dict[tuple[Expr, int], tuple[Proposal, ...]] = {}
+        self._local: dict[tuple[Expr, object], tuple[Proposal, ...]] = {}
         self._refused: set[tuple[Expr, Expr]] = set()
+        loss = self.graph[self.graph.loss].body
+        self._loss = canon(loss) if loss is not None else None
         self._neighbours: dict[str, set[str]] = {}
         for node in self.graph.inner:
             assert node.body is not None
@@ -87,8 +91,10 @@ class Shortener:
                 self._neighbours.setdefault(node.name, set()).add(t)
         self._given = tuple(n for n in self.graph.nodes if n != self.graph.loss)
 
-    def __call__(self, e: Expr) -> Iterator[tuple[Expr, Expr, Proof]]:
-        """The steps that shorten `e`: before, after, and why they are equal."""
+    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Iterator[tuple[Expr, Expr, Proof]]:
+        """The steps that shorten `e`: before, after, and why they are equal. `siblings` are tensors
+        whose adjoints may be named too."""
+        self._siblings = tuple(adjoint(n) for n in siblings)
         if not self.samples.states:
             return
         for _ in range(STEPS):
@@ -140,7 +146,7 @@ class Shortener:
 
     def _proposals(self, e: Expr) -> tuple[Proposal, ...]:
         """What this node may become: a part, its short form, the node with that put in."""
-        key = (e, len(self.adjoints) if _names_adjoints(e) else 0)
+        key = (e, (len(self.adjoints) if _names_adjoints(e) else 0, self._siblings))
         found = self._local.get(key)
         if found is None:
             found = self._local[key] = tuple(dict.fromkeys(self._propose(e)))
@@ -176,6 +182,11 @@ class Shortener:
                         rest = [x if n == chosen[0] else u for n, u in enumerate(units) if n == chosen[0] or n not in chosen]
                         yield part, x, powers([*numbers, *rest])
         for n, r in enumerate(units):
+            if isinstance(r, Add) and len(r.args) <= SUBSETS:
+                others = [*numbers, *(u for m, u in enumerate(units) if m != n)]
+                yield e, e, plus(powers([*others, t]) for t in r.args)
+                if len(units) <= SUBSETS:
+                    yield from self._pushed_into_terms(r, n, units, numbers)
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
                 yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
 
@@ -196,6 +207,24 @@ class Shortener:
                         rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
                         yield part, x, rest
 
+    def _pushed_into_terms(self, r: Add, place: int, units: list[Expr], numbers: list[Num]) -> Iterator[Proposal]:
+        """Outer factors that meet factors of one summand: (u/s + v) w with u w = x s."""
+        outer = [n for n in range(len(units)) if n != place]
+        for size in range(1, min(len(outer), 3) + 1):
+            for taken in itertools.combinations(outer, size):
+                mine = [units[n] for n in taken]
+                rest = [u for n, u in enumerate(units) if n not in (*taken, place)]
+                for k, t in enumerate(r.args):
+                    inner = [u for u in _units(t) if not isinstance(u, Num)]
+                    for count in range(1, min(len(inner), 3) + 1):
+                        for chosen in itertools.combinations(range(len(inner)), count):
+                            part = powers([*mine, *(inner[m] for m in chosen)])
+                            for x in self.shorter(part):
+                                left = [u for m, u in enumerate(_units(t)) if isinstance(u, Num)]
+                                left += [u for m, u in enumerate(inner) if m not in chosen]
+                                terms = [powers([*left, x] if m == k else [*mine, a]) for m, a in enumerate(r.args)]
+                                yield part, x, powers([*numbers, *rest, plus(terms)])
+
     def _of_sum(self, e: Add) -> Iterator[Proposal]:
         terms = e.args
         if len(terms) > SUBSETS:
@@ -212,6 +241,18 @@ class Shortener:
                 yield add(terms[n], terms[m]), merged, plus([merged if k == n else t for k, t in enumerate(terms) if k != m])
 
     def _of_contraction(self, e: Reduce) -> Iterator[Proposal]:
+        indices, body = e.expose()
+        for part in body.args if isinstance(body, Mul) else ():  # Σ c (x + y) = Σ c x + Σ c y
+            if isinstance(part, Add) and len(part.args) <= 3:
+                rest = [f for f in body.args if f is not part]
+                yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)
+        if isinstance(body, Add):
+            yield e, e, plus(sum_over(indices, t) for t in body.args)
+        for r in dict.fromkeys((e, flat(e))):
+            yield from self._contracted(r)
+
+    def _contracted(self, e: Reduce) -> Iterator[Proposal]:
+        """Some letters of a contraction summed first: Σ_m P_nm V_me is O_ne."""
         indices, body = e.expose()
         factors = list(factors_of(body))
         if len(factors) > SUBSETS + 2 or len(factors) < 2:
@@ -243,13 +284,22 @@ class Shortener:
             return []
         if np.abs(target).max() < 1e-9:
             return [ZERO]
-        if not e.free and (n := _number(target)) is not None:
-            return [n]
-        most = length(e) - 1
-        if isinstance(e, Add) or slack:
-            most += 1
-        found = [in_letters(m.expr, theirs, mine) for m in self._table(theirs, own)(target, max(most, 0))]
+        one = self._number(target, theirs)
+        most = length(e) - 1 + (isinstance(e, Add) or slack)
+        found = [] if one is None else [one]
+        if not e.free and canon(e) is self._loss:
+            found.append(self.graph[self.graph.loss].entry)
+        found += [in_letters(m.expr, theirs, mine) for m in self._table(theirs, own)(target, max(most, 0))]
         return [x for x in found if canon(x) is not canon(e)]
+
+    def _number(self, target: Vector, letters: tuple[Index, ...]) -> Expr | None:
+        """A value that is the same small number at every point and place."""
+        whole = self.samples.fingerprint(ONE, letters)
+        assert whole is not None
+        for n in (ONE, MINUS_ONE, TWO):
+            if np.allclose(target, float(n.value) * whole, rtol=1e-9, atol=1e-12):
+                return n
+        return None
 
     def _table(self, letters: tuple[Index, ...], e: Expr) -> Table:
         near = self._near(e)
@@ -276,8 +326,8 @@ class Shortener:
                 near |= {u for t in near for u in self._neighbours.get(t, ())}
             names = tuple(n for n in names if n in near)
         if not _names_adjoints(e):
-            return names
-        return (*names, *(adjoint(n) for n in names if n in self.adjoints))
+            return (*names, *self._siblings)
+        return (*names, *self._siblings, *(adjoint(n) for n in names if n in self.adjoints))
 
     def _is_truth(self, e: Expr) -> bool:
         return isinstance(e, (Compare, Delta)) or (isinstance(e, Entry) and e.tensor in self.known.binary)
@@ -319,17 +369,6 @@ def _units(e: Expr) -> list[Expr]:
                 continue
         result.append(f)
     return result
-
-
-def _number(target: np.ndarray) -> Expr | None:
-    """A value that is the same small number at every point."""
-    first = float(target[0])
-    if np.abs(target - first).max() > 1e-9 * abs(first):
-        return None
-    for n in (ONE, MINUS_ONE, TWO):
-        if abs(first - float(n.value)) < 1e-9:
-            return n
-    return None
 
 
 def reason(proof: Proof) -> tuple[Fact, ...]:

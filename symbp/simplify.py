@@ -52,9 +52,9 @@ from symbp.rules import (
     symmetric_inverse,
     together,
     turn_difference,
-    under_one_sum,
 )
 from symbp.known import Known
+from symbp.merge import one_sum, under_one_sum
 from symbp.shorten import Shortener, reason
 from symbp.steps import Law
 
@@ -93,17 +93,19 @@ class Simplifier:
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
-        self._done: dict[Expr, Result] = {}
+        self._done: dict[tuple[Expr, tuple[str, ...]], Result] = {}
 
-    def __call__(self, e: Expr) -> Result:
+    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Result:
+        """`e` as short as the laws and proved folds make it; `siblings` are tensors whose adjoints
+        are known and may be named, also where `e` names none."""
         if not self.enabled:
             return Result(self._bottom_up("contract", e, Used()))
-        found = self._done.get(e)
+        found = self._done.get((e, siblings))
         if found is None:
             found = self._simplify(e)
             if self.fold:
-                found = self._shortened(found)
-            self._done[e] = found
+                found = self._shortened(found, siblings)
+            self._done[e, siblings] = found
         return found
 
     def _simplify(self, e: Expr) -> Result:
@@ -124,6 +126,10 @@ class Simplifier:
                     e = after
             if e is before:
                 break
+        gathered = one_sum(e)
+        if gathered is not e:
+            stages.append((Law("collect", "one_sum"), e, gathered))
+            e = gathered
         forms = [stages[0][1], *(after for _, _, after in stages)] if stages else [e]
         shortest = min(range(len(forms)), key=lambda n: (length(forms[n]), -n))
         if length(forms[shortest]) < length(e):  # (x y)² is shorter than x² y²: stop there
@@ -131,14 +137,14 @@ class Simplifier:
             facts = dict.fromkeys(f for law, _, _ in stages for f in law.because)
         return Result(e, tuple(stages), tuple(facts))
 
-    def _shortened(self, found: Result) -> Result:
+    def _shortened(self, found: Result, siblings: tuple[str, ...]) -> Result:
         """What values find beyond the laws, proved: further stages."""
         if length(found.result) < 2:
             return found
         if self._shortener is None:
             self._shortener = Shortener(self.graph, self.known, self.adjoints, self._cleaned)
         stages, facts = list(found.stages), dict.fromkeys(found.facts)
-        for before, after, proof in self._shortener(found.result):
+        for before, after, proof in self._shortener(found.result, siblings):
             because = reason(proof)
             stages.append((Law("fold", because=because), before, after))
             facts.update(dict.fromkeys(because))
