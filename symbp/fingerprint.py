@@ -220,13 +220,13 @@ class Table:
             i, j = np.nonzero(~np.eye(len(chosen), dtype=bool) & positive[None, :] & (price[:, None] + price[None, :] == 0))
             self._add(prints, costs, "/", chosen[i], chosen[j], np.stack(quotients, -1)[i, j], np.ones(len(i), int))
         whole, cost = np.concatenate(prints), np.concatenate(costs)
-        size = np.abs(whole).max(axis=1, initial=0.0)
-        keep = np.nonzero(np.isfinite(whole).all(axis=1) & (np.abs(whole[:, 0]) > TINY) & (size < HUGE))[0] if count else []
-        whole = whole[keep]
-        order = np.argsort(whole[:, -1] / whole[:, 0], kind="stable") if count else []
-        self.prints, self.prices = whole[order], cost[keep][order]
-        self.ratios = self.prints / self.prints[:, :1]
-        self.places = np.arange(len(cost))[keep][order]
+        norms = np.linalg.norm(whole, axis=1) if count else np.zeros(0)
+        keep = np.nonzero(np.isfinite(norms) & (norms > TINY) & (norms < HUGE))[0]
+        self.mark = np.random.default_rng(11).standard_normal(count)
+        units, keys = _directions(whole[keep], norms[keep], self.mark)
+        order = np.argsort(keys, kind="stable")
+        self.units, self.keys, self.places = units[order], keys[order], keep[order]
+        self.prints, self.prices = whole[self.places], cost[self.places]
         self.count = len(rows)
 
     def _add(
@@ -256,23 +256,31 @@ class Table:
 
     def __call__(self, target: Vector, most: int) -> Iterator[Match]:
         """Entries proportional to `target` by a small number, cheapest first, of price at most `most`."""
-        if not len(self.prints) or not np.abs(target[0]) > TINY:
+        norm = float(np.linalg.norm(target))
+        if not len(self.prints) or not TINY < norm < HUGE:
             return
-        ratio = target / target[0]
-        slack = DIGITS * (1 + abs(ratio[-1]))
-        low, high = np.searchsorted(self.ratios[:, -1], (ratio[-1] - slack, ratio[-1] + slack))
+        (unit,), (key,) = _directions(target[None, :], np.array([norm]), self.mark)
+        low, high = np.searchsorted(self.keys, (key - DIGITS, key + DIGITS))
         if low == high:
             return
-        near = (np.abs(self.ratios[low:high] - ratio) <= DIGITS * (1 + np.abs(ratio))).all(axis=1)
+        near = np.abs(self.units[low:high] - unit).max(axis=1) <= DIGITS
         found: list[tuple[int, int, Fraction]] = []
         for k in np.nonzero(near)[0] + low:
-            scale = _small(float(target[0] / self.prints[k, 0]))
+            mine = self.prints[k]
+            scale = _small(float(target @ mine / (mine @ mine)))
             if scale is not None:
                 price = int(self.prices[k]) + (abs(scale) != 1)
                 if price <= most:
                     found.append((price, int(self.places[k]), scale))
         for price, place, scale in sorted(found)[:4]:
             yield Match(mul(Num(scale), self.expression(place)), price)
+
+
+def _directions(prints: Vector, norms: Vector, mark: Vector) -> tuple[Vector, Vector]:
+    """Fingerprints without their scale, and a number for each to sort them by."""
+    units = prints / norms[:, None]
+    keys = units @ mark
+    return units * np.sign(keys)[:, None], np.abs(keys)
 
 
 def _small(ratio: float) -> Fraction | None:

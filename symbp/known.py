@@ -61,6 +61,7 @@ class Known:
             if f.kind == "range" and isinstance(f.low, Num) and f.low.value >= 0 and f.tensor in graph.nodes
         }
         self.regions = tuple(f for f in graph.facts if f.kind == "region" and f.condition is not None)
+        self.nonzero = tuple(f for f in graph.facts if f.kind == "nonzero")
         self._positive: dict[Expr, bool] = {}
 
     def definition(self, tensor: str) -> Node | None:

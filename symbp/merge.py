@@ -47,9 +47,8 @@ def _merged(one: Expr, two: Expr) -> Iterator[Expr]:
         for other, right in _sums_of(two):
             if left.tensors.isdisjoint(right.tensors):
                 continue
-            mine, first = left.expose()
-            theirs = tuple(Index(f"={n}", i.dim) for n, i in enumerate(right.bound, 1))
-            second = substitute(right.body, dict(zip(right.bound, theirs)))
+            mine, first = left.expose(one, two)
+            theirs, second = right.expose(one, two, first)
             tops, bottoms = factors_of(first), factors_of(second)
             tried: set[Expr] = set()
             for n, f in enumerate(tops):

@@ -30,6 +30,7 @@ from symbp.expr import (
     Add,
     Call,
     Compare,
+    Const,
     Delta,
     Entry,
     Expr,
@@ -48,7 +49,7 @@ from symbp.expr import (
     text,
     walk,
 )
-from symbp.graph import Fact
+from symbp.graph import Fact, Node
 from symbp.index import place
 from symbp.known import Known
 
@@ -90,6 +91,7 @@ class Normaliser:
         self.facts: dict[Fact, None] = {}
         self.work = 100_000  # products of monomials that are left before TooLarge
         self._memo: dict[Expr, tuple[Polynomial, tuple[Fact, ...]]] = {}
+        self._regions: dict[Expr, tuple[Fact, int]] | None = None
 
     # ---- to polynomials -----------------------------------------------------------------------
 
@@ -160,6 +162,9 @@ class Normaliser:
 
     def _entry(self, e: Entry) -> Polynomial:
         e = Entry(e.tensor, map(place, e.idx))
+        node = self.known.definition(e.tensor)
+        if node is not None and (mask := masked_by(self.known, node, e)) is not None:
+            return self.product(self(mask), self._atom(e))
         fact = self.known.symmetric.get(e.tensor)
         if fact is not None and len(e.idx) == 2 and _text(e.idx[0]) > _text(e.idx[1]):
             self.facts[fact] = None
@@ -193,11 +198,14 @@ class Normaliser:
                 letter, value = solved
                 rest = [(self._moved(c, {letter: value}), x) for c, x in powers.items() if c is not b]
                 return self._expanded(tuple(i for i in bound if i is not letter), rest)
-        if any(isinstance(b, Compare) and b.fn == "==" and b.args[0] in powers for b in powers):
-            for b in powers:  # x[x = 0] = 0
-                x = powers.get(b.args[0], ZERO) if isinstance(b, Compare) and b.fn == "==" else ZERO
-                if isinstance(x, Num) and x.value > 0:
-                    return {}
+        for b in [b for b in powers if isinstance(b, Compare) and b.fn == "<"]:
+            if Compare(">", *b.args) in powers:  # [x > 0][x < 0] = 0
+                return {}
+            x = powers.get(b.args[0], ZERO)
+            if isinstance(x, Num) and x.value > 0:  # x[x < 0] = x(1 − [x > 0])
+                rest = tuple((c, y) for c, y in powers.items() if c is not b)
+                above = self._made(bound, (*rest, (Compare(">", *b.args), ONE)))
+                return _sum((self._made(bound, rest), _scaled(above, -1)))
         pair = self._one_place(powers, bound)
         if pair is not None:
             rest = [(b, x) for b, x in powers.items() if b is not pair[0]]
@@ -560,28 +568,103 @@ class Normaliser:
         turned = _sum((_scaled(self(Compare(">", x, ZERO)), 2), {UNIT: Fraction(-1)}))
         return self.product(self(x), turned) if absolute else _sum((turned, self(Compare("==", x, ZERO))))
 
+    def _minus_above(self, x: Expr) -> Polynomial:
+        """[x < 0] for an entry."""
+        fact = self._region(x)
+        if fact is not None:
+            self.facts[fact[0]] = None
+            return {UNIT: Fraction(1)} if fact[1] < 0 else {}
+        return self._atom(Compare("<", x, ZERO))
+
+    def _direction(self, p: Polynomial) -> tuple[bool, Expr]:
+        """Without numbers and positive factors: is it turned round, and what is left."""
+        scale, m, rest = self._content(p, True)
+        loose = [(b, x) for b, x in m.factors if not self.known.is_positive(b)]
+        if loose:
+            rest = self.product(rest, self._made((), loose))
+        return scale < 0, self.expression(rest)
+
+    def _region(self, inner: Expr) -> tuple[Fact, int] | None:
+        """A fact that says whether `inner` is above 0 or below."""
+        if self._regions is None:
+            self._regions = {}
+            for fact in self.known.regions:
+                c = fact.condition
+                if isinstance(c, Compare) and c.fn in (">", "<", ">=", "<="):
+                    p = _sum((self(c.args[0]), _scaled(self(c.args[1]), -1)))
+                    if p:
+                        minus, inner_ = self._direction(p)
+                        up = (c.fn in (">", ">=")) is not minus
+                        self._regions[inner_] = (fact, 1 if up else -1)
+        return self._regions.get(inner)
+
+    def _is_nonzero(self, inner: Expr) -> bool:
+        found = self._region(inner)
+        if found is not None:
+            self.facts[found[0]] = None
+            return True
+        for fact in self.known.nonzero:
+            if isinstance(inner, Entry) and fact.tensor == inner.tensor:
+                self.facts[fact] = None
+                return True
+        return False
+
+    def _indicator(self, x: Expr, strict: bool = True) -> Polynomial | None:
+        """[t x > 0] = t[x > 0] for a t that is 0 or 1; [relu(x) > 0] = [x > 0]."""
+        if isinstance(x, Call) and x.fn == "relu":
+            return self(Compare(">", x.args[0], ZERO))
+        if isinstance(x, Call) and x.fn == "maximum" and ZERO in x.args:
+            return self(Compare(">", x.args[1] if x.args[0] is ZERO else x.args[0], ZERO))
+        if isinstance(x, Mul):
+            for n, f in enumerate(x.args):
+                rest = mul(*x.args[:n], *x.args[n + 1 :])
+                if isinstance(f, (Compare, Delta)) or self._is_mask(f):
+                    return self.product(self(f), self(Compare(">", rest, ZERO)))
+                if isinstance(f, Call) and f.fn in ("relu", "maximum") and (own := self._indicator(f)) is not None:
+                    if self.known.is_square(rest) or self._is_mask(rest):  # a product of two that are not below 0
+                        return self.product(own, self(Compare(">", rest, ZERO)))
+        if self._is_mask(x):
+            return self(x)
+        return None
+
+    def _is_mask(self, e: Expr) -> bool:
+        """t or 1 − t for a t that is 0 or 1."""
+        if isinstance(e, Add) and len(e.args) == 2 and ONE in e.args:
+            other = e.args[1] if e.args[0] is ONE else e.args[0]
+            e = other.args[1] if isinstance(other, Mul) and other.args[0] is MINUS_ONE and len(other.args) == 2 else ZERO
+        if isinstance(e, Entry) and e.tensor in self.known.binary:
+            self.facts[self.known.binary[e.tensor]] = None
+            return True
+        return isinstance(e, (Compare, Delta))
+
     def _compare(self, e: Compare) -> Polynomial:
         """[x > y] and [x = y] of the difference, its first coefficient positive."""
         x, y = e.args
         one: Polynomial = {UNIT: Fraction(1)}
         match e.fn:
-            case "<":
+            case "<" if y is not ZERO or not isinstance(x, (Entry, Index)):
                 return self(Compare(">", y, x))
+            case "<":
+                if self.known.is_positive(x) or (isinstance(x, Entry) and x.tensor in self.known.binary):
+                    return {}
+                return self._minus_above(x)
             case ">=":
                 return _sum((one, _scaled(self(Compare(">", y, x)), -1)))
             case "<=":
                 return _sum((one, _scaled(self(Compare(">", x, y)), -1)))
             case "!=":
                 return _sum((one, _scaled(self(Compare("==", x, y)), -1)))
+            case "==" if not (x.free and not x.tensors and not y.tensors):
+                above, below = self(Compare(">", x, y)), self(Compare(">", y, x))
+                nonzero = self._is_nonzero(x) if y is ZERO else False
+                return {} if nonzero else _sum((one, _scaled(above, -1), _scaled(below, -1)))
+        known = self._indicator(x) if e.fn == ">" and y is ZERO else None
+        if known is not None:
+            return known
         difference = _sum((self(x), _scaled(self(y), -1)))
         if not difference:
             return {} if e.fn == ">" else one
-        scale, m, rest = self._content(difference, True)
-        minus = scale < 0
-        loose = [(b, p) for b, p in m.factors if not self.known.is_positive(b)]
-        if loose:
-            rest = self.product(rest, self._made((), loose))
-        inner = self.expression(rest)
+        minus, inner = self._direction(difference)
         if isinstance(inner, Num):
             holds = (inner.value > 0) is not minus if e.fn == ">" else inner.value == 0
             return one if holds else {}
@@ -589,16 +672,11 @@ class Normaliser:
             return self._atom(Compare("==", inner, ZERO))
         if self.known.is_positive(inner):
             return {} if minus else one
-        for fact in self.known.regions:
-            condition = fact.condition
-            if isinstance(condition, Compare) and condition.fn == ">" and not minus:
-                if condition.args[0] is inner and condition.args[1] is ZERO:
-                    self.facts[fact] = None
-                    return one
-        above = self._atom(Compare(">", inner, ZERO))
-        if not minus:
-            return above
-        return _sum((one, _scaled(above, -1), _scaled(self._atom(Compare("==", inner, ZERO)), -1)))
+        fact = self._region(inner)
+        if fact is not None:
+            self.facts[fact[0]] = None
+            return {} if minus is (fact[1] > 0) else one
+        return self._atom(Compare("<" if minus else ">", inner, ZERO))
 
 
 # ---- canonical monomials -----------------------------------------------------------------------
@@ -679,6 +757,24 @@ def _apart(m: Monomial, taken: int) -> Monomial:
     renamed: dict[Index, Expr] = {i: Index(f"?{taken + n}", i.dim) for n, i in enumerate(m.bound, 1)}
     factors = tuple((substitute(b, renamed), substitute(x, renamed)) for b, x in m.factors)
     return Monomial(tuple(renamed.values()), factors)  # type: ignore[arg-type]
+
+
+def masked_by(known: Known, node: Node, e: Entry) -> Expr | None:
+    """The condition c of an entry that is defined as softmax(where(c, x, −inf)), where it is 0
+    unless c holds."""
+    body = node.body
+    if not (isinstance(body, Reduce) and body.op == "softmax"):
+        return None
+    inner = body.body
+    if isinstance(inner, Entry):
+        inner = known.body_at(inner) or inner
+    if not isinstance(inner, Select):
+        return None
+    condition, _, no = inner.args
+    if no is not mul(MINUS_ONE, Const("inf")) or not isinstance(condition, Compare):
+        return None
+    at = substitute(condition, dict(zip(body.bound, body.at)))
+    return substitute(at, {a: i for a, i in zip(node.axes, e.idx) if isinstance(a, Index)})
 
 
 def _solve(delta: Delta, bound: tuple[Index, ...]) -> tuple[Index, Expr] | None:

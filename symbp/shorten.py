@@ -109,18 +109,18 @@ class Shortener:
 
     def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
         """The proved rewrite that shortens most."""
-        found: list[tuple[int, int, Expr, Rewrite]] = []
-        seen: set[Expr] = set()
+        found: list[tuple[int, int, int, Expr, Rewrite]] = []
+        seen: set[Rewrite] = set()
         for n, r in enumerate(self._rewrites(e)):
-            if (r.part, r.becomes) in self._refused or r.whole in seen:
+            if (r.part, r.becomes) in self._refused or r in seen:
                 continue
-            seen.add(r.whole)
+            seen.add(r)
             after = self.laws(r.whole)
             if length(after) < length(e):
-                found.append((length(after), n, after, r))
-        for _, _, after, r in sorted(found, key=lambda f: f[:2]):
+                found.append((length(after), length(r.part), n, after, r))
+        for *_, after, r in sorted(found, key=lambda f: f[:3]):
             proof = self.prover.equal(r.part, r.becomes)
-            if proof is not None:
+            if proof is not None and self._same(e, after):
                 return after, proof
             self._refused.add((r.part, r.becomes))
             self.unproved.append((r.part, r.becomes))
@@ -192,7 +192,7 @@ class Shortener:
 
     def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
         """Outer factors that meet factors inside a Σ."""
-        indices, body = r.expose()
+        indices, body = r.expose(*units)
         inner = _units(body)
         if len(inner) > SUBSETS:
             return
