@@ -16,6 +16,7 @@ from symbp.expr import (
     ONE,
     ZERO,
     Add,
+    Call,
     Compare,
     Delta,
     Entry,
@@ -57,7 +58,7 @@ def _length(e: Expr) -> int:
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
             lonely = all(isinstance(a, Pow) and a.exponent is MINUS_ONE for a in e.args)
-            return inner + lonely - _averages(e)
+            return inner + lonely - _averages(e) - _squared_quotient(e)
         case Pow():
             squared = _squares(e.base)
             if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
@@ -74,7 +75,8 @@ def _length(e: Expr) -> int:
             return length(squared) + 1 if squared is not None and not e.free else body + 1
         case Entry() | Delta() | Index():
             return 0
-    return sum(map(length, e.args)) + (1 if e.args else 0)
+    clip = isinstance(e, Call) and e.fn == "minimum" and isinstance(e.args[0], Call) and e.args[0].fn == "maximum"
+    return sum(map(length, e.args)) + (1 if e.args else 0) - clip
 
 
 def _squares(e: Expr) -> Expr | None:
@@ -95,6 +97,12 @@ def _averages(e: Mul) -> int:
                 saved += len(dims)
                 sizes = [s for s in sizes if s not in dims]
     return saved
+
+
+def _squared_quotient(e: Mul) -> bool:
+    """Is there x²/y², which is (x/y)²?"""
+    exponents = [a.exponent for a in e.args if isinstance(a, Pow) and isinstance(a.exponent, Num)]
+    return any(x.value > 1 and Num(-x.value) in exponents for x in exponents)
 
 
 def _divisor(e: Expr) -> Expr:

@@ -301,8 +301,9 @@ def _unary(e: Expr, functions: set[str], known: Known) -> Iterator[Expr]:
         return
     yield Add((ONE, mul(MINUS_ONE, e)))
     yield Pow(e, TWO)
-    yield Compare(">", e, ZERO)
-    yield Compare("<=", e, ZERO)
+    if not (isinstance(e, Entry) and e.tensor in known.binary):
+        yield Compare(">", e, ZERO)
+        yield Compare("<=", e, ZERO)
     if known.is_positive(e):
         yield Pow(e, MINUS_ONE)
     for fn in ("exp", "sigmoid", "tanh", "log"):

@@ -89,6 +89,8 @@ def _joined(
     ):
         body = sum_over(bound, powers(rest)) if bound else powers(rest)
         rests.append(powers([*extra, body]))
+    if any(_is_outer(r) for r in rests) and len(frozenset().union(*(f.free for f in (*both, *rests))) - set(letters)) < 2:
+        return  # an outer product would be built to be multiplied by a vector
     if any(_is_spread(r) for r in rests):
         return  # W diag(a) + V diag(b) is shorter, but (W ⊙ …) x with each its own vector reads better
     inner = plus(rests)
@@ -104,6 +106,11 @@ def _is_spread(r: Expr) -> bool:
     """A matrix times something else, entry by entry."""
     carriers = [f for f in factors_of(r) if f.free]
     return len(carriers) > 1 and any(len(f.free) > 1 for f in carriers)
+
+
+def _is_outer(r: Expr) -> bool:
+    """A product of vectors on different letters."""
+    return len({f.free for f in factors_of(r) if f.free}) > 1
 
 
 def _sums_of(t: Expr) -> Iterator[tuple[list[Expr], Reduce]]:

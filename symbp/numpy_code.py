@@ -346,6 +346,11 @@ class NumpyPrinter:
         op = self.graph.table[str(x.data[0])]
         if op.name.startswith(UNKNOWN):
             raise NotReducible(f"{op.name[1:].rstrip(chr(39))} is unknown")
+        inner = x.args[0]
+        if op.name == "minimum" and inner.kind == "call" and inner.data[0] == "maximum":
+            bounds = [*inner.args[1:], *x.args[1:]]
+            if not any(b.axes for b in bounds):
+                return self._call_text("clip", *(self.number(a).text for a in (inner.args[0], *bounds)))
         args = [self.number(a).text for a in x.args]
         defaults = op.defaults
         while defaults and len(args) > 1 and x.args[len(args) - 1].data[:1] == (defaults[-1],):

@@ -49,6 +49,7 @@ from symbp.expr import (
     walk,
 )
 from symbp.graph import Fact, Graph, Node
+from symbp.known import Known
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Knowledge(Protocol):
     """What laws may ask about a network."""
 
     graph: Graph
+    known: Known
     sums_to: dict[str, list[Fact]]
     signs: dict[str, Fact]
     binary: dict[str, Fact]
@@ -87,6 +89,8 @@ class Knowledge(Protocol):
     def total_by_definition(self, e: Entry, indices: tuple[Index, ...]) -> Expr | None: ...
 
     def unfolded(self, e: Expr) -> Expr: ...
+
+    def symmetric_body(self, bound: tuple[Index, ...], body: Expr) -> tuple[Fact, ...] | None: ...
 
 
 # ---- facts -------------------------------------------------------------------------------------
@@ -519,14 +523,21 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
         turned = _turned(f)
         if turned is not None:
             front = Num(-e.args[0].value, e.args[0].decimal)
-            return mul(front, *e.args[1:n], turned, *e.args[n + 1 :])
+            result = mul(front, *e.args[1:n], turned, *e.args[n + 1 :])
+            named = not any(isinstance(t, Num) for t in _summands(f))
+            if named or (e.args[0] is MINUS_ONE and length(result) < length(e)):  # −2(1 − a) stays
+                return result
     return None
 
 
+def _summands(f: Expr) -> tuple[Expr, ...]:
+    return tuple(t for x in walk(f) if isinstance(x, Add) for t in x.args) if isinstance(f, (Add, Reduce)) else ()
+
+
 def _turned(f: Expr) -> Expr | None:
-    """The negative of a difference of two named things, or of a sum over one; 1 − a stays."""
+    """The negative of a difference, or of a sum over one."""
     if isinstance(f, Add):
-        if not any(sign_of(t) < 0 for t in f.args) or any(isinstance(t, Num) for t in f.args):
+        if not any(sign_of(t) < 0 for t in f.args):
             return None
         turned = plus(powers((MINUS_ONE, t)) for t in f.args)
         return positive_first(None, turned, Used()) or turned

@@ -47,21 +47,28 @@ from symbp.prove import Proof, Prover
 
 STEPS = 12  # rewrites in a row
 LONGEST = 40  # longer formulas are left to the laws
+SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
 SMALL = 24  # tensors of a network that are all looked at
 SUBSETS = 6  # more factors or summands than these are not taken apart
 TABLES = 4  # letters of the largest table of values
 
 
-Proposal = tuple[Expr, Expr, Expr]
+Change = tuple[Expr, Expr, Expr]
+"""A part of a node, what it becomes, and what the node is then."""
 
 
 @dataclass(frozen=True)
-class Rewrite:
-    """A part, what it may become, and the whole with that put in."""
+class Proposal:
+    """A part of a node, what it may become, the node with that put in and cleaned up, and by how much
+    that is shorter."""
 
     part: Expr
     becomes: Expr
-    whole: Expr
+    after: Expr
+    gain: int
+
+    def in_letters(self, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Proposal:
+        return Proposal(*(in_letters(e, mine, theirs) for e in (self.part, self.becomes, self.after)), self.gain)
 
 
 @dataclass
@@ -72,15 +79,14 @@ class Shortener:
     known: Known
     adjoints: Mapping[str, Expr]
     laws: Callable[[Expr], Expr]
-    unproved: list[tuple[Expr, Expr]] = field(default_factory=list)
+    unproved: dict[tuple[Expr, Expr], None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.samples = Samples(self.graph, self.adjoints)
         self.prover = Prover(self.graph, self.adjoints, self.known)
         self._siblings: tuple[str, ...] = ()
         self._tables: dict[object, Table] = {}
-        self._local: dict[tuple[Expr, object], tuple[Proposal, ...]] = {}
-        self._refused: set[tuple[Expr, Expr]] = set()
+        self._local: dict[object, list[Proposal]] = {}
         loss = self.graph[self.graph.loss].body
         self._loss = canon(loss) if loss is not None else None
         self._neighbours: dict[str, set[str]] = {}
@@ -108,51 +114,54 @@ class Shortener:
             e = after
 
     def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
-        """The proved rewrite that shortens most."""
-        found: list[tuple[int, int, int, Expr, Rewrite]] = []
-        seen: set[Rewrite] = set()
-        for n, r in enumerate(self._rewrites(e)):
-            if (r.part, r.becomes) in self._refused or r in seen:
+        """The proved rewrite of one part that shortens most."""
+        found = [(-p.gain, length(p.part), n, p, build) for n, (p, build) in enumerate(self._everywhere(e))]
+        for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
+            if p.gain < 1 and length(e) > SHORT:
+                break
+            after = self.laws(build(p.after))
+            if length(after) >= length(e):
                 continue
-            seen.add(r)
-            after = self.laws(r.whole)
-            if length(after) < length(e):
-                found.append((length(after), length(r.part), n, after, r))
-        for *_, after, r in sorted(found, key=lambda f: f[:3]):
-            proof = self.prover.equal(r.part, r.becomes)
+            proof = self.prover.equal(p.part, p.becomes)
             if proof is not None and self._same(e, after):
                 return after, proof
-            self._refused.add((r.part, r.becomes))
-            self.unproved.append((r.part, r.becomes))
+            if proof is None:
+                self.unproved.setdefault((p.part, p.becomes))
         return None
 
     # ---- where ----------------------------------------------------------------------------------
 
-    def _rewrites(self, e: Expr) -> Iterator[Rewrite]:
-        """Every rewrite of every part, outer parts first."""
-        for part, becomes, whole in self._proposals(e):
-            yield Rewrite(part, becomes, whole)
+    def _everywhere(self, e: Expr) -> Iterator[tuple[Proposal, Callable[[Expr], Expr]]]:
+        """Every proposal for every part, with how the whole is built again; outer parts first."""
         if isinstance(e, (Entry, Num, Delta)) or not e.args:
             return
+        for p in self._proposals(e):
+            yield p, _itself
         if isinstance(e, Reduce):
             indices, body = e.expose()
-            for r in self._rewrites(body):
-                yield Rewrite(r.part, r.becomes, Reduce(e.op, indices, r.whole, e.at) if e.op != "sum" else sum_over(indices, r.whole))
+            for p, build in self._everywhere(body):
+                yield p, lambda x, b=build: _closed(e, indices, b(x))  # type: ignore[misc]
             return
         for n, a in enumerate(e.args):
-            for r in self._rewrites(a):
-                args = [*e.args[:n], r.whole, *e.args[n + 1 :]]
-                yield Rewrite(r.part, r.becomes, mul(*args) if isinstance(e, Mul) else add(*args) if isinstance(e, Add) else rebuild(e, args))
+            for p, build in self._everywhere(a):
+                yield p, lambda x, n=n, b=build: _rebuilt(e, n, b(x))  # type: ignore[misc]
 
-    def _proposals(self, e: Expr) -> tuple[Proposal, ...]:
-        """What this node may become: a part, its short form, the node with that put in."""
-        key = (e, (len(self.adjoints) if _names_adjoints(e) else 0, self._siblings))
+    def _proposals(self, e: Expr) -> list[Proposal]:
+        """What this node may become that is no longer; remembered whatever its letters are called."""
+        mine, theirs = canonical_letters(e)
+        own = in_letters(e, mine, theirs)
+        key = (own, (len(self.adjoints) if _names_adjoints(e) else 0, self._siblings))
         found = self._local.get(key)
         if found is None:
-            found = self._local[key] = tuple(dict.fromkeys(self._propose(e)))
-        return found
+            found = []
+            for part, becomes, node in dict.fromkeys(self._propose(own)):
+                after = self.laws(node)
+                if length(after) <= length(own) and after is not own:
+                    found.append(Proposal(part, becomes, after, length(own) - length(after)))
+            self._local[key] = found
+        return [p.in_letters(theirs, mine) for p in found]
 
-    def _propose(self, e: Expr) -> Iterator[Proposal]:
+    def _propose(self, e: Expr) -> Iterator[Change]:
         if length(e) == 0:
             return
         yield from ((e, x, x) for x in self.shorter(e))
@@ -164,7 +173,7 @@ class Shortener:
             case Reduce() if e.op == "sum":
                 yield from self._of_contraction(e)
 
-    def _of_product(self, e: Mul) -> Iterator[Proposal]:
+    def _of_product(self, e: Mul) -> Iterator[Change]:
         units = _units(e)
         numbers = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
@@ -207,7 +216,7 @@ class Shortener:
                         rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
                         yield part, x, rest
 
-    def _pushed_into_terms(self, r: Add, place: int, units: list[Expr], numbers: list[Num]) -> Iterator[Proposal]:
+    def _pushed_into_terms(self, r: Add, place: int, units: list[Expr], numbers: list[Num]) -> Iterator[Change]:
         """Outer factors that meet factors of one summand: (u/s + v) w with u w = x s."""
         outer = [n for n in range(len(units)) if n != place]
         for size in range(1, min(len(outer), 3) + 1):
@@ -225,7 +234,7 @@ class Shortener:
                                 terms = [powers([*left, x] if m == k else [*mine, a]) for m, a in enumerate(r.args)]
                                 yield part, x, powers([*numbers, *rest, plus(terms)])
 
-    def _of_sum(self, e: Add) -> Iterator[Proposal]:
+    def _of_sum(self, e: Add) -> Iterator[Change]:
         terms = e.args
         if len(terms) > SUBSETS:
             return
@@ -240,7 +249,7 @@ class Shortener:
                 merged = powers([Num(1 + ratio), terms[n]])
                 yield add(terms[n], terms[m]), merged, plus([merged if k == n else t for k, t in enumerate(terms) if k != m])
 
-    def _of_contraction(self, e: Reduce) -> Iterator[Proposal]:
+    def _of_contraction(self, e: Reduce) -> Iterator[Change]:
         indices, body = e.expose()
         for part in body.args if isinstance(body, Mul) else ():  # Σ c (x + y) = Σ c x + Σ c y
             if isinstance(part, Add) and len(part.args) <= 3:
@@ -251,7 +260,7 @@ class Shortener:
         for r in dict.fromkeys((e, flat(e))):
             yield from self._contracted(r)
 
-    def _contracted(self, e: Reduce) -> Iterator[Proposal]:
+    def _contracted(self, e: Reduce) -> Iterator[Change]:
         """Some letters of a contraction summed first: Σ_m P_nm V_me is O_ne."""
         indices, body = e.expose()
         factors = list(factors_of(body))
@@ -352,6 +361,19 @@ class Shortener:
             if np.allclose(one, r * two, rtol=1e-8, atol=0):
                 return r
         return None
+
+
+def _itself(e: Expr) -> Expr:
+    return e
+
+
+def _closed(e: Reduce, indices: tuple[Index, ...], body: Expr) -> Expr:
+    return sum_over(indices, body) if e.op == "sum" else Reduce(e.op, indices, body, e.at)
+
+
+def _rebuilt(e: Expr, n: int, argument: Expr) -> Expr:
+    args = [*e.args[:n], argument, *e.args[n + 1 :]]
+    return mul(*args) if isinstance(e, Mul) else add(*args) if isinstance(e, Add) else rebuild(e, args)
 
 
 def _names_adjoints(e: Expr) -> bool:

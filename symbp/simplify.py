@@ -53,8 +53,25 @@ from symbp.rules import (
     together,
     turn_difference,
 )
+from symbp.identities import (
+    certain,
+    clipped,
+    common_power,
+    compared,
+    complement,
+    inverse_cancels,
+    inverse_of_inverse,
+    inverse_of_product,
+    mirrored,
+    on_diagonal,
+    roots,
+    sign_quotient,
+    spread_number,
+    symmetric_by_definition,
+)
 from symbp.known import Known
 from symbp.merge import one_sum, under_one_sum
+from symbp.prove import Prover
 from symbp.shorten import Shortener, reason
 from symbp.steps import Law
 
@@ -92,6 +109,7 @@ class Simplifier:
         for node in graph.inner if fold else ():
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
+        self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._done: dict[tuple[Expr, tuple[str, ...]], Result] = {}
 
@@ -197,6 +215,17 @@ class Simplifier:
 
         return rewrite(e, rule)
 
+    def symmetric_body(self, bound: tuple[Index, ...], body: Expr) -> tuple[Fact, ...] | None:
+        """The facts and definitions that make a matrix symmetric, if they do."""
+        key = (bound, body)
+        if key not in self._symmetric:
+            rows, columns = (Index(f"§{n}", i.dim) for n, i in enumerate(bound))
+            matrix = substitute(body, dict(zip(bound, (rows, columns))))
+            transposed = substitute(body, dict(zip(bound, (columns, rows))))
+            proof = Prover(self.graph, {}, self.known).equal(matrix, transposed)
+            self._symmetric[key] = None if proof is None else reason(proof)
+        return self._symmetric[key]
+
     def _bottom_up(self, group: str, e: Expr, used: Used) -> Expr:
         """Children first, then the group's rewrite at this node; remembered per expression."""
         if isinstance(e, Entry) and group == "facts":
@@ -243,7 +272,7 @@ def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (sum_fact, sign_fact, idle_mask, symmetric_inverse):
+    for law in (sum_fact, sign_fact, idle_mask, certain, symmetric_inverse, symmetric_by_definition):
         result = law(s, e, used)
         if result is not None:
             return arithmetic(result)
@@ -254,10 +283,19 @@ def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
     for law in (
         fold_definition,
         fold_logistic,
+        sign_quotient,
         absolute,
         clamp,
+        clipped,
+        compared,
         logistic,
+        mirrored,
         hyperbolic,
+        on_diagonal,
+        roots,
+        inverse_of_inverse,
+        inverse_cancels,
+        inverse_of_product,
         together,
         multiply_out,
         expand_terms,
@@ -270,7 +308,7 @@ def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (masks, common_factor, partial_factor, under_one_sum, turn_difference, positive_first):
+    for law in (complement, masks, common_power, common_factor, partial_factor, spread_number, under_one_sum, turn_difference, positive_first):
         result = law(s, e, used)
         if result is not None:
             used.laws[law.__name__] = None
