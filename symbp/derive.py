@@ -52,6 +52,7 @@ from symbp.steps import Adjoint, Derivation, Law, Step
 
 CLOSED_DEPTH = 400  # a closed form with a taller tree is not written out
 CLOSED_LENGTH = 120
+REACH = 12  # how much longer a form may be at first for proved folds to be tried on it
 
 
 # ---- slopes of reductions, in index form -------------------------------------------------------
@@ -363,6 +364,8 @@ def _adjoint(
         tried = chosen
         for name in names:
             tried = inline(tried, {name: adjoints[name].delta}, graph)
+        if length(simplifier.by_laws(tried)) > length(best.result) + REACH:
+            continue
         shorter = simplifier(tried, siblings)
         through = any(primal(f.tensor) in names for f in best.facts)  # a fold that looked into it anyway
         constant = not any(adjoints[name].delta.tensors for name in names)

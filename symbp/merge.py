@@ -27,6 +27,9 @@ from symbp.expr import replace as rewrite
 from symbp.rules import Knowledge, Used, common_factor, positive_first
 
 
+FLAT = 12  # longer contractions are not taken apart to find what they share
+
+
 def under_one_sum(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
     """Σ_k x_k c_k + Σ_k y_k c_k = Σ_k (x_k + y_k) c_k: (A + Aᵀ) x, Xᵀ (p − y). Ends: shorter."""
     if not isinstance(e, Add) or len(e.args) > 8:
@@ -89,7 +92,7 @@ def _joined(
     ):
         body = sum_over(bound, powers(rest)) if bound else powers(rest)
         rests.append(powers([*extra, body]))
-    if any(_is_outer(r) for r in rests) and len(frozenset().union(*(f.free for f in (*both, *rests))) - set(letters)) < 2:
+    if any(_is_outer(r) for r in rests) and len(frozenset().union(*(f.free for f in (*both, *shared, *rests))) - set(letters)) < 2:
         return  # an outer product would be built to be multiplied by a vector
     if any(_is_spread(r) for r in rests):
         return  # W diag(a) + V diag(b) is shorter, but (W ⊙ …) x with each its own vector reads better
@@ -120,7 +123,7 @@ def _sums_of(t: Expr) -> Iterator[tuple[list[Expr], Reduce]]:
         if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Mul):
             rest = factors[:n] + factors[n + 1 :]
             yield rest, f
-            whole = flat(f)
+            whole = flat(f) if length(f) <= FLAT else f
             if whole is not f:
                 yield rest, whole
 

@@ -42,12 +42,14 @@ from symbp.expr import (
 from symbp.fingerprint import Samples, Table, Vector, canonical_letters, entries, in_letters
 from symbp.graph import Fact, Graph, adjoint, primal
 from symbp.known import Known
+from symbp.local import skeleton
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
 
 STEPS = 12  # rewrites in a row
-LONGEST = 40  # longer formulas are left to the laws
+LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to the laws
 SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
+SPREAD = 16  # longer products are not multiplied out for a trial
 SMALL = 24  # tensors of a network that are all looked at
 SUBSETS = 6  # more factors or summands than these are not taken apart
 TABLES = 4  # letters of the largest table of values
@@ -87,6 +89,8 @@ class Shortener:
         self._siblings: tuple[str, ...] = ()
         self._tables: dict[object, Table] = {}
         self._local: dict[object, list[Proposal]] = {}
+        self._done: set[Expr] = set()
+        self._fruitless: set[object] = set()
         loss = self.graph[self.graph.loss].body
         self._loss = canon(loss) if loss is not None else None
         self._neighbours: dict[str, set[str]] = {}
@@ -101,17 +105,35 @@ class Shortener:
         """The steps that shorten `e`: before, after, and why they are equal. `siblings` are tensors
         whose adjoints may be named too."""
         self._siblings = tuple(adjoint(n) for n in siblings)
+        problem = self._problem(e)
+        if problem in self._fruitless:
+            return
         if not self.samples.states:
             return
         for _ in range(STEPS):
-            if length(e) == 0 or length(e) > LONGEST:
+            if length(e) == 0 or length(e) > (LONGEST if _names_adjoints(e) else LONGEST_CLOSED):
                 return
             step = self._best(e)
             if step is None:
+                self._mark(e)
+                self._fruitless.add(problem)
                 return
+            problem = None
             after, proof = step
             yield e, after, proof
             e = after
+
+    def _problem(self, e: Expr) -> object:
+        """What decides whether something is found, up to names: the formula and the definitions of
+        what it names. Where nothing was found nothing is looked for again."""
+        numbers: dict[str, str] = {}
+        key: list[object] = [skeleton(e, numbers)]
+        for t in sorted(e.tensors, key=lambda t: numbers[primal(t) or t]):
+            body = self.graph[primal(t) or t].body
+            key.append(None if body is None else skeleton(body, numbers))
+            key.append(tuple(f.kind for f in self.graph.facts if f.tensor == t))
+        key.append(tuple(numbers.get(t[1:], "") for t in self._siblings))
+        return tuple(key)
 
     def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
         """The proved rewrite of one part that shortens most."""
@@ -152,6 +174,8 @@ class Shortener:
         own = in_letters(e, mine, theirs)
         key = (own, (len(self.adjoints) if _names_adjoints(e) else 0, self._siblings))
         found = self._local.get(key)
+        if found is None and own in self._done:
+            return []
         if found is None:
             found = []
             for part, becomes, node in dict.fromkeys(self._propose(own)):
@@ -160,6 +184,17 @@ class Shortener:
                     found.append(Proposal(part, becomes, after, length(own) - length(after)))
             self._local[key] = found
         return [p.in_letters(theirs, mine) for p in found]
+
+    def _mark(self, e: Expr) -> None:
+        """The parts of a result are as short as they get: where they come again, only the seam is new."""
+        if isinstance(e, (Entry, Num, Delta)) or not e.args:
+            return
+        mine, theirs = canonical_letters(e)
+        own = in_letters(e, mine, theirs)
+        if own not in self._done:
+            self._done.add(own)
+            for a in (e.expose()[1],) if isinstance(e, Reduce) else e.args:
+                self._mark(a)
 
     def _propose(self, e: Expr) -> Iterator[Change]:
         if length(e) == 0:
@@ -193,7 +228,8 @@ class Shortener:
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
                 others = [*numbers, *(u for m, u in enumerate(units) if m != n)]
-                yield e, e, plus(powers([*others, t]) for t in r.args)
+                if length(e) <= SPREAD:
+                    yield e, e, plus(powers([*others, t]) for t in r.args)
                 if len(units) <= SUBSETS:
                     yield from self._pushed_into_terms(r, n, units, numbers)
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
@@ -238,7 +274,7 @@ class Shortener:
         terms = e.args
         if len(terms) > SUBSETS:
             return
-        for size in range(2, len(terms)):
+        for size in range(2, len(terms) if len(terms) <= 4 else 3):
             for chosen in itertools.combinations(range(len(terms)), size):
                 part = add(*(terms[n] for n in chosen))
                 for x in self.shorter(part, slack=1):
@@ -251,7 +287,7 @@ class Shortener:
 
     def _of_contraction(self, e: Reduce) -> Iterator[Change]:
         indices, body = e.expose()
-        for part in body.args if isinstance(body, Mul) else ():  # Σ c (x + y) = Σ c x + Σ c y
+        for part in body.args if isinstance(body, Mul) and length(e) <= SPREAD else ():  # Σ c (x + y) = Σ c x + Σ c y
             if isinstance(part, Add) and len(part.args) <= 3:
                 rest = [f for f in body.args if f is not part]
                 yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)

@@ -160,7 +160,7 @@ class Simplifier:
         if length(found.result) < 2:
             return found
         if self._shortener is None:
-            self._shortener = Shortener(self.graph, self.known, self.adjoints, self._cleaned)
+            self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
         stages, facts = list(found.stages), dict.fromkeys(found.facts)
         for before, after, proof in self._shortener(found.result, siblings):
             because = reason(proof)
@@ -169,7 +169,7 @@ class Simplifier:
         e = stages[-1][2] if stages else found.result
         return Result(e, tuple(stages), tuple(facts))
 
-    def _cleaned(self, e: Expr) -> Expr:
+    def by_laws(self, e: Expr) -> Expr:
         """The laws alone, until nothing changes."""
         return self._simplify(e).result
 
