@@ -359,10 +359,12 @@ def _status(checked: Mapping[str, Checked]) -> int:
 def code(spec: str, screen: Screen) -> Answer:
     """`symbp code`."""
     from symbp.derive import derive as run
+    from symbp.loop_program import loop_module
     from symbp.program import module
 
     graph = open_network(spec)
-    return module(run(graph, closed=False, steps=False)), 0
+    derivation = run(graph, closed=False, steps=False)
+    return (loop_module if graph.has_families else module)(derivation), 0
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,13 @@ from itertools import product
 from symbp.arithmetic import length
 from symbp.chain import CLOSED_LENGTH, contributions, inline, local_slope, named_adjoints, slope_law
 from symbp.errors import NoRule, RequestError, nearest
-from symbp.expr import ONE, ZERO, Add, Call, Entry, Expr, Num, Over, Reduce, Size, add, mul
+from symbp.expr import ZERO, Add, Call, Entry, Expr, Num, Over, Reduce, Size, add, mul
 from symbp.expr import walk as visit
 from symbp.family import (
     Loop,
     base_of,
     below,
     fresh_variable,
-    mentions,
     names_in,
     plain_number,
     shift,
@@ -66,13 +65,12 @@ class Use:
     turn: Mapping[str, Expr]
 
     def at(self, put: Mapping[str, Expr]) -> Use:
-        return Use(
-            self.consumer.at(put, self.consumer.loops),
-            self.marked.at(put, self.marked.loops),
-            tuple(Loop(x.var, shift_number(x.low, put), shift_number(x.high, put)) for x in self.sums),
-            self.box,
-            {k: shift_number(v, put) for k, v in self.turn.items()},
-        )
+        """The same at numbers; a sum that is left with one turn is that turn."""
+        sums = [Loop(x.var, shift_number(x.low, put), shift_number(x.high, put)) for x in self.sums]
+        put = {**put, **{x.var: x.low for x in sums if same_size(x.low, x.high)}}
+        left = tuple(x for x in sums if x.var not in put)
+        turn = {k: shift_number(v, put) for k, v in self.turn.items()}
+        return Use(self.consumer.at(put, left), self.marked.at(put, left), left, self.box, turn)
 
 
 def uses_of(graph: Graph, target: Node) -> list[Use]:
@@ -128,10 +126,12 @@ def _use(node: Node, name: str, around: tuple[Loop, ...], target: Node) -> Use |
             assert value is not None
             put[var] = value
     rest = [loop for loop in node.loops if loop.var not in put]
+    taken = {*own, *(v for e in put.values() for v in names_in(e))}
     for loop in rest:  # a variable that is summed must not be one of the tensor's
-        taken = {*own, *(v for e in put.values() for v in names_in(e)), *(x.var for x in rest)} - {loop.var}
         if loop.var in taken:
-            put[loop.var] = Size(fresh_variable(loop.var, taken | names_in(node.body or ONE)))
+            assert node.body is not None
+            put[loop.var] = Size(fresh_variable(loop.var, {*taken, *free, *names_in(node.body)}))
+            taken.add(repr(put[loop.var]))
     sums = [_moved(loop, put) for loop in rest]
     box: Box = {v: (loop.low, loop.high) for v, loop in own.items()}
     conditions: list[tuple[Expr, Expr]] = []
@@ -421,7 +421,7 @@ class _Walk:
         while stack:
             a = self.adjoints[stack.pop()]
             inserted = [n for s in a.steps if s.law is not None for n in s.law.inserted]
-            for used in (*a.uses, *inserted):
+            for used in (*named_adjoints(a.raw), *a.uses, *inserted):
                 for key, other in self.adjoints.items():
                     if key not in kept and _may_be(used, other, {loop.var: loop for loop in a.node.loops}):
                         kept[key] = None
@@ -614,12 +614,7 @@ class _Walk:
     def _goes_back(self, a: Adjoint) -> bool:
         """Does the form name an adjoint of another turn?"""
         numbers = split(a.node.name)[1]
-        here = {loop.var for loop in a.node.loops} | {v for n in numbers for v in names_in(n)}
-        for used in a.uses:
-            for n in split(used)[1]:
-                if any(mentions(n, v) for v in here) and not any(same_size(n, m) for m in numbers):
-                    return True
-        return False
+        return any(not any(same_size(n, m) for m in numbers) for used in a.uses for n in split(used)[1])
 
     def _with_closed(self, a: Adjoint, ranges: Ranges) -> Adjoint:
         """The closed form, where no recursion stands in the way."""

@@ -94,12 +94,15 @@ class Families:
                 continue
             if part.id in taken:
                 raise self.formulas.error(part, f"{part.id!r} is declared and cannot end a loop", "Take another name.")
-            self.formulas._new_size(part)
-            self.bounds.add(part.id)
+            self.learn_bound(part)
         number = plain_number(self.formulas.size(node, exact=True))
         if affine(number) is None:
             raise self.formulas.error(node, "the end of a loop is a name plus a number, such as L + 1")
         return number
+
+    def learn_bound(self, node: ast.Name) -> None:
+        self.formulas._new_size(node)
+        self.bounds.add(node.id)
 
     @contextmanager
     def inside(self, loop: Loop) -> Iterator[None]:

@@ -153,6 +153,18 @@ class _Network:
             for target in (statement.target,) if isinstance(statement, ast.AnnAssign) else targets:
                 if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
                     self.scope.families.add(target.value.id)
+        self._learn_bounds(tree)
+
+    def _learn_bounds(self, tree: ast.Module) -> None:
+        """The symbolic ends of loops, which base cases such as `s[T+1]` name before the loop."""
+        ranges: list[ast.expr] = []
+        known = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.For, ast.comprehension)) and isinstance(node.iter, ast.Call):
+                ranges += node.iter.args
+        for part in (n for r in ranges for n in ast.walk(r)):
+            if isinstance(part, ast.Name) and part.id not in known and part.id not in self.scope.size_names:
+                self.families.learn_bound(part)
 
     def _collect_lines(self, lines: list[ast.stmt], into: list[_Line | _Loop | Turn], top: bool = True) -> None:
         for n, statement in enumerate(lines):
