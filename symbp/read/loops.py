@@ -10,17 +10,14 @@ numbers and looks for a member that is used before it exists.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from symbp.errors import DeclarationError, LimitError
-from symbp.expr import MINUS_ONE, ONE, ZERO, Expr, Num, Over, Size, add
+from symbp.expr import MINUS_ONE, ONE, ZERO, Expr, Over, Size, add
 from symbp.family import (
-    Block,
     Loop,
-    Turn,
-    base_of,
     below,
     generic_shape,
     member,
@@ -28,19 +25,14 @@ from symbp.family import (
     piece,
     plain_number,
     shape_at,
-    shift_name,
     split,
-    turns,
-    unrolled,
 )
-from symbp.graph import Node
 from symbp.index import affine
 from symbp.read.formula import FormulaReader
 from symbp.sizes import shape_text
 from symbp.tensor import Tensor, leaf
 
 DEEPEST = 4  # loops inside loops
-TRIED = (3, 4)  # numbers at which the order of a file is looked at
 
 
 @dataclass
@@ -195,30 +187,4 @@ class Families:
             raise self.formulas.error(node, str(why), "Number it by every variable of the loops around.") from None
 
 
-# -------- the order
-
-
-def order_problem(nodes: Mapping[str, Node], blocks: Sequence[Turn | Block], bounds: Iterable[str]) -> tuple[str, str]:
-    """The first member that is used before it is there, or defined twice, in words, and the line's
-    node; else empty texts."""
-    for size in TRIED:
-        known: set[str] = set()
-        for name, at in turns(blocks, dict.fromkeys(bounds, size)):
-            node = nodes[name]
-            one = shift_name(name, {n: Num(v) for n, v in at.items()})
-            if one in known:
-                return f"{one} is defined twice", name
-            for used in sorted(unrolled(node.body, at).tensors) if node.body is not None else ():
-                if used not in known:
-                    return _missing(used, one, nodes), name
-            known.add(one)
-    return "", ""
-
-
-def _missing(used: str, one: str, nodes: Mapping[str, Node]) -> str:
-    pieces = [n for n in nodes if base_of(n) == base_of(used)]
-    there = f"{base_of(used)} has {', '.join(pieces)}" if pieces else "nothing of that name is declared"
-    return f"{one} needs {used}, which is not there (yet): {there}"
-
-
-__all__ = ["Families", "order_problem"]
+__all__ = ["Families"]
