@@ -87,7 +87,8 @@ def _with_families(equations: tuple[Equation, ...], loss: Any, name: str, facts:
     """A network of symbolic depth or time (sympy_families.py)."""
     reading = FamilyDeclaration(equations)
     graph = reading.finish(loss, name, title)
-    sizes = {reading.names(s): s for s in reading.size_symbols}
+    sizes = {reading.names(s): s for s in (*reading.size_symbols, *reading.size_families)}
+    sizes |= {name: s for s, name in reading.variables.items()}
     found = read_facts(facts, graph.nodes, reading.sizes, set(sizes))
     tensors = {n: s for s, n in reading.names.of_symbol.items() if n not in sizes}
     return Declared(replace(graph, facts=found), equations, tensors, sizes, reading.origin)

@@ -574,12 +574,24 @@ def _missing(used: Sequence[Cell], defined: Sequence[Cell]) -> list[Cell]:
     cells: list[Cell] = []
     for cell in product(*axes):
         if any(_inside(cell, box) for box in used) and not any(_inside(cell, box) for box in defined):
-            last = cells[-1] if cells else None
-            if last and last[:-1] == cell[:-1] and same_size(last[-1][1] + 1, cell[-1][0]):
-                cells[-1] = (*last[:-1], (last[-1][0], cell[-1][1]))
-            else:
-                cells.append(cell)
+            cells.append(cell)
+    for k in range(rank):
+        cells = _joined(cells, k)
     return cells
+
+
+def _joined(cells: Sequence[Cell], k: int) -> list[Cell]:
+    """Neighbours along an axis that are alike along the others, as one."""
+    found: list[Cell] = []
+    for cell in cells:
+        for n, other in enumerate(found):
+            rest = all(a == b for m, (a, b) in enumerate(zip(other, cell)) if m != k)
+            if rest and same_size(other[k][1] + 1, cell[k][0]):
+                found[n] = (*other[:k], (other[k][0], cell[k][1]), *other[k + 1 :])
+                break
+        else:
+            found.append(cell)
+    return found
 
 
 def _inside(cell: Cell, box: Cell) -> bool:
