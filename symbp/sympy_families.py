@@ -42,7 +42,7 @@ from symbp.family import (
 from symbp.graph import Graph, Node, Signature, axes_of
 from symbp.index import affine, same_size
 from symbp.order import order_problem
-from symbp.sizes import Sizes
+from symbp.sizes import Sizes, size_text
 from symbp.sympy_in import Env, ExprReader, OwnFunctions
 from symbp.sympy_names import Names
 from symbp.tensor import Tensor, leaf
@@ -217,7 +217,7 @@ class FamilyDeclaration:
         self.reader = _Reader(self)
         self.origin = self.reader.origin = self._origin()
         self.dims: dict[Place, Expr] = {}
-        self.letter_dims: dict[tuple[int, Sym], Expr] = {}
+        self.letter_dims: dict[tuple[int, Sym, Any], Expr] = {}
         self._learn_shapes()
         self.nodes: dict[str, Node] = {}
 
@@ -330,24 +330,33 @@ class FamilyDeclaration:
             pass
 
     def _learn(self) -> bool:
+        """One round: letters from ranges and arrays, arrays from letters."""
         known = len(self.dims) + len(self.letter_dims)
         for u in self.uses:
             numbers, _ = self.parted(u.base, u.indices)
             for k, i in enumerate(u.indices):
                 if (u.base, k) in self.numbered or not _is_letter(i):
                     continue
-                key = (u.equation.number, i)
                 limits = u.limits.get(i)
                 if limits is None and getattr(i, "upper", None) is not None:
                     limits = (i.lower, i.upper)
+                key = (u.equation.number, i, limits)
                 if limits is not None and key not in self.letter_dims:
                     self.letter_dims[key] = self.reader.size(limits[1] - self.origin + 1)
-                if key in self.letter_dims:
-                    if (u.base, k) not in self.dims and (limits is None or limits[0] == self.origin):
+                whole = limits is None or limits[0] == self.origin
+                if key not in self.letter_dims:
+                    if (u.base, k) in self.dims:
+                        self.letter_dims[key] = shape_at((self.dims[u.base, k],), numbers)[0]
+                elif (u.base, k) not in self.dims:
+                    if whole:
                         self.dims[u.base, k] = generic_shape((self.letter_dims[key],), numbers)[0]
-                elif (u.base, k) in self.dims:
-                    self.letter_dims[key] = shape_at((self.dims[u.base, k],), numbers)[0]
+                elif whole:
+                    self._same(u, i, self.letter_dims[key], shape_at((self.dims[u.base, k],), numbers)[0])
         return len(self.dims) + len(self.letter_dims) > known
+
+    def _same(self, u: _Use, i: Sym, a: Expr, b: Expr) -> None:
+        if not self.sizes.same(a, b):
+            raise u.equation.fail(f"the index {i} runs to {size_text(a)} and to {size_text(b)}")
 
     def _invent(self) -> bool:
         """A size for a letter of which nothing tells the range."""
