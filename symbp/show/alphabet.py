@@ -125,6 +125,7 @@ class Latex:
     name = "latex"
     odot, times, minus, top, one = r"\odot", r"\,", "-", r"^{\top}", r"\mathbf{1}"
     sum, partial, infinity, dot = r"\sum", r"\partial", r"\infty", r" \cdot "
+    dots = r"\cdots"
 
     def __init__(self, custom: Mapping[str, str] | None = None) -> None:
         self.custom = dict(custom or {})
@@ -262,6 +263,7 @@ class Unicode:
     name = "unicode"
     odot, times, minus, top, one = "⊙", " · ", "−", "ᵀ", "𝟏"
     sum, partial, infinity, dot = "Σ", "∂", "∞", " · "
+    dots = "⋯"
 
     def __init__(self, custom: Mapping[str, str] | None = None) -> None:
         pass
