@@ -384,7 +384,7 @@ class _Walk:
         """The adjoint of a tensor, case by case."""
         uses = self.uses[node.name]
         found = cases(node, uses, self._cuts(node, uses)) if node.loops else [Case(node, tuple(uses))]
-        forms = _merged([self.case(case) for case in found if case.uses])
+        forms = _merged([(case, self.case(case)) for case in found if case.uses])
         for a in forms:
             if len(forms) > 1 and node.loops:
                 a = replace(a, case="step" if self._goes_back(a) else "base")
@@ -431,7 +431,12 @@ class _Walk:
         for base, forms in self.of.items():
             ends = [a for a in forms if not a.node.loops and a.case == "base"]
             steps = [a for a in forms if a.node.loops]
-            if len(ends) == len(steps) == 1 and len(steps[0].node.loops) == 1 and _passes_on(steps[0]):
+            if (
+                sum(bool(a.case) for a in forms) == 2
+                and len(ends) == len(steps) == 1
+                and len(steps[0].node.loops) == 1
+                and _passes_on(steps[0])
+            ):
                 links[base] = split(ends[0].node.name)[1][0], steps[0]
         return {key: replace(a, chain=self._chain_of(a, links)) for key, a in found.items()}
 
@@ -717,21 +722,26 @@ def _may_be(name: str, a: Adjoint, ranges: Ranges) -> bool:
     return True
 
 
-def _merged(forms: list[Adjoint]) -> list[Adjoint]:
-    """Cases with the same form as one: that of l = L is often that of every l."""
-    kept: list[Adjoint] = []
-    for a in forms:
-        for n, other in enumerate(kept):
-            whole = _union(other, a) or _union(a, other)
+def _merged(forms: list[tuple[Case, Adjoint]]) -> list[Adjoint]:
+    """Cases with the same form, and consumers that are defined alike, as one: that of l = L is
+    often that of every l."""
+    kept: list[tuple[Case, Adjoint]] = []
+    for case, a in forms:
+        for n, (before, other) in enumerate(kept):
+            whole = _union(other, a, before, case)
             if whole is not None:
-                kept[n] = whole
+                kept[n] = before, whole
+                break
+            whole = _union(a, other, case, before)
+            if whole is not None:
+                kept[n] = case, whole
                 break
         else:
-            kept.append(a)
-    return kept
+            kept.append((case, a))
+    return [a for _, a in kept]
 
 
-def _union(a: Adjoint, b: Adjoint) -> Adjoint | None:
+def _union(a: Adjoint, b: Adjoint, mine: Case, other_case: Case) -> Adjoint | None:
     """`a` for a longer range, if `b` is its form at the number beside it, or on the range beside it."""
     base, numbers = split(a.node.name)
     if base != base_of(b.node.name) or not a.node.loops:
@@ -760,6 +770,9 @@ def _union(a: Adjoint, b: Adjoint) -> Adjoint | None:
         else:
             return None
     if grown != 1 or shift(a.delta, put) is not b.delta:
+        return None
+    ours, theirs_ = ([(u.consumer.body, u.sums) for u in case.uses] for case in (mine, other_case))
+    if [(shift(e, put) if e is not None else e, sums) for e, sums in ours] != theirs_:
         return None
     if a.closed is not None and (b.closed is None or shift(a.closed, put) is not b.closed):
         return None
