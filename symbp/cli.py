@@ -49,6 +49,11 @@ def _root(
     pass
 
 
+Depth = Annotated[
+    list[str] | None, typer.Option("--set", metavar="L=3", help="The end of a loop as a number: the loop written out.")
+]
+
+
 @app.command()
 def derive(
     nets: Annotated[list[str], typer.Argument(metavar="NET...", help="File, -, built-in name, or file.py:name.")],
@@ -70,9 +75,7 @@ def derive(
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
-    ] = None,
+    set_: Depth = None,
     check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
     output: Output = "",
     force: Force = False,
@@ -111,6 +114,7 @@ def jacobian(
     standalone: Standalone = False,
     lang: Lang = "en",
     check: Checking = "quick",
+    set_: Depth = None,
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -123,7 +127,7 @@ def jacobian(
 
     options = commands.DeriveOptions(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        check=check, seed=seed,
+        check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
     _finish(lambda screen: commands.jacobian(net, node, wrt, options, screen), color, output, force, debug)
 
@@ -139,6 +143,7 @@ def hessian(
     standalone: Standalone = False,
     lang: Lang = "en",
     check: Checking = "quick",
+    set_: Depth = None,
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -151,7 +156,7 @@ def hessian(
 
     options = commands.DeriveOptions(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        check=check, seed=seed,
+        check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
     _finish(lambda screen: commands.hessian(net, wrt, wrt2, options, screen), color, output, force, debug)
 

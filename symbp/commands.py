@@ -12,12 +12,13 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbp.errors import RequestError, nearest
+from symbp.family import base_of
 
 if TYPE_CHECKING:
     from symbp.descend import Plan
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from symbp.higher import Derivative
     from symbp.show.alphabet import Alphabet
     from symbp.show.document import Block
-    from symbp.steps import Checked, Derivation
+    from symbp.steps import Chain, Checked, Derivation
 
 Answer = tuple[str, int]
 CHOICES = {
@@ -68,10 +69,6 @@ class DeriveOptions:
                 raise RequestError(
                     f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip()
                 )
-        if self.set:
-            raise RequestError(
-                "--set gives a symbolic depth its number; networks of symbolic depth come in a later version."
-            )
         if not 0 <= self.seed < 2**63:
             raise RequestError("--seed must be a whole number from 0 to 2^63 − 1.")
 
@@ -141,6 +138,23 @@ def _from_python(file: str, name: str) -> Graph:
     return graph  # type: ignore[no-any-return]
 
 
+def at_depth(graph: Graph, settings: Sequence[str]) -> Graph:
+    """The network with the numbers of `--set L=3` for its symbolic depth."""
+    from symbp.unroll import unroll
+
+    numbers: dict[str, int] = {}
+    for setting in settings:
+        match = re.fullmatch(r"\s*(\w+)\s*=\s*(\d{1,6})\s*", setting)
+        if not match:
+            raise RequestError(f"--set takes the end of a loop and a number, such as L=3, not '{setting[:80]}'.")
+        if match[1] in numbers:
+            raise RequestError(f"--set gives {match[1]} twice.")
+        numbers[match[1]] = int(match[2])
+    if numbers and not graph.has_families:
+        raise RequestError(f"{graph.name} has no loop whose end --set could give a number.")
+    return unroll(graph, numbers) if numbers else graph
+
+
 # ---- commands ----------------------------------------------------------------------------------
 
 
@@ -172,7 +186,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
     from symbp.derive import derive as run
     from symbp.show.document import Options
 
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
     names, entries = _wanted(options.wrt, graph)
     want_steps = options.detail != "brief" and options.format != "numpy"
     derivation = run(graph, names or None, closed=options.form != "delta", steps=want_steps)
@@ -202,15 +216,24 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
 
 
 def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """`W2[k, j]` is the tensor W2, shown entry by entry in the letters k and j."""
+    """`W2[k, j]` is the tensor W2, shown entry by entry in the letters k and j; of a family, `W[2]`
+    is a member, and `W[2][k, j]` its entries."""
     names: list[str] = []
     entries: dict[str, tuple[str, ...]] = {}
     for w in wrt:
-        match = re.fullmatch(r"\s*(\w+)\s*\[([\w\s,]+)\]\s*", w)
-        name = match[1] if match else w.strip()
-        names.append(name)
-        if match:
-            letters = tuple(x.strip() for x in match[2].split(","))
+        name, *brackets = re.split(r"\s*[\[\]]\s*", w.strip())
+        parts = [b for b in brackets if b]
+        if not re.fullmatch(r"\w+(\[[\w\s,+-]+\]){0,2}", re.sub(r"\s+(?=\[)", "", w.strip())):
+            names.append(w.strip())
+            continue
+        if parts and any("[" in n.name for n in graph.pieces(name)):
+            name = f"{name}[{''.join(parts.pop(0).split())}]"
+        if name not in graph.nodes and not graph.has_families:  # a family that --set wrote out
+            names += [n.name for n in graph.pieces(name) if name == base_of(n.name)] or [name]
+        else:
+            names.append(name)
+        if parts:
+            letters = tuple(x.strip() for x in parts[0].split(","))
             if name in graph.nodes and len(letters) != len(graph[name].shape):
                 raise RequestError(f"{w}: {name} has {len(graph[name].shape)} indices, not {len(letters)}.")
             entries[name] = letters
@@ -256,9 +279,14 @@ def jacobian(spec: str, node: str, wrt: str, options: DeriveOptions, screen: Scr
     from symbp.higher import jacobian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
     (name, above), (variable, below) = _one_wanted(node, graph), _one_wanted(wrt, graph)
-    return _higher(run(graph, name, variable), above, below, options, screen)
+    if not graph.has_families:
+        return _higher(run(graph, name, variable), above, below, options, screen)
+    from symbp.turn import turn_graph
+
+    turn, name, variable, chain = turn_graph(graph, name, variable)
+    return _higher(run(turn, name, variable), above, below, options, screen, graph, chain)
 
 
 def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, screen: Screen) -> Answer:
@@ -266,7 +294,9 @@ def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, scree
     from symbp.higher import hessian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
+    if graph.has_families:
+        raise RequestError(f"A Hessian needs a network of a given depth: --set {graph.bounds[0]}=3.")
     (name, above), (second, below) = _one_wanted(wrt, graph), _one_wanted(wrt if wrt2 is None else wrt2, graph)
     if wrt2 is None:
         below = ()
@@ -280,11 +310,17 @@ def _one_wanted(text: str, graph: Graph) -> tuple[str, tuple[str, ...]]:
 
 
 def _higher(
-    derivative: Derivative, above: tuple[str, ...], below: tuple[str, ...], options: DeriveOptions, screen: Screen
+    derivative: Derivative,
+    above: tuple[str, ...],
+    below: tuple[str, ...],
+    options: DeriveOptions,
+    screen: Screen,
+    whole: Graph | None = None,
+    chain: Chain | None = None,
 ) -> Answer:
-    """Check a derivative and write it."""
+    """Check a derivative and write it; of a loop, with the product of Jacobians over its turns."""
     from symbp.show.document import Options
-    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines
+    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines, product_blocks, product_json
 
     if options.check != "none":
         from symbp.check_higher import check_derivative
@@ -296,11 +332,19 @@ def _higher(
     if options.format == "json":
         import json
 
-        return json.dumps(derivative_json(derivative, view, letters), ensure_ascii=False, indent=1) + "\n", status
+        found = derivative_json(derivative, view, letters)
+        if whole is not None and chain is not None:
+            found["product"] = product_json(whole, chain)
+        return json.dumps(found, ensure_ascii=False, indent=1) + "\n", status
     if options.format == "numpy":
         return "\n".join(numpy_lines(derivative)) + "\n", status
-    text = _laid_out(lambda a: blocks(derivative, a, view, letters), derivative.graph, options, screen)
-    return text, status
+
+    def everything(alphabet: Alphabet) -> Iterator[Block]:
+        yield from blocks(derivative, alphabet, view, letters)
+        if whole is not None and chain is not None:
+            yield from product_blocks(whole, chain, alphabet, options.lang)
+
+    return _laid_out(everything, derivative.graph, options, screen), status
 
 
 def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
@@ -336,10 +380,12 @@ def _status(checked: Mapping[str, Checked]) -> int:
 def code(spec: str, screen: Screen) -> Answer:
     """`symbp code`."""
     from symbp.derive import derive as run
+    from symbp.loop_program import loop_module
     from symbp.program import module
 
     graph = open_network(spec)
-    return module(run(graph, closed=False, steps=False)), 0
+    derivation = run(graph, closed=False, steps=False)
+    return (loop_module if graph.has_families else module)(derivation), 0
 
 
 @dataclass(frozen=True)

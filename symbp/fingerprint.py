@@ -211,13 +211,23 @@ class Table:
                     quotients.append((flat_rows * w) @ (1 / flat_rows).T)
             i, j = np.triu_indices(len(chosen), 1)
             two = price[i] + price[j] < 2
-            self._add(prints, costs, "*", chosen[i[two]], chosen[j[two]], np.stack(products, -1)[i[two], j[two]], (1 + price[i] + price[j])[two])
+            self._add(
+                prints,
+                costs,
+                "*",
+                chosen[i[two]],
+                chosen[j[two]],
+                np.stack(products, -1)[i[two], j[two]],
+                (1 + price[i] + price[j])[two],
+            )
             plain = price[i] + price[j] == 0
             i, j = i[plain], j[plain]
             values = own[chosen]
             self._add(prints, costs, "+", chosen[i], chosen[j], values[i] + values[j], np.ones(len(i), int))
             self._add(prints, costs, "-", chosen[i], chosen[j], values[i] - values[j], np.ones(len(i), int))
-            i, j = np.nonzero(~np.eye(len(chosen), dtype=bool) & positive[None, :] & (price[:, None] + price[None, :] == 0))
+            i, j = np.nonzero(
+                ~np.eye(len(chosen), dtype=bool) & positive[None, :] & (price[:, None] + price[None, :] == 0)
+            )
             self._add(prints, costs, "/", chosen[i], chosen[j], np.stack(quotients, -1)[i, j], np.ones(len(i), int))
         whole, cost = np.concatenate(prints), np.concatenate(costs)
         norms = np.linalg.norm(whole, axis=1) if count else np.zeros(0)

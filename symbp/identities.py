@@ -157,7 +157,10 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             rests = []
             for t in e.args:
                 rest = powers((t, Pow(g.base, mul(MINUS_ONE, g.exponent))))
-                if any(isinstance(h, Pow) and h.base is g.base and not isinstance(h.exponent, Num) for h in factors_of(rest)):
+                if any(
+                    isinstance(h, Pow) and h.base is g.base and not isinstance(h.exponent, Num)
+                    for h in factors_of(rest)
+                ):
                     break
                 rests.append(rest)
             else:

@@ -92,7 +92,10 @@ def _joined(
     ):
         body = sum_over(bound, powers(rest)) if bound else powers(rest)
         rests.append(powers([*extra, body]))
-    if any(_is_outer(r) for r in rests) and len(frozenset().union(*(f.free for f in (*both, *shared, *rests))) - set(letters)) < 2:
+    if (
+        any(_is_outer(r) for r in rests)
+        and len(frozenset().union(*(f.free for f in (*both, *shared, *rests))) - set(letters)) < 2
+    ):
         return  # an outer product would be built to be multiplied by a vector
     if any(_is_spread(r) for r in rests):
         return  # W diag(a) + V diag(b) is shorter, but (W ⊙ …) x with each its own vector reads better
@@ -202,7 +205,12 @@ def _same_sum(one: Expr, two: Expr) -> Expr | None:
         if isinstance(f, Reduce) and f.op == "sum" and length(f) > length(f.body):  # no matrix product
             rest = tops[:n] + tops[n + 1 :]
             for m, g in enumerate(bottoms):
-                if isinstance(g, Reduce) and g.op == "sum" and g.bound == f.bound and bottoms[:m] + bottoms[m + 1 :] == rest:
+                if (
+                    isinstance(g, Reduce)
+                    and g.op == "sum"
+                    and g.bound == f.bound
+                    and bottoms[:m] + bottoms[m + 1 :] == rest
+                ):
                     letters, body = f.expose()
                     other = substitute(g.body, dict(zip(g.bound, letters)))
                     inner = plus((mul(Num(c), body), mul(Num(d), other)))

@@ -290,9 +290,7 @@ class Normaliser:
         """Σ over free letters of a polynomial."""
         result: Polynomial = {}
         for m, c in p.items():
-            renamed: dict[Index, Expr] = {
-                i: Index(f"?{len(m.bound) + n}", i.dim) for n, i in enumerate(letters, 1)
-            }
+            renamed: dict[Index, Expr] = {i: Index(f"?{len(m.bound) + n}", i.dim) for n, i in enumerate(letters, 1)}
             factors = [(substitute(b, renamed), substitute(x, renamed)) for b, x in m.factors]
             bound = (*m.bound, *renamed.values())
             for k, f in self._made(bound, factors).items():  # type: ignore[arg-type]
@@ -310,7 +308,9 @@ class Normaliser:
             if len(users) == 1 and users[0][1] is ONE:
                 value = self._sum_of(users[0][0], i)
                 if value is not None:
-                    return self._expanded(rest, [*((b, x) for b, x in powers.items() if b is not users[0][0]), (value, ONE)])
+                    return self._expanded(
+                        rest, [*((b, x) for b, x in powers.items() if b is not users[0][0]), (value, ONE)]
+                    )
             if len(users) == 2 and all(x is ONE for _, x in users):
                 unit = _inverse_pair(users[0][0], users[1][0], i)
                 if unit is not None:
@@ -322,7 +322,7 @@ class Normaliser:
         p = self(dim)
         if len(p) != 1:
             return ((self.normal(dim), ONE),)
-        (m, c), = p.items()
+        ((m, c),) = p.items()
         return (*m.factors, *(((Num(c), ONE),) if c != 1 else ()))
 
     def _sum_of(self, e: Expr, i: Index) -> Expr | None:
@@ -388,7 +388,7 @@ class Normaliser:
                 result = self.product(result, p)
             return result
         if len(p) == 1:
-            (m, c), = p.items()
+            ((m, c),) = p.items()
             if not m.bound:
                 return self._power_of_monomial(m, c, x, whole)
         if not p:
@@ -517,7 +517,7 @@ class Normaliser:
         """log(Π b^x) = Σ x log b for positive b, and log(exp x) = x."""
         content, m, rest = self._content(p, False) if len(p) > 1 else (Fraction(1), UNIT, p)
         if len(p) == 1:
-            (m, c), = p.items()
+            ((m, c),) = p.items()
             if m.bound or c < 0:
                 return self._atom(Call("log", self.expression(p)))
             content, rest = c, {UNIT: Fraction(1)}
@@ -631,7 +631,11 @@ class Normaliser:
         """t or 1 − t for a t that is 0 or 1."""
         if isinstance(e, Add) and len(e.args) == 2 and ONE in e.args:
             other = e.args[1] if e.args[0] is ONE else e.args[0]
-            e = other.args[1] if isinstance(other, Mul) and other.args[0] is MINUS_ONE and len(other.args) == 2 else ZERO
+            e = (
+                other.args[1]
+                if isinstance(other, Mul) and other.args[0] is MINUS_ONE and len(other.args) == 2
+                else ZERO
+            )
         if isinstance(e, Entry) and e.tensor in self.known.binary:
             self.facts[self.known.binary[e.tensor]] = None
             return True
@@ -717,11 +721,16 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...])
     if count == 1 or count > RELABELLINGS:
         orders = [[n for c in classes.values() for n in c]]
     else:
-        orders = ([n for c in choice for n in c] for choice in itertools.product(*map(itertools.permutations, classes.values())))
+        orders = (
+            [n for c in choice for n in c]
+            for choice in itertools.product(*map(itertools.permutations, classes.values()))
+        )
     best: tuple[list[str], Monomial] | None = None
     for order in orders:
         renamed: dict[Index, Expr] = {names[n]: Index(f"?{k}", names[n].dim) for k, n in enumerate(order, 1)}
-        made = _ordered(tuple((_resorted(substitute(b, renamed)), _resorted(substitute(x, renamed))) for b, x in factors))
+        made = _ordered(
+            tuple((_resorted(substitute(b, renamed)), _resorted(substitute(x, renamed))) for b, x in factors)
+        )
         key = [f"{_text(b)}^{_text(x)}" for b, x in made]
         if best is None or key < best[0]:
             best = (key, Monomial(tuple(renamed.values()), made))  # type: ignore[arg-type]
@@ -794,7 +803,9 @@ def _inverse_pair(a: Expr, b: Expr, k: Index) -> Expr | None:
     for inverse, matrix in ((a, b), (b, a)):
         if not (isinstance(inverse, Reduce) and inverse.op == "inv" and isinstance(inverse.body, Entry)):
             continue
-        if not (isinstance(matrix, Entry) and matrix.tensor == inverse.body.tensor and inverse.body.idx == inverse.bound):
+        if not (
+            isinstance(matrix, Entry) and matrix.tensor == inverse.body.tensor and inverse.body.idx == inverse.bound
+        ):
             continue
         if inverse.at[1] is k and matrix.idx[0] is k and k not in inverse.at[0].free | matrix.idx[1].free:
             return Delta(inverse.at[0], matrix.idx[1])

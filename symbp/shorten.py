@@ -223,7 +223,9 @@ class Shortener:
                 for chosen in itertools.combinations(range(len(units)), size):
                     part = powers(units[n] for n in chosen)
                     for x in self.shorter(part):
-                        rest = [x if n == chosen[0] else u for n, u in enumerate(units) if n == chosen[0] or n not in chosen]
+                        rest = [
+                            x if n == chosen[0] else u for n, u in enumerate(units) if n == chosen[0] or n not in chosen
+                        ]
                         yield part, x, powers([*numbers, *rest])
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
@@ -247,7 +249,9 @@ class Shortener:
                 for chosen in itertools.combinations(range(len(inner)), size):
                     part = powers([*(inner[k] for k in chosen), units[n]])
                     for x in self.shorter(part):
-                        left = [x if k == chosen[0] else u for k, u in enumerate(inner) if k == chosen[0] or k not in chosen]
+                        left = [
+                            x if k == chosen[0] else u for k, u in enumerate(inner) if k == chosen[0] or k not in chosen
+                        ]
                         rest = [u for m, u in enumerate(units) if m not in (n, place)]
                         rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
                         yield part, x, rest
@@ -278,12 +282,26 @@ class Shortener:
             for chosen in itertools.combinations(range(len(terms)), size):
                 part = add(*(terms[n] for n in chosen))
                 for x in self.shorter(part, slack=1):
-                    yield part, x, plus([x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen])
+                    yield (
+                        part,
+                        x,
+                        plus(
+                            [
+                                x if n == chosen[0] else t
+                                for n, t in enumerate(terms)
+                                if n == chosen[0] or n not in chosen
+                            ]
+                        ),
+                    )
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
             if ratio is not None:
                 merged = powers([Num(1 + ratio), terms[n]])
-                yield add(terms[n], terms[m]), merged, plus([merged if k == n else t for k, t in enumerate(terms) if k != m])
+                yield (
+                    add(terms[n], terms[m]),
+                    merged,
+                    plus([merged if k == n else t for k, t in enumerate(terms) if k != m]),
+                )
 
     def _of_contraction(self, e: Reduce) -> Iterator[Change]:
         indices, body = e.expose()

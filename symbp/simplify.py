@@ -97,7 +97,8 @@ class Simplifier:
         known: Known | None = None,
     ) -> None:
         self.graph = graph
-        self.enabled, self.fold = enabled, fold
+        self.enabled = enabled
+        self.by_values = fold and adjoints is not None  # values propose folds where a whole network is at hand
         self.totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
         self.known = known or Known(graph)
         self.unfolding = Simplifier(graph, fold=False, known=self.known) if fold else None  # without definitions
@@ -121,7 +122,7 @@ class Simplifier:
         found = self._done.get((e, siblings))
         if found is None:
             found = self._simplify(e)
-            if self.fold:
+            if self.by_values:
                 found = self._shortened(found, siblings)
             self._done[e, siblings] = found
         return found
@@ -308,7 +309,17 @@ def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 
 def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (complement, masks, common_power, common_factor, partial_factor, spread_number, under_one_sum, turn_difference, positive_first):
+    for law in (
+        complement,
+        masks,
+        common_power,
+        common_factor,
+        partial_factor,
+        spread_number,
+        under_one_sum,
+        turn_difference,
+        positive_first,
+    ):
         result = law(s, e, used)
         if result is not None:
             used.laws[law.__name__] = None
