@@ -6,7 +6,7 @@ of the network (is this positive, is that symmetric) ask `Knowledge`.
 
 from __future__ import annotations
 
-from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, sign_of, split, sum_over
+from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, power, powers, sign_of, split, sum_over
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -72,11 +72,7 @@ def compared(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     factors = [f for f in factors_of(difference) if not s.known.is_positive(f)]
     minus = sum(isinstance(f, Num) and f.value < 0 for f in factors)
     rest = powers(f for f in factors if not isinstance(f, Num))
-    if minus:
-        fn = {">": "<", "<": ">", ">=": "<=", "<=": ">="}.get(e.fn, e.fn)
-    else:
-        fn = e.fn
-    result = Compare(fn, rest, ZERO)
+    result = Compare(MIRRORED[e.fn] if minus else e.fn, rest, ZERO)
     return result if length(result) < length(e) else None
 
 
@@ -100,11 +96,11 @@ def complement(s: Knowledge, e: Expr, used: Used) -> Expr | None:
         if other is not None and any(isinstance(x, Num) and x.value == -c for x in e.args):
             return powers((Num(-c), other))
     found = {f for t in e.args for f in factors_of(t) if isinstance(f, Compare)}
-    for c in sorted(found, key=repr):
-        other = opposite(c)
+    for condition in sorted(found, key=repr):
+        other = opposite(condition)
         if other in found and other is not None:
             whole = (ONE, mul(MINUS_ONE, other))
-            terms = [powers(Add(whole) if f is c else f for f in factors_of(t)) for t in e.args]
+            terms = [powers(Add(whole) if f is condition else f for f in factors_of(t)) for t in e.args]
             result = expand(plus(terms))
             if length(result) < length(e):
                 return result

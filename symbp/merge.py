@@ -26,7 +26,6 @@ from symbp.expr import (
 from symbp.expr import replace as rewrite
 from symbp.rules import Knowledge, Used, common_factor, positive_first
 
-
 FLAT = 12  # longer contractions are not taken apart to find what they share
 
 

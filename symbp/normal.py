@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -40,14 +40,12 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
-    Size,
     add,
     fresh,
     mul,
     rebuild,
     substitute,
     text,
-    walk,
 )
 from symbp.graph import Fact, Node
 from symbp.index import place
@@ -118,7 +116,7 @@ class Normaliser:
         body = mul(*(b if x is ONE else Pow(b, x) for b, x in m.factors))
         if m.bound:
             letters = {i: fresh(i.dim) for i in m.bound}
-            body = Reduce("sum", letters.values(), substitute(body, letters))  # type: ignore[arg-type]
+            body = Reduce("sum", letters.values(), substitute(body, letters))
         return body if c == 1 else mul(Num(c), body)
 
     def normal(self, e: Expr) -> Expr:
@@ -203,9 +201,9 @@ class Normaliser:
                 return {}
             x = powers.get(b.args[0], ZERO)
             if isinstance(x, Num) and x.value > 0:  # x[x < 0] = x(1 − [x > 0])
-                rest = tuple((c, y) for c, y in powers.items() if c is not b)
-                above = self._made(bound, (*rest, (Compare(">", *b.args), ONE)))
-                return _sum((self._made(bound, rest), _scaled(above, -1)))
+                others = tuple((c, y) for c, y in powers.items() if c is not b)
+                above = self._made(bound, (*others, (Compare(">", *b.args), ONE)))
+                return _sum((self._made(bound, others), _scaled(above, -1)))
         pair = self._one_place(powers, bound)
         if pair is not None:
             rest = [(b, x) for b, x in powers.items() if b is not pair[0]]
@@ -220,10 +218,10 @@ class Normaliser:
         for b, x in powers.items():
             if isinstance(x, Num) and x.value >= 1 and _is_composite(b):
                 whole = math.floor(x.value)
-                rest = {**powers, b: Num(x.value - whole)}
-                if rest[b] is ZERO:
-                    del rest[b]
-                return self._times_power(bound, tuple(rest.items()), b, whole)
+                left = {**powers, b: Num(x.value - whole)}
+                if left[b] is ZERO:
+                    del left[b]
+                return self._times_power(bound, tuple(left.items()), b, whole)
         return self._summed(bound, powers)
 
     def _times_power(
@@ -363,10 +361,10 @@ class Normaliser:
             return self(add(at, mul(MINUS_ONE, Call("log", weights))))
         if e.op == "log_softmax":
             return self(Call("log", Reduce("softmax", indices, inner, e.at)))
-        at = tuple(map(place, e.at))
-        if e.op == "inv" and _text(at[0]) > _text(at[1]) and self._is_symmetric(indices, inner):
-            at = at[::-1]
-        return self._atom(Reduce(e.op, indices, inner, at))
+        read = tuple(map(place, e.at))
+        if e.op == "inv" and _text(read[0]) > _text(read[1]) and self._is_symmetric(indices, inner):
+            read = read[::-1]
+        return self._atom(Reduce(e.op, indices, inner, read))
 
     def _is_symmetric(self, indices: tuple[Index, ...], body: Expr) -> bool:
         if len(indices) != 2 or indices[0].dim is not indices[1].dim:
@@ -699,14 +697,7 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...])
     colour = {i.name: f"<{_text(i.dim)}>" for i in bound}
     if len(bound) > 1:
         for _ in range(len(bound)):
-            signs = {
-                n: sorted(
-                    _BOUND.sub(lambda g, n=n: "@" if g[0] == n else colour.get(g[0], g[0]), w)  # type: ignore[misc]
-                    for w in words
-                    if n in _BOUND.findall(w)
-                )
-                for n in names
-            }
+            signs = {n: sorted(_coloured(w, n, colour) for w in words if n in _BOUND.findall(w)) for n in names}
             ranks = {s: f"<{k}>" for k, s in enumerate(sorted({(colour[n], *signs[n]) for n in names}))}
             fresh_colour = {n: ranks[(colour[n], *signs[n])] for n in names}
             if len(set(fresh_colour.values())) == len(set(colour.values())) and _ > 0:
@@ -736,6 +727,11 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...])
             best = (key, Monomial(tuple(renamed.values()), made))  # type: ignore[arg-type]
     assert best is not None
     return best[1]
+
+
+def _coloured(word: str, own: str, colour: Mapping[str, str]) -> str:
+    """A factor as one of its letters sees it: itself marked, the others by their colours."""
+    return _BOUND.sub(lambda g: "@" if g[0] == own else colour.get(g[0], g[0]), word)
 
 
 def _rank(colour: str) -> tuple[int, str]:
@@ -846,12 +842,4 @@ def _scaled(p: Polynomial, c: Fraction | int) -> Polynomial:
     return p if c == 1 else {m: d * c for m, d in p.items()} if c else {}
 
 
-def atoms(p: Polynomial) -> Iterator[Expr]:
-    """Every subexpression of every atom."""
-    for m in p:
-        for b, x in m.factors:
-            yield from walk(b)
-            yield from walk(x)
-
-
-__all__ = ["UNIT", "Monomial", "Normaliser", "Polynomial", "TooLarge", "atoms"]
+__all__ = ["UNIT", "Monomial", "Normaliser", "Polynomial", "TooLarge"]

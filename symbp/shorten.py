@@ -70,7 +70,8 @@ class Proposal:
     gain: int
 
     def in_letters(self, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Proposal:
-        return Proposal(*(in_letters(e, mine, theirs) for e in (self.part, self.becomes, self.after)), self.gain)
+        part, becomes, after = (in_letters(e, mine, theirs) for e in (self.part, self.becomes, self.after))
+        return Proposal(part, becomes, after, self.gain)
 
 
 @dataclass
@@ -210,7 +211,7 @@ class Shortener:
 
     def _of_product(self, e: Mul) -> Iterator[Change]:
         units = _units(e)
-        numbers = [u for u in units if isinstance(u, Num)]
+        numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
         for m in units:  # a mask that does nothing
             if self._is_truth(m) and len(units) > 1:
@@ -223,15 +224,13 @@ class Shortener:
                 for chosen in itertools.combinations(range(len(units)), size):
                     part = powers(units[n] for n in chosen)
                     for x in self.shorter(part):
-                        rest = [
-                            x if n == chosen[0] else u for n, u in enumerate(units) if n == chosen[0] or n not in chosen
-                        ]
-                        yield part, x, powers([*numbers, *rest])
+                        others = [x if n == chosen[0] else u for n, u in enumerate(units) if n not in chosen[1:]]
+                        yield part, x, powers([*numbers, *others])
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
-                others = [*numbers, *(u for m, u in enumerate(units) if m != n)]
                 if length(e) <= SPREAD:
-                    yield e, e, plus(powers([*others, t]) for t in r.args)
+                    front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
+                    yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
                     yield from self._pushed_into_terms(r, n, units, numbers)
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
@@ -256,7 +255,7 @@ class Shortener:
                         rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
                         yield part, x, rest
 
-    def _pushed_into_terms(self, r: Add, place: int, units: list[Expr], numbers: list[Num]) -> Iterator[Change]:
+    def _pushed_into_terms(self, r: Add, place: int, units: list[Expr], numbers: list[Expr]) -> Iterator[Change]:
         """Outer factors that meet factors of one summand: (u/s + v) w with u w = x s."""
         outer = [n for n in range(len(units)) if n != place]
         for size in range(1, min(len(outer), 3) + 1):
@@ -269,7 +268,7 @@ class Shortener:
                         for chosen in itertools.combinations(range(len(inner)), count):
                             part = powers([*mine, *(inner[m] for m in chosen)])
                             for x in self.shorter(part):
-                                left = [u for m, u in enumerate(_units(t)) if isinstance(u, Num)]
+                                left: list[Expr] = [u for u in _units(t) if isinstance(u, Num)]
                                 left += [u for m, u in enumerate(inner) if m not in chosen]
                                 terms = [powers([*left, x] if m == k else [*mine, a]) for m, a in enumerate(r.args)]
                                 yield part, x, powers([*numbers, *rest, plus(terms)])
@@ -447,6 +446,8 @@ def _units(e: Expr) -> list[Expr]:
     return result
 
 
-def reason(proof: Proof) -> tuple[Fact, ...]:
+def reason(graph: Graph, proof: Proof) -> tuple[Fact, ...]:
     """What a proof rests on, as facts that a step can print."""
-    return (*(Fact("definition", t, text=f"the definition of {t}") for t in proof.definitions), *proof.facts)
+    names = {t: primal(t) for t in proof.definitions}
+    shown = {t: t if n is None else graph.adjoint_name(n) for t, n in names.items()}
+    return (*(Fact("definition", t, text=f"the definition of {n}") for t, n in shown.items()), *proof.facts)

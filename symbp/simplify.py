@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
 from symbp.expr import (
-    ONE,
     Entry,
     Expr,
     Index,
@@ -31,7 +30,27 @@ from symbp.expr import (
 )
 from symbp.expr import replace as rewrite
 from symbp.graph import Fact, Graph, Node
+from symbp.identities import (
+    certain,
+    clipped,
+    common_power,
+    compared,
+    complement,
+    inverse_cancels,
+    inverse_of_inverse,
+    inverse_of_product,
+    mirrored,
+    on_diagonal,
+    roots,
+    sign_quotient,
+    spread_number,
+    symmetric_by_definition,
+)
+from symbp.known import Known
+from symbp.merge import one_sum, under_one_sum
+from symbp.prove import Prover
 from symbp.rules import (
+    Knowledge,
     Used,
     absolute,
     clamp,
@@ -53,27 +72,10 @@ from symbp.rules import (
     together,
     turn_difference,
 )
-from symbp.identities import (
-    certain,
-    clipped,
-    common_power,
-    compared,
-    complement,
-    inverse_cancels,
-    inverse_of_inverse,
-    inverse_of_product,
-    mirrored,
-    on_diagonal,
-    roots,
-    sign_quotient,
-    spread_number,
-    symmetric_by_definition,
-)
-from symbp.known import Known
-from symbp.merge import one_sum, under_one_sum
-from symbp.prove import Prover
 from symbp.shorten import Shortener, reason
 from symbp.steps import Law
+
+RuleOf = Callable[[Knowledge, Expr, Used], Expr | None]
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Simplifier:
             self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
         stages, facts = list(found.stages), dict.fromkeys(found.facts)
         for before, after, proof in self._shortener(found.result, siblings):
-            because = reason(proof)
+            because = reason(self.graph, proof)
             stages.append((Law("fold", because=because), before, after))
             facts.update(dict.fromkeys(because))
         e = stages[-1][2] if stages else found.result
@@ -224,7 +226,7 @@ class Simplifier:
             matrix = substitute(body, dict(zip(bound, (rows, columns))))
             transposed = substitute(body, dict(zip(bound, (columns, rows))))
             proof = Prover(self.graph, {}, self.known).equal(matrix, transposed)
-            self._symmetric[key] = None if proof is None else reason(proof)
+            self._symmetric[key] = None if proof is None else reason(self.graph, proof)
         return self._symmetric[key]
 
     def _bottom_up(self, group: str, e: Expr, used: Used) -> Expr:
@@ -265,23 +267,9 @@ class Simplifier:
         return e
 
 
-def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
-    result = arithmetic(e)
-    if result is not e:
-        used.laws["contract"] = None
-    return result
-
-
-def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (sum_fact, sign_fact, idle_mask, certain, symmetric_inverse, symmetric_by_definition):
-        result = law(s, e, used)
-        if result is not None:
-            return arithmetic(result)
-    return arithmetic(e)
-
-
-def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (
+LAWS: dict[str, tuple[RuleOf, ...]] = {
+    "facts": (sum_fact, sign_fact, idle_mask, certain, symmetric_inverse, symmetric_by_definition),
+    "combine": (
         fold_definition,
         fold_logistic,
         sign_quotient,
@@ -300,16 +288,8 @@ def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
         together,
         multiply_out,
         expand_terms,
-    ):
-        result = law(s, e, used)
-        if result is not None:
-            used.laws[law.__name__] = None
-            return arithmetic(result)
-    return arithmetic(e)
-
-
-def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (
+    ),
+    "collect": (
         complement,
         masks,
         common_power,
@@ -319,7 +299,34 @@ def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
         under_one_sum,
         turn_difference,
         positive_first,
-    ):
+    ),
+}
+"""The laws of each group, in the order in which they are tried; laws.py says what they say."""
+
+
+def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
+    result = arithmetic(e)
+    if result is not e:
+        used.laws["contract"] = None
+    return result
+
+
+def _first_law(group: str) -> Callable[[Simplifier, Expr, Used], Expr]:
+    """The first law that applies, then arithmetic."""
+
+    def apply(s: Simplifier, e: Expr, used: Used) -> Expr:
+        for law in LAWS[group]:
+            result = law(s, e, used)
+            if result is not None:
+                used.laws[law.__name__] = None
+                return arithmetic(result)
+        return arithmetic(e)
+
+    return apply
+
+
+def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
+    for law in LAWS["collect"]:
         result = law(s, e, used)
         if result is not None:
             used.laws[law.__name__] = None
@@ -329,7 +336,7 @@ def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 GROUPS: dict[str, Callable[[Simplifier, Expr, Used], Expr]] = {
     "contract": _group_contract,
-    "facts": _group_facts,
-    "combine": _group_combine,
+    "facts": _first_law("facts"),
+    "combine": _first_law("combine"),
     "collect": _group_collect,
 }

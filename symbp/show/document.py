@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from symbp.arithmetic import length
 from symbp.expr import ONE, Add, Delta, Expr, Index, Num, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
@@ -19,6 +20,8 @@ from symbp.show.alphabet import Alphabet
 from symbp.show.math import MathPrinter, NumberPrinter
 from symbp.show.words import say
 from symbp.steps import Adjoint, Checked, Derivation, Step
+
+DEFINITION = 8  # a longer definition is named, not written out, where a step rests on it
 
 
 @dataclass(frozen=True)
@@ -322,7 +325,8 @@ class Writer:
             names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
             return say("insert", self.lang), names
         if law.because:
-            return say("facts-law", self.lang), say("because", self.lang, ", ".join(map(self.fact, law.because)))
+            word = law.name if law.name == "fold" else "facts-law"
+            return say(word, self.lang), say("because", self.lang, ", ".join(map(self.fact, law.because)))
         full = self.options.detail == "full" and law.formula != law.name
         return say(law.name, self.lang), self.alphabet.code(law.formula.replace("_", " ")) if full else ""
 
@@ -341,6 +345,15 @@ class Writer:
                 self.lang,
                 ", ".join(self.alphabet.inline(self.print.tensor(n)) for n in f.tensor.split()),
             )
+        if f.kind == "definition":
+            defined = self.graph.nodes.get(f.tensor)
+            if defined is not None and defined.body is not None and length(defined.body) <= DEFINITION:
+                node, letters = defined, self.letters(defined)
+                assert node.body is not None
+                return self.alphabet.inline(
+                    f"{self.print.index(node.entry, letters)} = {self.print.index(node.body, letters)}"
+                )
+            return say("definition-of", self.lang, self.alphabet.inline(self.print.tensor(f.tensor)))
         if f.kind == "total":
             node = self.graph[f.tensor]
             return self.alphabet.inline(

@@ -30,6 +30,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "facts-law": ("use a fact", "利用已知"),
     "combine": ("expand", "展开、通分"),
     "collect": ("factor", "提取公因子"),
+    "fold": ("shorten", "化短"),
     "because": ("because {0}", "因为 {0}"),
     "definition-of": ("by the definition of {0}", "由 {0} 的定义"),
     "softmax-sums": ("a softmax sums to 1", "softmax 各分量之和为 1"),
