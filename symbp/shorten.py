@@ -90,8 +90,7 @@ class Shortener:
     def __post_init__(self) -> None:
         self.samples = Samples(self.graph, self.adjoints)
         self.prover = Prover(self.graph, self.adjoints, self.known)
-        self._siblings: tuple[str, ...] = ()
-        self._without: frozenset[str] = frozenset()
+        self._upstream: tuple[str, ...] = ()  # adjoints that may be named
         self._tables: dict[object, Table] = {}
         self._local: dict[object, list[Proposal]] = {}
         self._done: set[Expr] = set()
@@ -112,9 +111,9 @@ class Shortener:
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
     ) -> Iterator[tuple[Expr, Expr, Proof]]:
         """The steps that shorten `e`: before, after, and why they are equal. `siblings` are tensors
-        whose adjoints may be named too, `without` those whose adjoints may not."""
-        self._siblings = tuple(adjoint(n) for n in siblings)
-        self._without = frozenset(without)
+        whose adjoints may be named too, as those that it names already, except `without`."""
+        named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
+        self._upstream = tuple(sorted(named - {adjoint(n) for n in without}))
         problem = self._problem(e)
         if problem in self._fruitless:
             return
@@ -142,7 +141,7 @@ class Shortener:
             body = self.graph[primal(t) or t].body
             key.append(None if body is None else skeleton(body, numbers))
             key.append(tuple(f.kind for f in self.graph.facts if f.tensor == t))
-        key.append(tuple(numbers.get(t[1:], "") for t in self._siblings))
+        key.append(tuple(numbers.get(t[1:], "") for t in self._upstream))
         return tuple(key)
 
     def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
@@ -182,7 +181,7 @@ class Shortener:
         """What this node may become that is no longer; remembered whatever its letters are called."""
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
-        key = (own, (len(self.adjoints) if _names_adjoints(e) else 0, self._siblings, self._without))
+        key = (own, self._upstream)
         found = self._local.get(key)
         if found is None and own in self._done:
             return []
@@ -389,16 +388,14 @@ class Shortener:
 
     def _near(self, e: Expr) -> tuple[str, ...]:
         """The tensors that a fold may name: all of a small network, else those around `e`; never the
-        loss, and adjoints only where `e` has some."""
+        loss, and of the adjoints those that are upstream."""
         names = self._given
         if len(names) > SMALL:
             near = {primal(t) or t for t in e.tensors}
             for _ in range(2):
                 near |= {u for t in near for u in self._neighbours.get(t, ())}
             names = tuple(n for n in names if n in near)
-        if not _names_adjoints(e):
-            return (*names, *self._siblings)
-        return (*names, *self._siblings, *(adjoint(n) for n in names if n in self.adjoints and n not in self._without))
+        return (*names, *self._upstream)
 
     def _units(self, e: Expr) -> list[Expr]:
         """Factors, small powers taken apart: x² as x x, and v⁻¹ as v^−½ v^−½ where the network has √v."""
