@@ -173,6 +173,32 @@ def code(net: Net, output: Output = "", force: Force = False, color: Color = "au
 
 
 @app.command()
+def draw(
+    net: Net,
+    format: Annotated[
+        str, typer.Option(metavar="svg|tikz|mermaid|dot", help="By default as the output file's suffix says, or svg.")
+    ] = "",
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value of a leaf; may be repeated.")
+    ] = None,
+    view: Annotated[str, typer.Option(metavar="auto|gates|blocks", help="Single operations, or tensors.")] = "auto",
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    standalone: Annotated[bool, typer.Option("--standalone", help="TikZ: a whole document.")] = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    debug: Debug = False,
+) -> None:
+    """The computational graph as a picture; with values, forward values and gradients on every wire."""
+    from symbp import commands
+
+    options = commands.DrawOptions(
+        format=format, at=tuple(at or ()), lang=lang, view=view, standalone=standalone, output=output
+    )
+    _finish(lambda screen: commands.draw(net, options, screen), color, output, force, debug)
+
+
+@app.command()
 def descend(
     net: Net,
     rate: Annotated[str, typer.Option("--rate", metavar="R", help="A number, 1/70, or a column of the data.")],

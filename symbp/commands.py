@@ -430,6 +430,39 @@ class Progress:
         print(f"\r\x1b[Kstep {step} of {self.steps}, loss {loss:.4g}", end="", file=sys.stderr, flush=True)
 
 
+@dataclass(frozen=True)
+class DrawOptions:
+    """The options of `symbp draw`. Without a format the suffix of the output file says it, else SVG."""
+
+    format: str = ""
+    at: tuple[str, ...] = ()
+    lang: str = "en"
+    view: str = "auto"
+    standalone: bool = False
+    output: str = ""
+
+
+def draw(spec: str, options: DrawOptions, screen: Screen) -> Answer:
+    """`symbp draw`."""
+    suffixes = {".tex": "tikz", ".mmd": "mermaid", ".dot": "dot", ".gv": "dot"}
+    format = options.format or suffixes.get(Path(options.output).suffix, "svg")
+    choices = ("svg", "tikz", "mermaid", "dot")
+    if format not in choices:
+        raise RequestError(
+            f"--format must be one of {', '.join(choices)}, not '{format}'. {nearest(format, choices)}".strip()
+        )
+    if options.standalone and format != "tikz":
+        raise RequestError("--standalone makes a document of a TikZ picture; say --format tikz with it.")
+    from symbp.draw import FORMATS
+    from symbp.draw import draw as run
+    from symbp.show.picture.tikz import document
+    from symbp.values import read_values
+
+    graph = open_network(spec)
+    picture = run(graph, read_values(graph, options.at), options.lang, options.view)
+    return (document if options.standalone else FORMATS[format])(picture), 0
+
+
 def zoo(name: str | None, screen: Screen) -> Answer:
     """`symbp zoo`."""
     from symbp.zoo import names, text, title

@@ -333,6 +333,11 @@ def _needed(graph: Graph, wanted: Iterable[str]) -> set[str]:
     return (below & above) | set(wanted)
 
 
+def on_the_way(graph: Graph) -> frozenset[str]:
+    """The tensors for which `derive` finds an adjoint; nothing is differentiated."""
+    return frozenset(_needed(graph, _wanted(graph, None)[0])) - {graph.loss}
+
+
 def _adjoint(
     graph: Graph,
     node: Node,

@@ -23,6 +23,7 @@ from symbp import check as numbers
 from symbp import steps, values
 from symbp.declare import Declared, declare
 from symbp.derive import derive as run
+from symbp.draw import Drawing, draw
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.evaluate import forward as evaluate_forward
 from symbp.expr import ONE, Expr
@@ -169,6 +170,15 @@ class Network:
     def check(self, level: str = "full", seed: int = 0) -> Check:
         """Derived gradients against numbers, and against SymPy where it was declared there."""
         return self._default.check(level, seed)
+
+    def draw(self, at: Mapping[Key, Any] | None = None, *, lang: str = "en", view: str = "auto") -> Drawing:
+        """The computational graph as a picture, which shows itself in Jupyter; with values of all
+        leaves, the value and the gradient on every wire. `view` is auto, gates or blocks."""
+        return self._drawn(at, lang, view, None)
+
+    def _drawn(self, at: Mapping[Key, Any] | None, lang: str, view: str, data: steps.Derivation | None) -> Drawing:
+        named = _arrays(self.keys.named(at)) if at else None
+        return Drawing(draw(self.graph, named, lang, view, data))
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -325,6 +335,10 @@ class Derivation:
     def _interpreted(self, named: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         forward, gradients = values.evaluate_at(self.data, named)
         return float(np.squeeze(forward[self.data.graph.loss])), {n: _plain(gradients[n]) for n in self.data.wrt}
+
+    def draw(self, at: Mapping[Key, Any] | None = None, *, lang: str = "en", view: str = "auto") -> Drawing:
+        """The computational graph with the way back for what was asked for; see `Network.draw`."""
+        return self.network._drawn(at, lang, view, self.data)
 
     # -- text --
 
@@ -528,4 +542,4 @@ def _aligned(rows: Sequence[str]) -> str:
     return rf"$$\begin{{aligned}} {body} \end{{aligned}}$$"
 
 
-__all__ = ["Check", "Derivation", "Gradient", "Network", "Values", "derive", "lambdify", "load", "zoo"]
+__all__ = ["Check", "Derivation", "Drawing", "Gradient", "Network", "Values", "derive", "lambdify", "load", "zoo"]

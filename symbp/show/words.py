@@ -70,6 +70,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "dense": ("dense", "稠密"),
     "constant": ("constant: it does not depend on {0}", "常量：不依赖于 {0}"),
     "symmetric": ("symmetric", "对称"),
+    "picture-value": ("above: value", "线上：值"),
+    "picture-gradient": ("below: gradient ∂{0}/∂(wire)", "线下：梯度 ∂{0}/∂(该线)"),
+    "picture-below": ("below: gradient of {0}, backwards", "线下：{0} 的梯度，反向传播"),
+    "picture-back": ("dashed: the errors δ = ∂{0}/∂(tensor), backwards", "虚线：误差 δ = ∂{0}/∂(张量)，反向传播"),
 }  # fmt: skip
 
 
