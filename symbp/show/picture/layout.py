@@ -22,9 +22,7 @@ from itertools import pairwise
 
 ROW_GAP = 14.0  # between boxes of one column
 COLUMN_GAP = 34.0  # the least between columns
-LANE = 9.0  # between wires that run beside each other
-PASS = 10.0  # the height that a passing wire takes
-BEND = 7.0
+PASS = 10.0  # the height that a passing wire takes, and between wires that run beside each other
 SWEEPS = 10
 
 
@@ -63,11 +61,13 @@ class Move:
 @dataclass(frozen=True)
 class Layout:
     """Upper left corners by key; for each link its path (the first move is where it starts) and the port
-    at which it enters; the size of everything."""
+    at which it enters; the row and the column of each box; the size of everything."""
 
     places: Mapping[str, tuple[float, float]]
     paths: tuple[tuple[Move, ...], ...]
     entered: tuple[int, ...]
+    rows: Mapping[str, int]
+    columns: Mapping[str, int]
     width: float
     height: float
 
@@ -100,8 +100,8 @@ def layers(items: Sequence[Item], links: Sequence[Link]) -> dict[str, int]:
 class _Net:
     """Boxes and waypoints by number; `up` and `down` are (neighbour, slot of the wire) lists."""
 
-    def __init__(self, items: Sequence[Item], links: Sequence[Link], column: Mapping[str, int]) -> None:
-        self.items = list(items)
+    def __init__(self, items: Sequence[Item], links: Sequence[Link], column: Mapping[str, int], lane: float) -> None:
+        self.items, self.lane = list(items), lane
         self.number = {i.key: n for n, i in enumerate(items)}
         self.column = [column[i.key] for i in items]
         self.height = [i.height for i in items]
@@ -114,7 +114,7 @@ class _Net:
             for c in range(self.column[a] + 1, self.column[b]):
                 chain.append(len(self.column))
                 self.column.append(c)
-                self.height.append(PASS)
+                self.height.append(lane)
             self.chains.append([*chain, b])
             self.slot.append(slots.setdefault(link.target, 0))
             slots[link.target] += 1
@@ -312,9 +312,10 @@ class _Net:
                 y[v] = mean + b
 
 
-def layout(items: Sequence[Item], links: Sequence[Link], page: float = 780.0) -> Layout:
-    """Place the items and route the links; `page` is the width at which columns fold into a new row."""
-    net = _Net(items, links, layers(items, links))
+def layout(items: Sequence[Item], links: Sequence[Link], page: float = 780.0, lane: float = PASS) -> Layout:
+    """Place the items and route the links. `page` is the width at which columns fold into a new row,
+    `lane` what a wire takes that passes a column or runs back to a new row."""
+    net = _Net(items, links, layers(items, links), lane)
     net.order()
     net.enter()
     return _Rows(net, net.heights([link.pull for link in links]), page).layout()
@@ -377,7 +378,7 @@ class _Rows:
     def layout(self) -> Layout:
         net = self.net
         if not net.items:
-            return Layout({}, (), (), 0.0, 0.0)
+            return Layout({}, (), (), {}, {}, 0.0, 0.0)
         rows: list[list[int]] = [[] for _ in range(self.rows)]
         for c, r in enumerate(self.row):
             rows[r].append(c)
@@ -388,7 +389,7 @@ class _Rows:
                     turning[self.row[net.column[a]]].append((n, a, b))
         right = max(self.x[c] + self.wide[c] for c in range(len(self.x)))
         lanes = max((len(t) for t in turning), default=0)
-        margin = (lanes + 1) * LANE + 6 if lanes else 0.0
+        margin = (lanes + 1) * self.net.lane + 6 if lanes else 0.0
         top, lane_y = 0.0, [0.0] * len(rows)
         for r, columns in enumerate(rows):
             members = [v for c in columns for v in net.layers[c]]
@@ -398,7 +399,7 @@ class _Rows:
                 self.y[v] += top - low
             top += high - low
             lane_y[r] = top + ROW_GAP
-            top += 2 * ROW_GAP + len(turning[r]) * LANE if r + 1 < len(rows) else 0.0
+            top += 2 * ROW_GAP + len(turning[r]) * self.net.lane if r + 1 < len(rows) else 0.0
         turns = {
             (n, a): (r, k, len(t))
             for r, t in enumerate(self._sorted(t) for t in turning)
@@ -406,7 +407,9 @@ class _Rows:
         }
         places = {i.key: (margin + self.x[net.column[v]], self.y[v] - i.height / 2) for v, i in enumerate(net.items)}
         paths = tuple(self._path(n, chain, margin, right, turns, lane_y) for n, chain in enumerate(net.chains))
-        return Layout(places, paths, tuple(self.net.entered), right + 2 * margin, top)
+        column_of = {i.key: net.column[v] for v, i in enumerate(net.items)}
+        in_row = {key: self.row[c] for key, c in column_of.items()}
+        return Layout(places, paths, tuple(net.entered), in_row, column_of, right + 2 * margin, top)
 
     def _sorted(self, turning: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
         """By the height at which they leave, the lowest innermost, so that they do not cross there."""
@@ -428,9 +431,9 @@ class _Rows:
                 moves.append(Move(column_end, self.y[a]))
             if (n, a) in turns:
                 row, k, count = turns[n, a]
-                out = margin + right + 6 + k * LANE
-                back = margin - 6 - (count - 1 - k) * LANE
-                across = lane_y[row] + k * LANE
+                out = margin + right + 6 + k * self.net.lane
+                back = margin - 6 - (count - 1 - k) * self.net.lane
+                across = lane_y[row] + k * self.net.lane
                 moves += [Move(out, self.y[a]), Move(out, across), Move(back, across), Move(back, y), Move(into, y)]
             else:
                 moves.append(Move(into, y, curved=abs(y - moves[-1].y) > 0.01))

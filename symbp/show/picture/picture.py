@@ -34,6 +34,7 @@ LEAD = 16.0  # a wire that carries no label
 BESIDE = 5.0  # the way back runs so far below the wire
 WIDEST = 190.0  # of a formula in a block
 MOST_LINES = 4
+MOST_OVER_A_FOLD = 4  # wires from one row to the next, before long ones are cut
 FAR = 9  # a wire over more columns becomes two ends with the same name
 BORDER = 14.0
 
@@ -176,12 +177,38 @@ class _Maker:
         cells = self.cells()
         names = {c.key: self.printer.tensor(c.key) for c in cells if c.key in self.graph.nodes}
         parts, flows = tuple(_parts(cells, names)), tuple(_flows(cells))
-        cells = self._tagged(cells)
-        by_key = {c.key: c for c in cells}
-        items = [self._item(c) for c in cells]
-        links = [Link(s, c.key, self._pull(by_key[s], c)) for c in cells for s in c.sources]
-        placed = layout(items, links)
+        column = layers([self._item(c) for c in cells], [Link(s, c.key) for c in cells for s in c.sources])
+        far = {(s, c.key) for c in cells for s in c.sources if column[c.key] - column[s] > FAR}
+        for _ in range(3):
+            cells = self._tagged(cells, far)
+            by_key = {c.key: c for c in cells}
+            items = [self._item(c) for c in cells]
+            links = [Link(s, c.key, self._pull(by_key[s], c)) for c in cells for s in c.sources]
+            placed = layout(items, links, lane=PASS + BESIDE if self.back_wires else PASS)
+            far = self._over_folds(links, placed, by_key)
+            if not far:
+                break
         return self._page(cells, links, placed, parts, flows)
+
+    def _over_folds(self, links: Sequence[Link], placed: Layout, cells: Mapping[str, _Cell]) -> set[tuple[str, str]]:
+        """Wires that would run from one row to a later one and are better cut: those of leaves, and where
+        many run, those that pass a column."""
+        found: set[tuple[str, str]] = set()
+        folds: dict[int, list[Link]] = {}
+        for link in links:
+            row, until = placed.rows[link.source], placed.rows[link.target]
+            if row == until or not self._named(link.source):
+                continue
+            if cells[link.source].kind in ("leaf", "data"):
+                found.add((link.source, link.target))
+                continue
+            for r in range(row, until):
+                folds.setdefault(r, []).append(link)
+        for crossing in folds.values():
+            if len(crossing) > MOST_OVER_A_FOLD:
+                long = (x for x in crossing if placed.columns[x.target] - placed.columns[x.source] > 1)
+                found |= {(x.source, x.target) for x in long}
+        return found
 
     def _item(self, c: _Cell) -> Item:
         above, below = len(c.above) * VALUE_LINE + 2, len(c.below) * VALUE_LINE + (7 if self.back_wires else 2)
@@ -192,19 +219,18 @@ class _Maker:
         """The chain of computed tensors is straight; leaves come from aside."""
         return 0.12 if source.kind in ("leaf", "data", "tag") and any(s != source.key for s in target.sources) else 1.0
 
-    def _tagged(self, cells: list[_Cell]) -> list[_Cell]:
-        """A wire that would pass many columns becomes a tag with the name of its source."""
+    def _tagged(self, cells: list[_Cell], far: Collection[tuple[str, str]]) -> list[_Cell]:
+        """These wires become tags with the name of their source."""
         by_key = {c.key: c for c in cells}
-        column = layers([self._item(c) for c in cells], [Link(s, c.key) for c in cells for s in c.sources])
         found: list[_Cell] = []
         for c in cells:
-            far = [s for s in c.sources if column[c.key] - column[s] > FAR and self._named(s)]
-            if not far:
+            cut = [s for s in c.sources if (s, c.key) in far and self._named(s)]
+            if not cut:
                 found.append(c)
                 continue
             renamed = []
             for s in c.sources:
-                if s not in far:
+                if s not in cut:
                     renamed.append(s)
                     continue
                 key = f"{s}⇢{c.key}"
@@ -229,7 +255,7 @@ class _Maker:
         return key in self.graph.nodes
 
     def _tag_ink(self, key: str) -> str:
-        return self.printer.tensor(key)
+        return self.printer.tensor(self.circuit.source.get(key, key) if self.circuit else key)
 
     # -- the page --
 
