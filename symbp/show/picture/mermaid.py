@@ -13,7 +13,7 @@ _SHAPES = {
     "gate": ('(("', '"))'), "leaf": ('(["', '"])'), "data": ('(["', '"])'), "loss": ('["', '"]'), "block": ('["', '"]'),
     "tag": ('(["', '"])'),
 }  # fmt: skip
-_UNSAFE = "\"'`#;&<>[]{}()|\\$*_~"
+_UNSAFE = "\"'`#;&<>\\${}"
 STYLE = (
     "classDef leaf fill:#e8f1fb,stroke:#1b1f24,color:#1b1f24",
     "classDef data fill:#eeeeee,stroke:#1b1f24,color:#1b1f24",

@@ -618,7 +618,10 @@ OUT = "⇥"
 def _parts(cells: Sequence[_Cell], names: Mapping[str, str]) -> Iterator[Part]:
     for c in cells:
         if c.kind != "copy":
-            yield Part(c.key, c.kind, tuple(ink for ink, _, _ in c.inside))
+            head, *rest = c.inside
+            if rest and rest[0][2] == "shape":
+                head, rest = (f"{head[0]}: {rest[0][0]}", *head[1:]), rest[1:]
+            yield Part(c.key, c.kind, (head[0], *(ink for ink, _, _ in rest)))
     for c in _last(cells):
         yield Part(c.key + OUT, "tag", (names[c.key],))
 
