@@ -17,12 +17,12 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "symbp"
 ORDER = """
-errors expr ops index graph local steps circuit
+errors expr ops index family graph local steps circuit unroll
 sizes tensor arrange layers
-read.names read.source read.settings read.functions read.formula read.facts read.network read zoo
-arithmetic rules simplify derive convention structure higher
+read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
+arithmetic rules simplify chain recursion derive convention structure higher
 form contraction matrix windows evaluate sample unknown check values read.data descend
-numpy_code program diagonal check_higher
+numpy_code program loop_program diagonal check_higher
 show show.alphabet show.words show.math show.document
 show.terminal show.latex show.markdown show.json show.table show.plot show.descent show.higher
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
