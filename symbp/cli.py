@@ -181,6 +181,9 @@ def draw(
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value of a leaf; may be repeated.")
     ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
+    ] = None,
     view: Annotated[str, typer.Option(metavar="auto|gates|blocks", help="Single operations, or tensors.")] = "auto",
     lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
     standalone: Annotated[bool, typer.Option("--standalone", help="TikZ: a whole document.")] = False,
@@ -193,7 +196,13 @@ def draw(
     from symbp import commands
 
     options = commands.DrawOptions(
-        format=format, at=tuple(at or ()), lang=lang, view=view, standalone=standalone, output=output
+        format=format,
+        at=tuple(at or ()),
+        set=tuple(set_ or ()),
+        lang=lang,
+        view=view,
+        standalone=standalone,
+        output=output,
     )
     _finish(lambda screen: commands.draw(net, options, screen), color, output, force, debug)
 

@@ -461,6 +461,7 @@ class DrawOptions:
 
     format: str = ""
     at: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
     lang: str = "en"
     view: str = "auto"
     standalone: bool = False
@@ -483,7 +484,7 @@ def draw(spec: str, options: DrawOptions, screen: Screen) -> Answer:
     from symbp.show.picture.tikz import document
     from symbp.values import read_values
 
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
     picture = run(graph, read_values(graph, options.at), options.lang, options.view)
     return (document if options.standalone else FORMATS[format])(picture), 0
 

@@ -31,7 +31,7 @@ from symbp.evaluate import forward
 from symbp.graph import Graph
 from symbp.read.network import read_network
 from symbp.show.picture.dot import dot
-from symbp.show.picture.ink import NAME, runs
+from symbp.show.picture.ink import NAME, plain, runs
 from symbp.show.picture.layout import Item, Link, layout
 from symbp.show.picture.mermaid import mermaid
 from symbp.show.picture.numbers import lines, shown
@@ -51,6 +51,30 @@ POINTS = {
     "l2-of-matvec": ("W=[[0.1, 0.5], [-0.3, 0.8]]", "x=[0.2, 0.4]"),
 }
 DEEP = "x: (n,)\nW: (n, n)\nh0 = x\n" + "".join(f"h{k + 1} = tanh(W @ h{k})\n" for k in range(25)) + "L = sum(h25**2)\n"
+ANY_DEPTH = """
+f: () >> ()
+C: (n[L],) >> ()
+x: (n[0],)
+for l in range(1, L + 1):
+    W[l]: (n[l], n[l-1])
+    b[l]: (n[l],)
+a[0] = x
+for l in range(1, L + 1):
+    z[l] = W[l] @ a[l-1] + b[l]
+    a[l] = f(z[l])
+E = C(a[L])
+"""
+TIME = """
+U: (H, H)
+V: (H, D)
+h[0]: (H,)
+for t in range(1, T + 1):
+    x[t]: (D,)
+    y[t]: (H,)
+    h[t] = tanh(U @ h[t-1] + V @ x[t])
+    E[t] = sum((h[t] - y[t])**2)/2
+J = sum(E[t] for t in range(1, T + 1))
+"""
 RESIDUAL = """
 X: (N, D)
 W1: (D, H)
@@ -77,6 +101,8 @@ PICTURES |= {
     "blocks of circuit-sigmoid": lambda: drawn("circuit-sigmoid", *POINTS["circuit-sigmoid"], view="blocks"),
     "deep": lambda: drawn(DEEP),
     "residual": lambda: drawn(RESIDUAL),
+    "any depth": lambda: drawn(ANY_DEPTH),
+    "any time": lambda: drawn(TIME),
     "Chinese": lambda: drawn("relu-2", lang="zh"),
 }
 
@@ -323,7 +349,7 @@ def assert_sound(text: str) -> None:
         for u in words[n + 1 :]:
             assert not t.meets(u, 0.5), f"{t.what} lies on {u.what}"
     for e in root:
-        if tag(e) == "path" and e.get("fill") == "none":
+        if tag(e) == "path" and e.get("fill") == "none":  # stacks are in their boxes' groups
             for x, y in points(e.attrib["d"]):
                 assert -0.1 <= x <= page.right + 0.1 and -0.1 <= y <= page.bottom + 0.1
                 for b in boxes:
@@ -417,6 +443,32 @@ def test_a_shared_weight_far_away_is_named_again() -> None:
     p = drawn(DEEP)
 
     assert {b.kind for b in p.boxes if b.texts and b.texts[0].ink == f"{NAME}W\ue009"} == {"leaf", "tag"}
+
+
+# ---- loops -----------------------------------------------------------------------------------------------------
+
+
+def test_a_family_is_one_block_with_its_range_and_a_loop() -> None:
+    p = drawn(ANY_DEPTH)
+    stacks = {b.key: [plain(t.ink) for t in b.texts] for b in p.boxes if b.family}
+
+    assert set(stacks) == {"W[l]", "b[l]", "z[l]", "a[l]"}
+    assert all(texts[-1] == "l = 1, …, L" for texts in stacks.values())
+    assert {(w.source, w.target) for w in p.wires if not w.back} >= {("a[0]", "z[l]"), ("a[l]", "z[l]"), ("a[l]", "E")}
+    assert ("z[l]", "a[l]") in {(w.source, w.target) for w in p.wires if w.back}
+    assert [plain(f.forward[0]) for f in p.flows if (f.source, f.target) == ("a[l]", "z[l]")] == ["a^(l−1)"]
+
+
+def test_a_loop_is_written_out_on_request(tmp_path: Path) -> None:
+    from symbp.commands import DrawOptions, Screen
+    from symbp.commands import draw as command
+
+    (tmp_path / "time.symbp").write_text(TIME, encoding="utf-8")
+    text, status = command(str(tmp_path / "time.symbp"), DrawOptions(set=("T=3",)), Screen())
+
+    assert status == 0
+    assert "sbp-stack" in svg(drawn(TIME)) and "sbp-stack" not in text
+    assert_sound(text)
 
 
 # ---- the formats --------------------------------------------------------------------------------------------
@@ -521,7 +573,16 @@ def test_graphviz_reads_every_picture() -> None:
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="TeX is not installed")
 def test_tex_compiles_pictures(tmp_path: Path) -> None:
-    chosen = ("svm", "residual", "mlp-3-4-2-matrix", "logistic-regression", "prelu-batch", "one-parameter-any")
+    chosen = (
+        "svm",
+        "residual",
+        "any depth",
+        "any time",
+        "mlp-3-4-2-matrix",
+        "logistic-regression",
+        "prelu-batch",
+        "one-parameter-any",
+    )
     body = "\n\n".join(tikz(PICTURES[name]()) for name in (*chosen, *(n for n in PICTURES if n.endswith("point"))))
     text = (
         document(drawn("svm")).partition("\\begin{document}")[0].replace("border=4pt", "border=4pt,multi=tikzpicture")

@@ -10,7 +10,7 @@ Times, which every system has under some name.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from symbp.show.alphabet import ACCENTS, GREEK, MARKS, SUBSCRIPT, SUPERSCRIPT, Unicode, parse_name
@@ -37,6 +37,14 @@ class Ink(Unicode):
 
     def subscripted(self, name: str, indices: list[str], simple: bool) -> str:
         return f"{name}{DOWN}{','.join(indices)}{BACK}" if indices else name
+
+    def numbered(self, text: str, above: list[str], under: list[str], below: Sequence[str]) -> str:
+        up = f"{UP}({','.join(above)}){BACK}" if above else ""
+        down = ",".join((*under, *below))
+        return text + (f"{DOWN}{down}{BACK}" if down else "") + up
+
+    def range_sum(self, var: str, low: str, high: str, body: str) -> str:
+        return f"∑{DOWN}{var}={low}{BACK}{UP}{high}{BACK} {body}"
 
     def big_sum(self, letters: list[str], body: str) -> str:
         return f"∑{DOWN}{','.join(letters)}{BACK} {body}"
@@ -194,7 +202,8 @@ def _shifted(inner: str, way: str) -> str:
     if all(ord(c) in table for c in inner):
         return inner.translate(table)
     sign = "_" if way == "down" else "^"
-    return f"{sign}{inner}" if inner.replace(",", "").isalnum() else f"{sign}({inner})"
+    alone = inner.replace(",", "").isalnum() or (inner.startswith("(") and inner.endswith(")"))
+    return f"{sign}{inner}" if alone else f"{sign}({inner})"
 
 
 # ---- width -----------------------------------------------------------------------------------------

@@ -11,14 +11,16 @@ are inks, which each format spells in its own way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from symbp.circuit import Circuit, inputs
 from symbp.expr import Entry, Expr, Index
-from symbp.graph import Graph, Node
+from symbp.family import shift_name
+from symbp.graph import Graph, Node, adjoint
 from symbp.show.math import MathPrinter
 from symbp.show.picture.gates import keeps_order, label
 from symbp.show.picture.ink import BACK, DOWN, Ink, plain, width, wrapped
@@ -34,9 +36,11 @@ LEAD = 16.0  # a wire that carries no label
 BESIDE = 5.0  # the way back runs so far below the wire
 WIDEST = 190.0  # of a formula in a block
 MOST_LINES = 4
+STACK = 6.0  # what a stack shows of the cards behind the first
 MOST_OVER_A_FOLD = 4  # wires from one row to the next, before long ones are cut
 FAR = 9  # a wire over more columns becomes two ends with the same name
 BORDER = 14.0
+PAGE = 780.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Text:
 @dataclass(frozen=True)
 class Box:
     """What stands at a place: `kind` is gate, leaf, data, block, loss, tag or copy; the last three words of a
-    tensor are what a pointer shows: `tip`."""
+    tensor are what a pointer shows: `tip`. A `family` is drawn as a stack."""
 
     key: str
     kind: str
@@ -65,6 +69,7 @@ class Box:
     height: float
     texts: tuple[Text, ...] = ()
     tip: str = ""
+    family: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,8 @@ class _Cell:
     stands: str = ""
     tip: str = ""
     lead: float = 0.0
+    loops: tuple[tuple[str, str], ...] = ()  # where turns of a loop go on: from which box, as which member (an ink)
+    family: bool = False
 
     @property
     def label_width(self) -> float:
@@ -184,7 +191,8 @@ class _Maker:
             by_key = {c.key: c for c in cells}
             items = [self._item(c) for c in cells]
             links = [Link(s, c.key, self._pull(by_key[s], c)) for c in cells for s in c.sources]
-            placed = layout(items, links, lane=PASS + BESIDE if self.back_wires else PASS)
+            page = math.inf if any(c.loops for c in cells) else PAGE  # a loop is not folded
+            placed = layout(items, links, page, PASS + BESIDE if self.back_wires else PASS)
             far = self._over_folds(links, placed, by_key)
             if not far:
                 break
@@ -213,7 +221,7 @@ class _Maker:
     def _item(self, c: _Cell) -> Item:
         above, below = len(c.above) * VALUE_LINE + 2, len(c.below) * VALUE_LINE + (7 if self.back_wires else 2)
         height = max(c.height, 2 * max(above, below) if c.above or c.below else 0.0)
-        return Item(c.key, c.body + c.lead, height, _ports(c, self.back_wires), c.in_order, c.stands)
+        return Item(c.key, c.body + c.lead, height, _ports(c, self.back_wires)[: len(c.sources)], c.in_order, c.stands)
 
     def _pull(self, source: _Cell, target: _Cell) -> float:
         """The chain of computed tensors is straight; leaves come from aside."""
@@ -291,7 +299,11 @@ class _Maker:
             wires.append(Wire(tuple(moved), False, target.kind != "copy", link.source, link.target))
             if self.back_wires and self._flows_back(source, target):
                 wires.append(Wire(_beside(moved), True, True, link.target, link.source))
-        fed = {link.source for link in links}
+        turning, low = self._turning(cells, placed, middle, shift)
+        for wire, text in turning:
+            wires += [wire, Wire(_beside(wire.path), True, True, wire.target, wire.source)]
+            labels.append(text)
+        fed = {link.source for link in links} | {s for c in cells for s, _ in c.loops}
         for c in cells:
             if c.key not in fed and c.lead:
                 x = placed.places[c.key][0] + shift + c.body
@@ -300,12 +312,50 @@ class _Maker:
                     y = middle[c.key] + BESIDE
                     wires.append(Wire((Move(x + c.lead, y), Move(x, y)), True, True, "", c.key))
         dots = tuple(p for p, n in starts.items() if n > 1 and not self.back_wires)
+        placed = replace(placed, height=placed.height + low)
         legend, size = self._legend(placed, shift)
         return Picture(
             self.graph.title or self.graph.name, self._summary(parts, flows), max(placed.width + 2 * shift, size[0]),
             placed.height + 2 * shift + size[1], tuple(boxes), tuple(wires), tuple(labels), dots, legend, parts, flows,
             dict(self.graph.latex), self.lang,
         )  # fmt: skip
+
+    def _turning(
+        self, cells: Sequence[_Cell], placed: Layout, middle: Mapping[str, float], shift: float
+    ) -> tuple[list[tuple[Wire, Text]], float]:
+        """The arrows of loops, under everything: out to the right, back to the left, in at the lowest port;
+        and how much room they take."""
+        found: list[tuple[Wire, Text]] = []
+        right: dict[int, float] = {}
+        for c in cells:
+            column, x = placed.columns[c.key], placed.places[c.key][0] + c.body + c.lead
+            right[column] = max(right.get(column, x), x)
+        by_key, low, before = {c.key: c for c in cells}, 0.0, [0.0] * (len(right) + 1)
+        for c in cells:
+            for n, (source, ink) in enumerate(c.loops):
+                origin = by_key[source]
+                port = _ports(c, True)[len(c.sources) + n]
+                start = placed.places[source][0] + shift + origin.body
+                column = placed.columns[c.key]
+                out = right[placed.columns[source]] + shift + 9 + before[placed.columns[source]]
+                into = placed.places[c.key][0] + shift
+                back, y, base = into - 11 - before[column], middle[c.key] + port, placed.height + shift + low + 8
+                corners = [
+                    (start, middle[source]),
+                    (out, middle[source]),
+                    (out, base),
+                    (back, base),
+                    (back, y),
+                    (into, y),
+                ]
+                wire = Wire(tuple(Move(*p) for p in corners), False, True, source, c.key)
+                found.append(
+                    (wire, Text(ink, (out + back) / 2, base + VALUE + BESIDE + 2, VALUE, width(ink, VALUE), "name"))
+                )
+                before[column] += PASS
+                before[placed.columns[source]] += PASS
+                low += VALUE_LINE + PASS + BESIDE
+        return found, low + (6 if low else 0)
 
     def _given(self, c: _Cell) -> bool:
         return False
@@ -322,11 +372,12 @@ class _Maker:
             step = _line(size)
             texts.append(Text(ink, x + c.body / 2, at + step / 2 + size * 0.33, size, width(ink, size), role))
             at += step
-        return Box(c.key, c.kind, x, y - c.height / 2, c.body, c.height, tuple(texts), c.tip)
+        return Box(c.key, c.kind, x, y - c.height / 2, c.body, c.height, tuple(texts), c.tip, c.family)
 
     def _labels(self, c: _Cell, x: float, y: float) -> Iterator[Text]:
-        left = x if c.kind == "copy" else x + c.body
-        room = c.body if c.kind == "copy" else c.lead
+        behind = STACK if c.family else 0.0
+        left = x if c.kind == "copy" else x + c.body + behind
+        room = c.body if c.kind == "copy" else c.lead - behind
         mid = left + room / 2
         for n, (ink, role) in enumerate(reversed(c.above)):
             yield Text(ink, mid, y - 5 - n * VALUE_LINE, VALUE, width(ink, VALUE), role)
@@ -474,10 +525,37 @@ class _Blocks(_Maker):
     def cells(self) -> list[_Cell]:
         graph = self.graph
         hidden = {graph.given, graph.loss} if graph.upstream else set()
-        used = {t for n in graph.inner for t in _taken(n)} | {graph.loss}
-        return [self._cell(n) for n in graph.nodes.values() if n.name not in hidden and n.name in used]
+        order = {name: n for n, name in enumerate(graph.nodes)}
+        wired = {n.name: self._sources(n, order) for n in graph.inner}
+        used = {s for before, again in wired.values() for s in (*before, *(a for a, _ in again))} | {graph.loss}
+        nodes = [n for n in graph.nodes.values() if n.name not in hidden and n.name in used]
+        return [self._cell(n, *wired.get(n.name, ((), ()))) for n in nodes]
 
-    def _cell(self, n: Node) -> _Cell:
+    def _sources(self, n: Node, order: Mapping[str, int]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """The boxes whose tensors a node takes, and those that it takes from the turn before: a later line
+        of the same loop, or itself."""
+        before: dict[str, None] = {}
+        again: dict[str, str] = {}
+        for tensor in _taken(n):
+            if tensor in self.graph.nodes:
+                before.setdefault(tensor)
+                continue
+            for piece in self.graph.pieces(tensor):
+                if not piece.loops:
+                    if self._begins(n, piece.name, tensor):
+                        before.setdefault(piece.name)
+                elif order[piece.name] < order[n.name]:
+                    before.setdefault(piece.name)
+                else:
+                    again.setdefault(piece.name, self.printer.tensor(tensor))
+        return tuple(before), tuple(again.items())
+
+    def _begins(self, n: Node, base: str, tensor: str) -> bool:
+        """Whether the tensor is the base case at an end of the node's loops."""
+        ends = (((loop.var, loop.low), (loop.var, loop.high)) for loop in n.loops)
+        return any(shift_name(tensor, dict(corner)) == base for corner in product(*ends))
+
+    def _cell(self, n: Node, sources: tuple[str, ...], loops: tuple[tuple[str, str], ...]) -> _Cell:
         name = self.printer.tensor(n.name)
         shape = "×".join(self.printer.size(d) for d in n.shape)
         loss = n.name == (self.graph.upstream or self.graph.loss)
@@ -506,20 +584,21 @@ class _Blocks(_Maker):
                 shown = (*shown[: MOST_LINES - 1], "…")
             inside += [(line, TEXT - 1, "formula") for line in shown]
             tip = f"{plain(left)} = {plain(formula)}" + (f", {plain(shape)}" if shape else "")
+        if n.loops:
+            inside.append((self.printer.turns(n.loops), SMALL, "shape"))
         body = max(width(ink, size) for ink, size, _ in inside) + 2 * PAD
         height = max(sum(_line(size) for _, size, _ in inside) + 10, 26.0)
-        sources = () if n.body is None else _taken(n)
         cell = _Cell(
-            n.name, kind, max(body, 40.0), max(height, 18.0 * len(sources) + 8), tuple(inside), tuple(above),
-            tuple(below), sources, tip=tip,
+            n.name, kind, max(body, 40.0), max(height, 18.0 * (len(sources) + len(loops)) + 8), tuple(inside),
+            tuple(above), tuple(below), sources, tip=tip, loops=loops, family=bool(n.loops),
         )  # fmt: skip
         last = n.name == self.graph.loss and not below and not above
-        return replace(cell, lead=0.0 if last else max(cell.label_width + 12, LEAD))
+        return replace(cell, lead=0.0 if last else max(cell.label_width + 12, LEAD) + (STACK if n.loops else 0.0))
 
     def _error(self, n: Node) -> str:
         if n.is_leaf:
             return self.printer.derivative(n.name)
-        return f"δ{DOWN}{self.printer.tensor(n.name)}{BACK}"
+        return self.printer.tensor(adjoint(n.name))
 
     def _formula(self, n: Node) -> tuple[str, str]:
         """Left side and right side, as matrices if possible, else by entries."""
@@ -564,8 +643,8 @@ def _line(size: float) -> float:
 
 
 def _ports(c: _Cell, back: bool) -> tuple[float, ...]:
-    """Where wires enter: spread over the left side."""
-    count = len(c.sources)
+    """Where wires enter: spread over the left side; those of loops last."""
+    count = len(c.sources) + len(c.loops)
     if not count:
         return ()
     if back:
@@ -636,11 +715,14 @@ def _flows(cells: Sequence[_Cell]) -> Iterator[Flow]:
             origin = by_key[copy.sources[0]] if copy else by_key[s]
             carried = copy or origin
             yield Flow(origin.key, c.key, tuple(i for i, _ in origin.above), tuple(i for i, _ in carried.below))
+    for c in cells:
+        for s, ink in c.loops:
+            yield Flow(s, c.key, (ink,), tuple(i for i, _ in by_key[s].below))
     for c in _last(cells):
         yield Flow(c.key, c.key + OUT, tuple(i for i, _ in c.above), tuple(i for i, _ in c.below))
 
 
 def _last(cells: Sequence[_Cell]) -> list[_Cell]:
     """What leaves the picture with something on its wire."""
-    fed = {s for c in cells for s in c.sources}
+    fed = {s for c in cells for s in (*c.sources, *(again for again, _ in c.loops))}
     return [c for c in cells if c.key not in fed and (c.above or c.below)]

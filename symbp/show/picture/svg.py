@@ -117,7 +117,20 @@ def _box(b: Box, ink: str) -> str:
         f'<rect class="sbp-{b.kind} sbp-line" x="{_n(b.x)}" y="{_n(b.y)}" width="{_n(b.width)}" '
         f'height="{_n(b.height)}" rx="{_n(radius)}" fill="{FILL[b.kind]}" stroke="{ink}" stroke-width="{heavy}"{dash}/>'
     )
-    return f"<g>{tip}{rect}{texts}</g>"
+    return f"<g>{tip}{_stack(b, ink) if b.family else ''}{rect}{texts}</g>"
+
+
+def _stack(b: Box, ink: str) -> str:
+    """The edges of the cards behind the first."""
+    found = ""
+    for n in (2, 1):
+        x, y, d = b.x + 3 * n, b.y - 3 * n, 3
+        found += (
+            f'<path class="sbp-line sbp-stack" fill="none" stroke="{ink}" stroke-width="1.1" d="M{_n(x)} {_n(y + d)}'
+            f"L{_n(x)} {_n(y)}L{_n(x + b.width)} {_n(y)}L{_n(x + b.width)} {_n(y + b.height)}"
+            f'L{_n(x + b.width - d)} {_n(y + b.height)}"/>'
+        )
+    return found
 
 
 def _text(t: Text, ink: str) -> str:

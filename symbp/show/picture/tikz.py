@@ -102,7 +102,12 @@ def _box(b: Box) -> str:
         b.kind, "white"
     )
     more = ",line width=0.9pt" if b.kind == "loss" else ",densely dotted" if b.kind == "tag" else ""
-    return (
+    stack = ""
+    for k in (6, 3) if b.family else ():
+        x, y = b.x + k, b.y - k
+        corners = f"({_n(x + b.width)},{_n(y)}) |- ({_n(x + b.width - 3)},{_n(y + b.height)})"
+        stack += rf"\draw ({_n(x)},{_n(y + 3)}) |- {corners};"
+    return stack + (
         rf"\draw[fill={fill},rounded corners={radius - 0.05:.2f}pt{more}] ({_n(b.x)},{_n(b.y)}) rectangle "
         f"({_n(b.x + b.width)},{_n(b.y + b.height)});"
     )
