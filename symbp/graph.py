@@ -166,9 +166,10 @@ class Graph:
             return False
         return all(contains(loop, put[loop.var], put[loop.var], ranges) for loop in piece.loops if loop.var in put)
 
-    @cached_property
+    @property
     def has_families(self) -> bool:
-        return any(n.loops for n in self.nodes.values())
+        """Is its depth symbolic, or a sum in it over a loop?"""
+        return bool(self.blocks)
 
     @cached_property
     def table(self) -> Mapping[str, Op]:

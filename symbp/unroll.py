@@ -31,11 +31,9 @@ def unroll(graph: Graph, numbers: Mapping[str, int]) -> Graph:
     missing = [b for b in graph.bounds if b not in numbers]
     if missing:
         raise RequestError(f"A number is needed for {', '.join(missing)} too: --set {missing[0]}=3.")
-    nodes: dict[str, Node] = {n.name: n for n in graph.leaves if not n.loops and "[" not in n.name}
+    nodes: dict[str, Node] = {}
     functions: dict[str, Signature] = {}
-    leaves = tuple(Turn(n) for n in nodes)
-    nodes.clear()
-    for name, at in turns((*leaves, *graph.blocks), numbers):
+    for name, at in turns(graph.blocks, numbers):
         if len(nodes) >= MOST_NODES:
             raise LimitError(f"{graph.name} would have more than {MOST_NODES} nodes")
         piece = graph.nodes[name]

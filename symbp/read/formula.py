@@ -42,6 +42,7 @@ class Scope:
     functions: dict[str, Signature] = field(default_factory=dict)  # the unknown ones
     families: set[str] = field(default_factory=set)  # of tensors or functions: numbered in brackets
     size_families: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)  # of the loops around the line that is read
     member: Callable[[ast.Subscript], Tensor] | None = None  # the tensor `a[l-1]`
     over: Callable[[ast.GeneratorExp], Tensor] | None = None  # the sum of `E[t] for t in range(…)`
     unknown: Callable[[str], tuple[str, str]] = lambda name: (f"{name!r} is not declared", "")
@@ -281,6 +282,7 @@ class FormulaReader:
                 items += [Slice()] * (value.ndim - sum(1 for p in parts if not _is_new_axis(p)) + 1)
             else:
                 items.append(self._item(part))
+                self._no_variable(part, "a place in a tensor")
         self._pin(value, items)
         return arrange.subscript(self.sizes, value, items)
 
@@ -293,6 +295,13 @@ class FormulaReader:
             raise self.error(node, "a slice with a step is not in the language", "flip(x) turns an axis around.")
         low, high = (None if end is None else self.size(end, exact=True) for end in (node.lower, node.upper))
         return Slice(low, high)
+
+    def _no_variable(self, node: ast.expr, what: str) -> None:
+        """A loop variable numbers families, and stands in formulas; depth is no axis."""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and part.id in self.scope.variables:
+                hint = f"Number a family by it: x[{part.id}]: (…) declares one tensor for each {part.id}."
+                raise self.error(node, f"the loop variable {part.id!r} cannot be {what}", hint)
 
     def _pin(self, x: Tensor, items: list[Item]) -> None:
         """A place given by number must stay where it is when a literal size would be shrunk."""
@@ -476,6 +485,8 @@ class FormulaReader:
 
     def dimension(self, node: ast.expr) -> Expr:
         """The size of an axis: a size that is at least 1, a number as `sizes.literal` keeps it."""
+        if not isinstance(node, ast.Subscript):
+            self._no_variable(node, "a size")
         if type(node) is ast.Name and node.id in self.scope.size_names:
             return Size(node.id)
         size = self.size(node)

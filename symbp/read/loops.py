@@ -113,10 +113,12 @@ class Families:
         known = loop.var in names
         self.open.append(loop)
         names.add(loop.var)
+        self.formulas.scope.variables.add(loop.var)
         try:
             yield
         finally:
             self.open.pop()
+            self.formulas.scope.variables.discard(loop.var)
             if not known:
                 names.discard(loop.var)
 
@@ -256,32 +258,27 @@ def _at(shape: Iterable[Expr], numbers: Sequence[Expr]) -> tuple[Expr, ...]:
 # -------- the order
 
 
-def order_problem(nodes: Mapping[str, Node], blocks: Sequence[Turn | Block], bounds: Iterable[str]) -> str:
-    """The first member that is used before it is there, or defined twice, in words; else an empty text."""
-    bounds = tuple(bounds)
+def order_problem(nodes: Mapping[str, Node], blocks: Sequence[Turn | Block], bounds: Iterable[str]) -> tuple[str, str]:
+    """The first member that is used before it is there, or defined twice, in words, and the line's
+    node; else empty texts."""
     for size in TRIED:
-        numbers = dict.fromkeys(bounds, size)
         known: set[str] = set()
-        for name, at in turns(blocks, numbers):
+        for name, at in turns(blocks, dict.fromkeys(bounds, size)):
             node = nodes[name]
-            put: dict[str, Expr] = {n: Num(v) for n, v in at.items()}
-            one = shift_name(name, put)
+            one = shift_name(name, {n: Num(v) for n, v in at.items()})
             if one in known:
-                return f"{one} is defined twice: by {name} and by another line"
-            if node.body is not None:
-                for used in unrolled(node.body, at).tensors:
-                    if used not in known:
-                        return _missing(used, one, name, nodes)
+                return f"{one} is defined twice", name
+            for used in sorted(unrolled(node.body, at).tensors) if node.body is not None else ():
+                if used not in known:
+                    return _missing(used, one, nodes), name
             known.add(one)
-    return ""
+    return "", ""
 
 
-def _missing(used: str, one: str, by: str, nodes: Mapping[str, Node]) -> str:
+def _missing(used: str, one: str, nodes: Mapping[str, Node]) -> str:
     pieces = [n for n in nodes if base_of(n) == base_of(used)]
-    if not pieces:
-        return f"{used} is not declared"
-    later = "is used before it is computed" if used in {shift_name(p, {}) for p in pieces} else "is not defined"
-    return f"{used} {later}: {one} (line {by}) needs it, and {base_of(used)} has {', '.join(pieces)}"
+    there = f"{base_of(used)} has {', '.join(pieces)}" if pieces else "nothing of that name is declared"
+    return f"{one} needs {used}, which is not there (yet): {there}"
 
 
 __all__ = ["Families", "order_problem"]

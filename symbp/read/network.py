@@ -116,8 +116,9 @@ class _Network:
         blocks = tuple(self._run(self.lines_in_order))
         loss = self._loss()
         self._put_sizes_in()
-        if self.scope.families:
-            self._check_order(blocks)
+        looped = bool(self.scope.families or self.families.variables)
+        if looped:
+            blocks = self._with_leaves(blocks)
         facts = self._facts()
         self._warn_unused(loss)
         latex, style = self._settings()
@@ -135,7 +136,7 @@ class _Network:
             upstream=self.upstream,
             functions=self.scope.functions,
             given=self.given,
-            blocks=blocks if self.scope.families else (),
+            blocks=blocks if looped else (),
         )
 
     # -------- first pass: names
@@ -437,12 +438,14 @@ class _Network:
     def _over(self, node: ast.GeneratorExp) -> Tensor:
         return self.families.over(node, self.lines)
 
-    def _check_order(self, blocks: tuple[Turn | Block, ...]) -> None:
+    def _with_leaves(self, blocks: tuple[Turn | Block, ...]) -> tuple[Turn | Block, ...]:
+        """The order with the plain leaves before everything; it must define before it uses."""
         leaves = tuple(Turn(n.name) for n in self.nodes.values() if n.is_leaf and not n.loops and "[" not in n.name)
-        bounds = {n for n in self.families.bounds if n in self.scope.size_names}
-        problem = order_problem(self.nodes, (*leaves, *blocks), bounds)
+        blocks = (*leaves, *blocks)
+        problem, name = order_problem(self.nodes, blocks, self.families.bounds)
         if problem:
-            raise DeclarationError(problem)
+            raise DeclarationError(problem, self.nodes[name].place)
+        return blocks
 
     def _define(self, name: str, statement: ast.Assign) -> None:
         self.current = name
