@@ -41,6 +41,8 @@ class Ink(Unicode):
     def numbered(self, text: str, above: list[str], under: list[str], below: Sequence[str]) -> str:
         up = f"{UP}({','.join(above)}){BACK}" if above else ""
         down = ",".join((*under, *below))
+        if down and text.startswith(f"δ{DOWN}"):  # the error of h_t
+            return f"{text[:-1]}{DOWN}{down}{BACK}{BACK}{up}"
         return text + (f"{DOWN}{down}{BACK}" if down else "") + up
 
     def range_sum(self, var: str, low: str, high: str, body: str) -> str:

@@ -159,7 +159,8 @@ def _letter(c: str) -> str:
 def math(ink: str, names: Latex) -> str:
     """A formula in LaTeX's mathematics."""
     out: list[str] = []
-    word = ""
+    opened: list[str] = []
+    word = closed = ""
 
     def flush() -> None:
         nonlocal word
@@ -170,9 +171,19 @@ def math(ink: str, names: Latex) -> str:
     for kind, text in tokens(ink):
         if kind != "text":
             flush()
-            out.append({"up": "^{", "down": "_{", "back": "}"}.get(kind) or f"{{{names.tensor(text)}}}")
+            if kind in ("up", "down"):
+                sign = {"up": "^", "down": "_"}[kind]
+                out.append(f"{{}}{sign}{{" if closed == sign else f"{sign}{{")  # TeX takes one of each
+                opened.append(sign)
+            elif kind == "back":
+                closed = opened.pop()
+                out.append("}")
+                continue
+            else:
+                out.append(f"{{{names.tensor(text)}}}")
+            closed = ""
             continue
-        n = 0
+        n, closed = 0, ""
         while n < len(text):
             c = text[n]
             if c.isalpha() and c.isascii():
