@@ -301,6 +301,14 @@ def test_tables_in_the_pages_are_those_of_the_code() -> None:
         assert path.read_text(encoding="utf-8") == text, "run python docs/make_laws.py"
 
 
+def test_pictures_in_the_pages_are_what_is_drawn() -> None:
+    pictures = load(ROOT / "docs" / "make_pictures.py").pictures()  # type: ignore[attr-defined]
+
+    assert {p.name for p in (ROOT / "docs" / "pictures").iterdir()} == {p.name for p in pictures}
+    for path, text in pictures.items():
+        assert path.read_text(encoding="utf-8") == text, "run python docs/make_pictures.py"
+
+
 def test_the_idea_in_150_lines() -> None:
     path = ROOT / "docs" / "symbp_in_150_lines.py"
     sketch = load(path)
