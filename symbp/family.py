@@ -243,6 +243,74 @@ class _Unroller(_Mover):
         return add(*(_Unroller({**self.put, e.var: Num(n)})(e.body) for n in turns))
 
 
+# ---- pieces -----------------------------------------------------------------------------------------
+
+
+def piece(base: str, numbers: Sequence[Expr], around: Sequence[Loop]) -> tuple[str, tuple[Loop, ...], dict[str, Expr]]:
+    """A left side `base[numbers]` in loops: the piece's name in its own variables, their ranges, and
+    what the loops' variables are in them: `h[t+1]` in a loop over t is h[t], and that t is t − 1.
+
+    Raises ValueError, which says what is wrong with the numbers."""
+    variables = {loop.var: loop for loop in around}
+    own: dict[str, Expr] = {}
+    loops: list[Loop] = []
+    for n in numbers:
+        parts = affine(n) or {}
+        var = next((a.name for a in parts if isinstance(a, Size) and a.name in variables), "")
+        if not var:
+            continue
+        if var in own:
+            raise ValueError(f"{var} numbers {base} twice")
+        rest = {a: c for a, c in parts.items() if not (isinstance(a, Size) and a.name == var)}
+        if rest.keys() - {ONE}:
+            raise ValueError("a left side is numbered by its variable, plus or minus a number")
+        by = Num(rest.get(ONE, Fraction(0)))
+        own[var] = plain_number(Size(var) - by)
+        loop = variables[var]
+        loops.append(Loop(var, plain_number(loop.low + by), plain_number(loop.high + by), loop.down))
+    missing = [v for v in variables if v not in own]
+    if missing:
+        raise ValueError(f"{member(base, numbers)} would be defined anew for every {missing[0]}")
+    order = {loop.var: n for n, loop in enumerate(around)}
+    loops = [Loop(x.var, shift_number(x.low, own), shift_number(x.high, own), x.down) for x in loops]
+    loops.sort(key=lambda x: order[x.var])
+    put = {v: e for v, e in own.items() if e is not Size(v)}
+    return shift_name(member(base, numbers), put), tuple(loops), put
+
+
+def _placeholder(n: int) -> str:
+    return f"_{n}_"
+
+
+def generic_shape(shape: Sequence[Expr], numbers: Sequence[Expr]) -> tuple[Expr, ...]:
+    """The shape of a member as a shape of every member: n[0] of a[0] is n[_0_]."""
+    known = {number_text(n): Size(_placeholder(k)) for k, n in reversed(list(enumerate(numbers)))}
+    variables = {
+        a.name: Size(_placeholder(k)) - Num(affine(n).get(ONE, 0))  # type: ignore[union-attr]
+        for k, n in enumerate(numbers)
+        for a in affine(n) or {}
+        if isinstance(a, Size)
+    }
+
+    def general(size: Size) -> Expr:
+        base, own = split(size.name)
+        if not own:
+            return size
+        return Size(member(base, (known.get(number_text(n)) or shift_number(n, variables) for n in own)))
+
+    def walk(e: Expr) -> Expr:
+        if isinstance(e, Size):
+            return general(e)
+        return rebuild(e, map(walk, e.args)) if e.args else e
+
+    return tuple(map(walk, shape))
+
+
+def shape_at(shape: Iterable[Expr], numbers: Sequence[Expr]) -> tuple[Expr, ...]:
+    put = {_placeholder(k): n for k, n in enumerate(numbers)}
+    return tuple(shift(d, put) for d in shape)
+
+
 # ---- comparing -------------------------------------------------------------------------------------
 
 
@@ -364,12 +432,15 @@ __all__ = [
     "below",
     "contains",
     "fresh_variable",
+    "generic_shape",
     "inverse",
     "member",
     "mentions",
     "names_in",
     "number_text",
+    "piece",
     "plain_number",
+    "shape_at",
     "shift",
     "shift_name",
     "shift_number",

@@ -376,6 +376,7 @@ class _Walk:
         self.graph, self.closed, self.steps, self.simplify = graph, closed, steps, simplify
         self.adjoints: dict[str, Adjoint] = {}
         self.of: dict[str, list[Adjoint]] = {}  # base -> its cases
+        self.of_piece: dict[str, list[str]] = {}  # node -> the keys of its cases
         self.uses = {n.name: uses_of(graph, n) for n in graph.nodes.values()}
 
     def add(self, node: Node) -> None:
@@ -392,18 +393,15 @@ class _Walk:
             while key in self.adjoints:
                 key += "'"
             self.adjoints[key] = a
+            self.of_piece.setdefault(node.name, []).append(key)
             self.of.setdefault(base_of(a.node.name), []).append(a)
 
     def keys_of(self, name: str) -> list[str]:
         """The adjoints that answer for a name."""
-        if not split(name)[1] or name in self.graph.nodes:
-            whole = name in self.graph.nodes and not self.graph.nodes[name].loops
-            return [
-                key
-                for key, a in self.adjoints.items()
-                if (a.node.name == name if whole else base_of(a.node.name) == base_of(name))
-                and (whole or base_of(name) == name or len(a.node.loops) == len(self.graph.nodes[name].loops) or a.case)
-            ]
+        if name in self.graph.nodes:
+            return self.of_piece.get(name, [])
+        if not split(name)[1]:
+            return [key for n in self.graph.pieces(name) for key in self.of_piece.get(n.name, ())]
         if name in self.adjoints:
             return [name]
         a = self.at(name, {})

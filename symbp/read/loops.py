@@ -10,37 +10,29 @@ numbers and looks for a member that is used before it exists.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from symbp.errors import DeclarationError, LimitError
-from symbp.expr import MINUS_ONE, ONE, ZERO, Expr, Num, Over, Size, add, rebuild
+from symbp.expr import MINUS_ONE, ONE, ZERO, Expr, Over, Size, add
 from symbp.family import (
-    Block,
     Loop,
-    Turn,
-    base_of,
     below,
+    generic_shape,
     member,
     mentions,
-    number_text,
+    piece,
     plain_number,
-    shift,
-    shift_name,
-    shift_number,
+    shape_at,
     split,
-    turns,
-    unrolled,
 )
-from symbp.graph import Node
 from symbp.index import affine
 from symbp.read.formula import FormulaReader
 from symbp.sizes import shape_text
 from symbp.tensor import Tensor, leaf
 
 DEEPEST = 4  # loops inside loops
-TRIED = (3, 4)  # numbers at which the order of a file is looked at
 
 
 @dataclass
@@ -170,16 +162,16 @@ class Families:
         if shape is None:
             hint = f"Declare its base case before the loop: {member(base, [ZERO] * len(numbers))}: (…)."
             raise self.formulas.error(node, f"the size of {name} is not known here", hint)
-        return leaf(name, _at(shape, numbers))
+        return leaf(name, shape_at(shape, numbers))
 
     def learn(self, name: str, shape: tuple[Expr, ...]) -> None:
         """A piece of a family and its shape, which has to agree with what is known."""
         base, numbers = split(name)
         known = self.shapes.get(base)
         if known is None:
-            self.shapes[base] = _generic(shape, numbers)
+            self.shapes[base] = generic_shape(shape, numbers)
             return
-        expected = _at(known, numbers)
+        expected = shape_at(known, numbers)
         sizes = self.formulas.sizes
         if len(expected) != len(shape) or not all(sizes.unify(a, b) for a, b in zip(expected, shape)):
             raise DeclarationError(
@@ -187,98 +179,12 @@ class Families:
             )
 
     def target(self, node: ast.Subscript) -> tuple[str, tuple[Loop, ...], dict[str, Expr]]:
-        """The left side of a line: the piece's name in its own variables, their ranges, and what
-        the loops' variables are in them: `h[t+1]` in a loop over t is h[t], and that t is t − 1."""
+        """The left side of a line, as `piece` has it."""
         base, numbers = split(self.name(node))
-        variables = {loop.var: loop for loop in self.open}
-        own: dict[str, Expr] = {}
-        loops: list[Loop] = []
-        for n in numbers:
-            parts = affine(n) or {}
-            var = next((a.name for a in parts if isinstance(a, Size) and a.name in variables), "")
-            if not var:
-                continue
-            if var in own:
-                raise self.formulas.error(node, f"{var} numbers {base} twice", "One number for each loop variable.")
-            rest = {a: c for a, c in parts.items() if not (isinstance(a, Size) and a.name == var)}
-            if rest.keys() - {ONE}:
-                raise self.formulas.error(node, "a left side is numbered by its variable, plus or minus a number")
-            by = Num(rest.get(ONE, ZERO.value))
-            own[var] = plain_number(Size(var) - by)
-            loop = variables[var]
-            low, high = (plain_number(e + by) for e in (loop.low, loop.high))
-            loops.append(Loop(var, low, high, loop.down))
-        missing = [v for v in variables if v not in own]
-        if missing:
-            raise self.formulas.error(
-                node,
-                f"{member(base, numbers)} would be defined anew for every {missing[0]}",
-                f"Number it by {missing[0]} too, or move the line out of the loop.",
-            )
-        order = {loop.var: n for n, loop in enumerate(self.open)}
-        loops = [Loop(x.var, shift_number(x.low, own), shift_number(x.high, own), x.down) for x in loops]
-        loops.sort(key=lambda x: order[x.var])
-        put = {v: e for v, e in own.items() if e is not Size(v)}
-        return shift_name(member(base, numbers), put), tuple(loops), put
+        try:
+            return piece(base, numbers, self.open)
+        except ValueError as why:
+            raise self.formulas.error(node, str(why), "Number it by every variable of the loops around.") from None
 
 
-def _placeholder(n: int) -> str:
-    return f"_{n}_"
-
-
-def _generic(shape: Sequence[Expr], numbers: Sequence[Expr]) -> tuple[Expr, ...]:
-    """The shape of a member as a shape of every member: n[0] of a[0] is n[_0_]."""
-    known = {number_text(n): Size(_placeholder(k)) for k, n in reversed(list(enumerate(numbers)))}
-    variables = {
-        a.name: Size(_placeholder(k)) - Num(affine(n).get(ONE, 0))  # type: ignore[union-attr]
-        for k, n in enumerate(numbers)
-        for a in affine(n) or {}
-        if isinstance(a, Size)
-    }
-
-    def general(size: Size) -> Expr:
-        base, own = split(size.name)
-        if not own:
-            return size
-        return Size(member(base, (known.get(number_text(n)) or shift_number(n, variables) for n in own)))
-
-    def walk_size(e: Expr) -> Expr:
-        if isinstance(e, Size):
-            return general(e)
-        return rebuild(e, map(walk_size, e.args)) if e.args else e
-
-    return tuple(map(walk_size, shape))
-
-
-def _at(shape: Iterable[Expr], numbers: Sequence[Expr]) -> tuple[Expr, ...]:
-    put = {_placeholder(k): n for k, n in enumerate(numbers)}
-    return tuple(shift(d, put) for d in shape)
-
-
-# -------- the order
-
-
-def order_problem(nodes: Mapping[str, Node], blocks: Sequence[Turn | Block], bounds: Iterable[str]) -> tuple[str, str]:
-    """The first member that is used before it is there, or defined twice, in words, and the line's
-    node; else empty texts."""
-    for size in TRIED:
-        known: set[str] = set()
-        for name, at in turns(blocks, dict.fromkeys(bounds, size)):
-            node = nodes[name]
-            one = shift_name(name, {n: Num(v) for n, v in at.items()})
-            if one in known:
-                return f"{one} is defined twice", name
-            for used in sorted(unrolled(node.body, at).tensors) if node.body is not None else ():
-                if used not in known:
-                    return _missing(used, one, nodes), name
-            known.add(one)
-    return "", ""
-
-
-def _missing(used: str, one: str, nodes: Mapping[str, Node]) -> str:
-    pieces = [n for n in nodes if base_of(n) == base_of(used)]
-    there = f"{base_of(used)} has {', '.join(pieces)}" if pieces else "nothing of that name is declared"
-    return f"{one} needs {used}, which is not there (yet): {there}"
-
-
-__all__ = ["Families", "order_problem"]
+__all__ = ["Families"]

@@ -22,9 +22,10 @@ from symbp.errors import DeclarationError, LimitError, Place, ReadError
 from symbp.expr import ONE, ZERO, Add, Entry, Expr, Index, Mul, Num, Pow, fresh, mul, total
 from symbp.family import Block, Loop, Turn, base_of, inverse, shift
 from symbp.graph import Fact, Graph, Node, Signature, axes_of
+from symbp.order import order_problem
 from symbp.read.facts import FactReader
 from symbp.read.formula import FormulaReader, Scope
-from symbp.read.loops import Families, order_problem
+from symbp.read.loops import Families
 from symbp.read.names import name_problem, printed
 from symbp.read.settings import latex_names, style_settings
 from symbp.read.source import Source, check_spelling, parse, raw_string, read_file
