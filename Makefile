@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench docs clean
 
 help:              ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/'
@@ -29,5 +29,11 @@ check: $(VENV)/installed ## formatting, lint, types, tests
 bench: $(VENV)/installed ## measured claims: cost against depth, start-up
 	$(BIN)/python benchmarks/depth.py
 
+docs: $(VENV)/installed  ## the documentation site, with its gallery, in build/site
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/python docs/make_gallery.py
+	$(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
 clean:             ## remove what make created
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build docs/gallery .pytest_cache .mypy_cache .ruff_cache .hypothesis
