@@ -329,36 +329,51 @@ class Derivation:
     # -- text --
 
     def latex(self, *, standalone: bool = False, **options: Any) -> str:
-        """The steps in LaTeX; options as of `symbp derive`: detail, form, notation, lang, delta."""
-        from symbp.show.alphabet import Latex
+        """The steps in LaTeX; options as of `symbp derive`: detail, form, notation, lang, delta, update, and the
+        conventions of its --style: gradient, layers, transpose, product, bold."""
         from symbp.show.latex import latex
 
-        return latex(self._blocks(Latex(self.data.graph.latex), options), standalone, options.get("lang", "en"))
+        return latex(self._blocks(options), standalone, options.get("lang", "en"))
+
+    def beamer(self, **options: Any) -> str:
+        """The steps as slides, a whole LaTeX document."""
+        from symbp.show.beamer import beamer
+
+        return beamer(self._blocks(options), options.get("lang", "en"))
 
     def markdown(self, **options: Any) -> str:
         """The steps in Markdown with LaTeX formulas."""
-        from symbp.show.alphabet import MarkdownTex
         from symbp.show.markdown import markdown
 
-        return markdown(self._blocks(MarkdownTex(self.data.graph.latex), options))
+        return markdown(self._blocks(options), options.get("lang", "en"))
+
+    def html(self, **options: Any) -> str:
+        """The steps as a web page that needs nothing else."""
+        from symbp.show.html import html
+
+        return html([self._blocks(options)], options.get("lang", "en"))
 
     def text(self, *, width: int = 80, **options: Any) -> str:
         """The steps for a terminal, without colour."""
         from symbp.show.alphabet import Unicode
         from symbp.show.terminal import lines
 
-        return "\n".join(lines(self._blocks(Unicode(), options), width, False))
+        return "\n".join(lines(self._blocks({"summary": False, **options}, Unicode), width, False))
 
-    def _blocks(self, alphabet: Any, options: Mapping[str, Any]) -> Any:
+    def _blocks(self, options: Mapping[str, Any], alphabet: Any = None) -> Any:
         from symbp.convention import minus
+        from symbp.show.alphabet import Latex
         from symbp.show.document import Options, document
+        from symbp.show.style import CHOICES, Style
 
-        style = {"delta": self.data.graph.style.get("delta", "plus"), **options}
-        data = minus(self.data) if style["delta"] == "minus" else self.data
+        style = Style.of(self.data.graph.style, {k: v for k, v in options.items() if k in CHOICES})
+        data = minus(self.data) if style.delta == "minus" else self.data
+        others = {k: v for k, v in options.items() if k not in CHOICES}
         try:
-            return document(data, alphabet, Options(**style))
+            view = Options(**others, delta=style.delta, style=style)
         except TypeError as error:
             raise RequestError(f"There is no such option: {error}") from None
+        return document(data, (alphabet or Latex)(data.graph.latex, style), view)
 
     def __str__(self) -> str:
         return self.text()

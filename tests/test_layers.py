@@ -23,8 +23,9 @@ read.names read.source read.settings read.functions read.formula read.facts read
 arithmetic rules simplify derive convention structure higher
 form contraction matrix windows evaluate sample unknown check values read.data descend
 numpy_code program diagonal check_higher
-show show.alphabet show.words show.math show.document
-show.terminal show.latex show.markdown show.json show.table show.plot show.descent show.higher
+lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
+show.terminal show.latex show.beamer show.markdown show.mathml show.html show.notebook
+show.json show.table show.plot show.descent show.higher
 functions sympy_names sympy_in declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 network commands cli
 """.split()
