@@ -68,7 +68,20 @@ class Keys:
         return {self.name(k): v for k, v in given.items()}
 
 
-class Values(Mapping[Key, Any]):
+class Shown:
+    """An object that shows itself in Jupyter: as Markdown where it has tables or sentences, as LaTeX where it is
+    a formula, and always as text."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle = {"text/plain": str(self)}
+        for kind, method in (("text/latex", "_repr_latex_"), ("text/markdown", "_markdown")):
+            write = getattr(self, method, None)
+            if write is not None:
+                bundle[kind] = write()
+        return bundle
+
+
+class Values(Shown, Mapping[Key, Any]):
     """Values by tensor; iterates over names, and is read by symbol or name."""
 
     def __init__(self, keys: Keys, found: Mapping[str, Any]) -> None:
@@ -95,11 +108,15 @@ class Values(Mapping[Key, Any]):
     def __repr__(self) -> str:
         return repr(self._found)
 
+    def _markdown(self) -> str:
+        rows = [(f"`{name}`", f"`{' '.join(str(value).split())}`") for name, value in self._found.items()]
+        return _table(("name", "value"), rows)
+
 
 # ---- the network -------------------------------------------------------------------------------------
 
 
-class Network:
+class Network(Shown):
     """A network: equations in SymPy, the last left side (or `loss`) the loss.
 
     An equation is an `Eq` or a pair `(left, right)`; `facts` are texts such as "onehot(Y, axis=1)".
@@ -215,7 +232,7 @@ def derive(expr: Any, wrt: Key | Iterable[Key] | None = None, *, facts: Sequence
 # ---- the derivation -----------------------------------------------------------------------------------
 
 
-class Derivation:
+class Derivation(Shown):
     """The derivation of a network: gradients by key, the steps as text, the numbers."""
 
     def __init__(self, network: Network, data: steps.Derivation) -> None:
@@ -384,11 +401,11 @@ class Derivation:
     def _repr_latex_(self) -> str:
         return _aligned([g._row() for g in self.gradients])
 
-    def _repr_mimebundle_(self, **hints: Any) -> dict[str, str]:
-        return {"text/plain": self.text(), "text/markdown": self.markdown()}
+    def _markdown(self) -> str:
+        return self.markdown()
 
 
-class Spelling:
+class Spelling(Shown):
     """One form of a gradient, in every spelling."""
 
     def __init__(self, derivation: Derivation, adjoint: steps.Adjoint, e: Expr) -> None:
@@ -420,8 +437,11 @@ class Spelling:
     def __repr__(self) -> str:
         return str(self.numpy or self._e)
 
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"
 
-class Gradient:
+
+class Gradient(Shown):
     """∂loss/∂tensor. `delta` is the form in error terms, `closed` the one in leaves and nodes
     (None, with `why`, where it is too long); `expr`, `numpy` and `latex` are those of the closed
     form if there is one."""
@@ -472,7 +492,7 @@ class Gradient:
         return f"$${self._row().replace('&', '')}$$"
 
 
-class Check(Mapping[str, steps.Checked]):
+class Check(Shown, Mapping[str, steps.Checked]):
     """What a check measured, by tensor; `ok` when all of it holds."""
 
     def __init__(self, found: Mapping[str, steps.Checked]) -> None:
@@ -506,6 +526,10 @@ class Check(Mapping[str, steps.Checked]):
             rows.append(f"{'✓' if c.ok else '✗'} {c.name}: {c.error:.1e}, {c.points} points, {c.method}{note}")
         return "\n".join(rows)
 
+    def _markdown(self) -> str:
+        rows = [(f"`{c.name}`", f"{c.error:.1e}", "✓" if c.ok else "✗") for c in self._found.values()]
+        return _table(("gradient", "relative error", ""), rows)
+
 
 # ---- small things ---------------------------------------------------------------------------------------
 
@@ -536,6 +560,12 @@ def _arrays(given: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """A scalar as a Python number, anything else as the array that it is."""
     return float(value) if np.ndim(value) == 0 else np.array(value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines) + "\n"
 
 
 def _aligned(rows: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from symbp.show.latex import DISPLAY, TIKZ, label_of, label_width, lines_of, pro
 from symbp.show.tex import height, read, width
 from symbp.show.words import say
 
-ROOM = 27.0  # em on a slide of 12.8 cm at 11 pt
+ROOM = 25.5  # em on a slide of 12.8 cm at 11 pt, a little less than there are
 LINES = 10.5  # lines of text on a slide, under its title
 
 PREAMBLE = r"""\documentclass[11pt,fleqn]{%s}

@@ -152,7 +152,8 @@ class Writer:
             if self.options.notation == "index" or self.print.matrix(a.delta, a.node.axes) is None:
                 left = self.signed_entry(a.node)
             rows.append(tuple(self.alphabet.inline(c) if c else "" for c in (left, right, self._shape(a.node))))
-        return Table(tuple(head), tuple(rows))
+        columns = 3 if any(r[2] for r in rows) else 2
+        return Table(tuple(head[:columns]), tuple(r[:columns] for r in rows))
 
     def _why_held(self, name: str, why: str) -> str:
         """`given` for an upstream gradient, else the fact that the user wrote."""

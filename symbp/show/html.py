@@ -51,6 +51,7 @@ summary:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .good { color: var(--good); }
 .bad { color: var(--bad); font-weight: bold; }
 .new { color: var(--new); border-bottom: 2px solid var(--newline); }
+mfrac { padding-inline: .08em; }
 mtable.cases mtd, mtable.grid mtd { text-align: left; }
 mtd { padding: .15em .45em; }
 table { border-collapse: collapse; margin: .8rem 0; }

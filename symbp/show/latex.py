@@ -18,6 +18,7 @@ from symbp.show.words import say
 
 SECTIONS = {1: "section*", 2: "subsection*"}
 PAGE = 40.0  # em of formula on a line of 16.6 cm at 11 pt, a little less than there are
+TALL = 20  # rows of a table that stay on one page
 TAG = 0.8  # of the size of the text
 
 PREAMBLE = r"""\documentclass[11pt,fleqn]{%s}
@@ -121,11 +122,11 @@ def table(block: Table, page: float = PAGE) -> str:
     widest = widths.index(max(widths))
     room = page - 1.2 * len(widths) - sum(w for n, w in enumerate(widths) if n != widest)
     spec = "l" * len(block.headers)
-    rows = [" & ".join(map(prose, block.headers)) + r" \\ \hline"]
-    rows += [
-        " & ".join(_cell(c, room if n == widest else page) for n, c in enumerate(r)) + r" \\[5pt]" for r in block.rows
-    ]
-    return f"\n\\begin{{tabular}}{{@{{}}{spec}@{{}}}}\n" + "\n".join(rows) + "\n\\end{tabular}\n"
+    head = " & ".join(map(prose, block.headers)) + r" \\[2pt] \hline\rule{0pt}{3ex}" + "\n"
+    lines = [" & ".join(_cell(c, room if n == widest else page) for n, c in enumerate(r)) for r in block.rows]
+    parts = [lines[n : n + TALL] for n in range(0, len(lines), TALL)]  # a tabular does not break
+    begin, end = f"\n\\begin{{tabular}}{{@{{}}{spec}@{{}}}}\n{head}", "\n\\end{tabular}\n"
+    return "\\medskip".join(begin + " \\\\[5pt]\n".join(part) + end for part in parts)
 
 
 def _cell_width(cell: str) -> float:

@@ -520,7 +520,7 @@ class MathPrinter:
             if turned or row:
                 factors.append(self.alphabet.subscripted(self.alphabet.transposed(symbol), own, False))
             else:
-                factors.append(self.index(Entry(str(a.data[0]), a.axes), named))
+                factors.append(self.index(Entry(str(a.data[0]), [i for i in a.axes if i is not None]), named))
         text = self.alphabet.product(factors)
         summed = tuple(named[i] for i in inner)
         turned_names = tuple(self.tensor(str(a.data[0])) for a, turned in chain if turned)
@@ -685,7 +685,8 @@ class MathPrinter:
             others = [b for b in bottoms if b.tensors]
             if self.alphabet.name == "latex":
                 if others:
-                    text = self.alphabet.fraction(text or "1", self._joined(others, letters, alone=True))
+                    over = self._joined(tops, letters, alone=True) or "1"
+                    text = self.alphabet.fraction(over, self._joined(others, letters, alone=True))
                 elif self._has_sum(tops):
                     front = [t for t in tops if isinstance(t, (Num, Size, Const))]
                     rest = [t for t in tops if t not in front]

@@ -22,9 +22,12 @@ from symbp.show.tex import (
     Part,
     Scripts,
     Symbol,
+    height,
     read,
 )
 
+THIN = '<mspace width="0.17em"/>'
+LOW = 1.25  # lines: around what is no higher, brackets keep their size
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
     "theta": "θ", "vartheta": "ϑ", "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ",
@@ -90,9 +93,20 @@ def _elements(parts: Sequence[Part]) -> Iterator[str]:
             yield f"<mn>{digits}</mn>"
             digits = ""
         first = n == 0 or (isinstance(parts[n - 1], Symbol) and _is_sign(parts[n - 1]))
+        function = _is_function(p)
+        if function and not first:
+            yield THIN
         yield _element(p, first)
+        if function and n + 1 < len(parts) and not isinstance(parts[n + 1], Fence):
+            yield THIN
     if digits:
         yield f"<mn>{digits}</mn>"
+
+
+def _is_function(part: Part) -> bool:
+    """log, max_k: a word that needs a thin space on both sides."""
+    base = part.base if isinstance(part, Scripts) else part
+    return isinstance(base, Symbol) and base.text in FUNCTIONS
 
 
 def _is_sign(part: Part) -> bool:
@@ -114,7 +128,8 @@ def _element(part: Part, first: bool = False) -> str:
         case Scripts(base, below, above):
             return _scripts(base, below, above)
         case Fence(left, body, right):
-            return f"<mrow>{_bracket(left, 'prefix')}{_row(body)}{_bracket(right, 'postfix')}</mrow>"
+            tall = height(body) > LOW
+            return f"<mrow>{_bracket(left, 'prefix', tall)}{_row(body)}{_bracket(right, 'postfix', tall)}</mrow>"
         case Grid(kind, rows):
             return _grid(kind, rows)
     raise AssertionError(type(part))
@@ -209,11 +224,12 @@ def _scripts(base: Part, below: Part | None, above: Part | None) -> str:
     return f"<{tag}>{core}{_row(below)}{_row(above)}</{tag}>"
 
 
-def _bracket(sign: str, form: str) -> str:
+def _bracket(sign: str, form: str, tall: bool = True) -> str:
     shown = OPERATORS.get(sign.removeprefix("\\"), sign)
     if shown == ".":
         return ""
-    return f'<mo fence="true" form="{form}" stretchy="true" lspace="0" rspace="0">{escape(shown)}</mo>'
+    grows = "true" if tall else "false"
+    return f'<mo fence="true" form="{form}" stretchy="{grows}" lspace="0" rspace="0">{escape(shown)}</mo>'
 
 
 _AROUND = {"cases": ("{", "."), "pmatrix": ("(", ")"), "bmatrix": ("[", "]"), "vmatrix": ("|", "|")}
