@@ -50,7 +50,7 @@ def test_every_network_compiles(view: str, lang: str, tmp_path: Path) -> None:
         pytest.skip(f"{engine} with what it needs is not here: make test-tex")
     if view == "slides" and _lacks("beamer.cls"):
         pytest.skip("beamer is not here: make test-tex")
-    every = [*names(), *GOLDEN] if view != "slides" else [*names()[::4], *GOLDEN]
+    every = [*names(), *GOLDEN] if view != "slides" else [*names()[::8], *GOLDEN[:3]]
     options = DeriveOptions(**{**vars(VIEWS[view]), "lang": lang, "check": "none"})
     text, status = derive(every, options, Screen())
 

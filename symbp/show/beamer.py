@@ -29,10 +29,17 @@ PREAMBLE = r"""\documentclass[11pt,fleqn]{%s}
 
 def beamer(blocks: Iterable[Block], lang: str = "en") -> str:
     """A whole presentation."""
-    title, *rest = sections(footnoted(blocks))
-    body = "".join(_frames([title, *rest], lang))
+    body = "".join(_frames(sections(_with_notes(blocks, lang)), lang))
     extra = TIKZ if r"\begin{tikzpicture}" in body else ""
     return PREAMBLE % ("ctexbeamer" if lang == "zh" else "beamer", extra) + body + "\\end{document}\n"
+
+
+def _with_notes(blocks: Iterable[Block], lang: str) -> Iterator[Block]:
+    """The footnotes have a frame of their own."""
+    for block in footnoted(blocks):
+        if isinstance(block, Notes):
+            yield Heading(2, say("notes", lang))
+        yield block
 
 
 def _frames(parts: Iterable[tuple[Heading | None, list[Block]]], lang: str) -> Iterator[str]:
@@ -90,7 +97,7 @@ def _rows(rows: tuple[Row, ...], lang: str) -> Iterator[tuple[str, float]]:
     shown = [r for r in rows if r.right]
     indent = max((width(read(r.left)) + 1.3 for r in shown), default=0.0)
     for r in shown:
-        count = len(_lines(r, indent)) * (height(read(r.left + r.right)) + 0.45)
+        count = len(_lines(r, indent)) * (height(read(r.left + r.right)) + 0.55)
         if chunk and used + count > LINES:
             yield _align(chunk, indent, lang), used
             left = next((c.left for c in reversed(chunk) if c.left), "")
@@ -116,4 +123,4 @@ def _align(rows: list[Row], indent: float, lang: str) -> str:
         tag = rf" \tag*{{\uncover<{n}->{{\scriptsize {label}}}}}" if label else ""
         lines.append(rf"\uncover<{n}->{{{r.left}}} &\uncover<{n}->{{{r.relation} {first}}}{tag}")
         lines.extend(rf" &\uncover<{n}->{{\quad {{}}{line}}}" for line in more)
-    return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n"
+    return "\\begin{align*}\n" + " \\\\[2pt]\n".join(lines) + "\n\\end{align*}\n"

@@ -96,17 +96,20 @@ class Writer:
         yield Heading(2, say("backward", self.lang))
         if self.options.delta == "minus":
             yield Prose(say("delta_minus", self.lang, self.print.tensor(self.graph.loss)))
-        for a in self.derivation.adjoints.values():
+        if self.options.detail == "brief":
+            yield from self.deltas()
+        for a in self.derivation.adjoints.values() if self.options.detail != "brief" else ():
             if a.node.is_leaf and a.node.name not in self.derivation.wrt:
                 continue
             yield from self.adjoint(a)
-        if self.derivation.gradients:
+        summary = self.options.summary and self.options.form != "closed" and bool(self.derivation.deltas)
+        if self.derivation.gradients and not (summary and self.options.form == "delta"):  # else the table says it
             yield Heading(2, say("result", self.lang))
             yield Rows(tuple(self.results()))
         if self.options.update and self.derivation.gradients:
             yield Heading(2, say("update", self.lang))
             yield Rows(tuple(self.updates()))
-        if self.options.summary and self.options.form != "closed" and self.derivation.deltas:
+        if summary:
             yield Heading(2, say("summary", self.lang))
             yield self.summary()
         if self.options.values:
@@ -238,6 +241,16 @@ class Writer:
             rows[0] = replace(rows[0], rule=say("as", self.lang), note=self.alphabet.inline(self._result_name(a.like)))
         rows = list(without_repeats(rows))
         yield Rows(tuple(marked(rows) if self.options.marked else rows))
+
+    def deltas(self) -> Iterator[Block]:
+        """All error terms in short, without their steps; the gradients follow in a section of their own."""
+        rows = [r for a in self.derivation.deltas for r in self.final(a) if r.right]
+        if rows:
+            yield Rows(tuple(replace(r, rule="", shape=r.shape if r.left else "") for r in rows))
+        checked = self.derivation.checked.values()
+        if checked:
+            worst = max(checked, key=lambda c: (not c.ok, c.error))
+            yield Rows((Row("", "", say("check", self.lang), self.verdict(worst)),))
 
     def _result_name(self, name: str) -> str:
         return self.print.derivative(name) if self.graph[name].is_leaf else self.print.tensor(adjoint(name))
@@ -400,6 +413,9 @@ class Writer:
                 shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
                 yield Row(name if name != left else "", shown, shape=self._shape(a.node) if n == 0 else "")
                 left = name
+                if self.options.notation == "both" and whole is not None and a.node.indices:
+                    left = self.entry(a.node)
+                    yield Row(left, self.print.index(e, self.letters(a.node)))
 
     def updates(self) -> Iterator[Row]:
         rate = self.alphabet.word("eta")

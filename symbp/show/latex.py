@@ -45,7 +45,11 @@ def latex(blocks: Iterable[Block], standalone: bool = False, lang: str = "en") -
 
 
 def _pieces(blocks: Iterable[Block], lang: str) -> Iterator[str]:
+    before: Block | None = None
     for block in blocks:
+        if isinstance(before, Heading) and before.level < 3 and isinstance(block, Rows):
+            yield r"\vspace{-\baselineskip}"  # a formula right after a heading leaves an empty line otherwise
+        before = block
         match block:
             case Heading() if block.level == 3:
                 shape = rf"\hfill {{\footnotesize ${block.shape}$}}" if block.shape else ""

@@ -141,7 +141,7 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
                 if pad < 2:
                     yield head
                     head, pad = "", max(width - width_of(shape), 0)
-                head += " " * pad + f"{dim}{convert(shape)}{reset}"
+                head += " " * pad + f"{dim}{convert(shape).replace(PLAIN, PLAIN + dim)}{reset}"
             yield head
 
 
@@ -211,6 +211,8 @@ def _best_break(text: str, width: int) -> int | None:
             depth += 1
         elif c in ")]}":
             depth -= 1
+        elif c in "；，。、：" and depth == 0 and not open_mark:  # no space follows these
+            lowest, best = (0, 2), n + 1
         elif c == " " and not open_mark and n > 0:
             torn = text[n - 1] in _BREAKS or text[:n].rpartition(" ")[2].startswith(("Σ", "(Σ"))
             here = (depth, 3 if torn else _BREAKS.get(text[n + 1 : n + 2], 2))

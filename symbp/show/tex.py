@@ -259,7 +259,7 @@ def _spaced(texts: Sequence[str]) -> str:
     out = ""
     for t in texts:
         if t in BINARY or t in RELATIONS:
-            out = out.rstrip() + f" {t} " if out else t + " "
+            out = out.rstrip() + f" {t} " if out else t if t == "-" else t + " "
             continue
         if t in SPACES:
             out = out.rstrip() + t
