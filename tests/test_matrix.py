@@ -382,7 +382,8 @@ TEXT_ONLY = set(
         r"""
     \documentclass \usepackage \allowdisplaybreaks \setlength \parindent \section \subsection \paragraph \footnotesize
     \par \hfill \textbackslash \tag \jot \emergencystretch \medskip \noindent \nopagebreak \textbf \textsuperscript
-    \rule \vspace \baselineskip \mathindent \AtBeginDocument \abovedisplayskip \belowdisplayskip \abovedisplayshortskip \textless \textgreater
+    \rule \vspace \baselineskip
+    \mathindent \AtBeginDocument \abovedisplayskip \belowdisplayskip \abovedisplayshortskip \textless \textgreater
     \textbar
     """,
     )

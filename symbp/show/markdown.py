@@ -86,10 +86,19 @@ def _label(r: Row, lang: str) -> str:
 def _words(text: str) -> str:
     """Words inside of \\text{...}; the few symbols that occur in them are formulas."""
     text = re.sub(r"[\\{}$%#&_^~]", lambda m: "" if m[0] in "\\{}^~" else "\\" + m[0], text)
-    return re.sub(r"[∂δ−×Σ·]", lambda m: f"${_SYMBOLS[m[0]]}$", text)
+    return re.sub(r"[∂δσ−×Σ·²]", lambda m: f"${_SYMBOLS[m[0]]}$", text)
 
 
-_SYMBOLS = {"∂": r"\partial", "δ": r"\delta", "−": "-", "×": r"\times", "Σ": r"\Sigma", "·": r"\cdot"}
+_SYMBOLS = {
+    "∂": r"\partial",
+    "δ": r"\delta",
+    "σ": r"\sigma",
+    "²": "^2",
+    "−": "-",
+    "×": r"\times",
+    "Σ": r"\Sigma",
+    "·": r"\cdot",
+}
 
 
 def sentence(text: str) -> str:
