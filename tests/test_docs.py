@@ -251,8 +251,8 @@ def test_every_module_is_on_the_map() -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    named = {t for page in PAGES for t in re.findall(r"(?:`|\$ )make (\w+)", page.read_text(encoding="utf-8"))}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    named = {t for page in PAGES for t in re.findall(r"(?:`|\$ )make ([\w-]+)", page.read_text(encoding="utf-8"))}
 
     assert named
     assert named <= targets

@@ -23,8 +23,9 @@ read.names read.source read.settings read.functions read.formula read.facts read
 arithmetic rules simplify chain recursion derive convention structure higher
 form contraction matrix windows evaluate sample unknown check values read.data descend
 numpy_code program loop_program diagonal check_higher
-show show.alphabet show.words show.math show.document
-show.terminal show.latex show.markdown show.json show.table show.plot show.descent show.higher
+lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
+show.terminal show.latex show.beamer show.markdown show.mathml show.html show.notebook
+show.json show.table show.plot show.descent show.higher
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
 show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot draw
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
