@@ -78,6 +78,7 @@ def derive(
         list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
     ] = None,
     check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
+    picture: Annotated[bool, typer.Option("--picture", help="Put a picture of the graph into the document.")] = False,
     output: Output = "",
     force: Force = False,
     json: Json = False,
@@ -91,7 +92,7 @@ def derive(
     options = commands.DeriveOptions(
         wrt=tuple(wrt or ()), form=form, detail=detail, notation=notation, format="json" if json else format,
         standalone=standalone, lang=lang, delta=delta, style=tuple(style or ()), update=update,
-        at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed,
+        at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed, picture=picture,
     )  # fmt: skip
     _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,7 @@ class DeriveOptions:
     set: tuple[str, ...] = ()
     check: str = "quick"
     seed: int = 0
+    picture: bool = False
 
     def validate(self) -> None:
         """Every option is one of its choices."""
@@ -269,7 +270,28 @@ def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> 
 
     shown = minus(derivation) if view.delta == "minus" else derivation
     program = _program(derivation) if options.format == "ipynb" else ""
-    return Document(lambda alphabet: document(shown, alphabet, view), derivation.graph, view.style, program)
+    picture: tuple[Block, ...] = ()
+    if options.picture and options.format != "terminal":
+        from symbp.draw import draw, figure
+
+        picture = (figure(draw(derivation.graph, lang=options.lang, derivation=derivation, style=view.style)),)
+    return Document(
+        lambda alphabet: illustrated(document(shown, alphabet, view), picture), derivation.graph, view.style, program
+    )
+
+
+def illustrated(blocks: Iterable[Block], picture: Iterable[Block]) -> Iterator[Block]:
+    """The document with a picture at the end of its first section, the forward pass."""
+    from symbp.show.blocks import Heading
+
+    headings = 0
+    for block in blocks:
+        headings += isinstance(block, Heading)
+        if headings == 3:
+            yield from picture
+            picture = ()
+        yield block
+    yield from picture
 
 
 def _program(derivation: Derivation) -> str:

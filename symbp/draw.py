@@ -17,11 +17,14 @@ from symbp.circuit import Circuit, is_scalar, split
 from symbp.derive import derive, on_the_way
 from symbp.errors import RequestError, nearest
 from symbp.graph import Graph
+from symbp.show.blocks import Figure
 from symbp.show.picture.dot import dot
 from symbp.show.picture.mermaid import mermaid
 from symbp.show.picture.picture import Picture, picture
 from symbp.show.picture.svg import svg
 from symbp.show.picture.tikz import document, tikz
+from symbp.show.style import Style
+from symbp.show.words import languages, say
 from symbp.steps import Derivation
 from symbp.values import evaluate_at
 
@@ -36,6 +39,7 @@ def draw(
     lang: str = "en",
     view: str = "auto",
     derivation: Derivation | None = None,
+    style: Style | None = None,
 ) -> Picture:
     """The picture of a network; with values of all leaves, the numbers on every wire.
 
@@ -44,17 +48,29 @@ def draw(
     """
     if view not in VIEWS:
         raise RequestError(f"--view must be one of {', '.join(VIEWS)}, not '{view}'. {nearest(view, VIEWS)}".strip())
-    if lang not in ("en", "zh"):
-        raise RequestError(f"--lang must be en or zh, not '{lang}'.")
+    if lang not in languages():
+        raise RequestError(f"--lang must be one of {', '.join(languages())}, not '{lang}'.")
     circuit = _circuit(graph, view)
+    style = style or Style.of(graph.style)
     adjoints = frozenset(derivation.adjoints) if derivation else on_the_way(graph)
     if not values:
-        return picture(graph, adjoints, circuit, lang=lang)
+        return picture(graph, adjoints, circuit, lang=lang, style=style)
     shown = circuit.graph if circuit else graph
     every = [n for n in shown.nodes if n not in (shown.loss, shown.given)]
     forward, backward = evaluate_at(derive(shown, every, closed=False, steps=False), values)
     backward[graph.loss] = np.ones(())
-    return picture(graph, adjoints, circuit, _plain(forward), _plain(backward), lang)
+    return picture(graph, adjoints, circuit, _plain(forward), _plain(backward), lang, style)
+
+
+def figure(picture: Picture) -> Figure:
+    """The picture as a block of a document."""
+    return Figure(
+        svg(picture, page=True),
+        tikz(picture),
+        mermaid(picture),
+        caption=say("picture-caption", picture.lang),
+        alt=picture.summary,
+    )
 
 
 def _circuit(graph: Graph, view: str) -> Circuit | None:

@@ -584,14 +584,32 @@ def test_tex_compiles_pictures(tmp_path: Path) -> None:
         "one-parameter-any",
     )
     body = "\n\n".join(tikz(PICTURES[name]()) for name in (*chosen, *(n for n in PICTURES if n.endswith("point"))))
-    text = (
-        document(drawn("svm")).partition("\\begin{document}")[0].replace("border=4pt", "border=4pt,multi=tikzpicture")
-    )
-    (tmp_path / "all.tex").write_text(f"{text}\\begin{{document}}\n{body}\n\\end{{document}}\n", encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    preamble = "\\documentclass{article}\\usepackage{amsmath,amssymb,tikz}\\begin{document}\\noindent"
+    (tmp_path / "all.tex").write_text(f"{preamble}\n{body}\n\\end{{document}}\n", encoding="utf-8")
+    (tmp_path / "one.tex").write_text(document(PICTURES["any depth"]()), encoding="utf-8")
+    for file in ("all.tex", "one.tex"):
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", file]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
 
-    assert done.returncode == 0, done.stdout.decode(errors="replace")[-1500:]
+        assert done.returncode == 0, done.stdout.decode(errors="replace")[-1500:]
+
+
+def test_conventions_of_the_network_hold_in_its_picture() -> None:
+    style = 'style(layers="paren", gradient="nabla")'
+    p = draw(read_network(f"W1: (n, n)\nx: (n,)\nz1 = W1.T @ x\nL = sum(z1)\n{style}\n"))
+    said = {plain(t.ink) for t in (*p.labels, *(t for b in p.boxes for t in b.texts))}
+
+    assert {"W⁽¹⁾", "z⁽¹⁾", "∇_(W⁽¹⁾) L"} <= said
+    assert "{W}^{(1)}{}^{\\top}" in tikz(p)  # TeX takes one superscript
+
+
+def test_a_document_with_its_picture() -> None:
+    from symbp.commands import DeriveOptions, Screen, derive
+
+    for format, sign in (("html", "<svg"), ("latex", "tikzpicture"), ("markdown", "```mermaid"), ("ipynb", "<svg")):
+        with_picture, _ = derive(["svm"], DeriveOptions(format=format, picture=True, check="none"), Screen())
+        without, _ = derive(["svm"], DeriveOptions(format=format, check="none"), Screen())
+        assert sign in with_picture and sign not in without
 
 
 def test_names_keep_their_latex() -> None:

@@ -24,10 +24,12 @@ arithmetic rules simplify chain recursion derive convention structure higher
 form contraction matrix windows evaluate sample unknown check values read.data descend
 numpy_code program loop_program diagonal check_higher
 lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
-show.terminal show.latex show.beamer show.markdown show.mathml show.html show.notebook
-show.json show.table show.plot show.descent show.higher
+show.terminal show.latex
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
-show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot draw
+show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot
+show.beamer show.markdown show.mathml show.html show.notebook
+show.json show.table show.plot show.descent show.higher
+draw
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 network commands cli
 """.split()

@@ -9,14 +9,17 @@ Times, which every system has under some name.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from symbp.show.alphabet import ACCENTS, GREEK, MARKS, SUBSCRIPT, SUPERSCRIPT, Unicode, parse_name
+from symbp.show.alphabet import ACCENTS, GREEK, MARKS, SUBSCRIPT, SUPERSCRIPT, Unicode, layer_of, parse_name
+from symbp.show.style import USUAL, Style
 
 NAME, UP, DOWN, BACK = "\ue006", "\ue007", "\ue008", "\ue009"
 """A declared name follows, a superscript, a subscript; and what was begun last ends."""
+_LAYER = re.compile(r"_?\d+$")
 SMALL = 0.72  # the size of sub- and superscripts
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ", "0123456789−⊤"))
 
@@ -26,20 +29,33 @@ class Ink(Unicode):
 
     name = "unicode"
 
+    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
+        super().__init__(custom, style)
+        self.custom = dict(custom or {})
+        self.raised = {"top": "ᵀ", "T": f"{UP}T{BACK}", "prime": "′"}[style.transpose]
+
     def mark(self, text: str, role: str) -> str:
         return text
 
-    def tensor(self, name: str) -> str:
-        return f"{NAME}{name}{BACK}"
+    def tensor(self, name: str, bold: bool = False) -> str:
+        layer, _ = layer_of(parse_name(name), self.style)
+        if not layer or name in self.custom:
+            return f"{NAME}{name}{BACK}"
+        return f"{NAME}{_LAYER.sub('', name)}{BACK}{UP}{layer}{BACK}"
 
-    def delta(self, inner: str) -> str:
-        return f"δ{DOWN}{inner}{BACK}"
+    def delta(self, inner: str, indices: str = "") -> str:
+        whole = f"d{inner}" if self.style.gradient == "d" else f"δ{DOWN}{inner}{BACK}"
+        return f"{whole}{DOWN}{indices}{BACK}" if indices else whole
+
+    def gradient(self, loss: str, of: str) -> str:
+        return f"∇{DOWN}{of}{BACK} {loss}" if self.style.gradient == "nabla" else super().gradient(loss, of)
 
     def subscripted(self, name: str, indices: list[str], simple: bool) -> str:
         return f"{name}{DOWN}{','.join(indices)}{BACK}" if indices else name
 
     def numbered(self, text: str, above: list[str], under: list[str], below: Sequence[str]) -> str:
-        up = f"{UP}({','.join(above)}){BACK}" if above else ""
+        left, right = "[]" if self.style.layers == "bracket" else "()"
+        up = f"{UP}{left}{','.join(above)}{right}{BACK}" if above else ""
         down = ",".join((*under, *below))
         if down and text.startswith(f"δ{DOWN}"):  # the error of h_t
             return f"{text[:-1]}{DOWN}{down}{BACK}{BACK}{up}"

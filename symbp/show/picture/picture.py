@@ -26,6 +26,7 @@ from symbp.show.picture.gates import keeps_order, label
 from symbp.show.picture.ink import BACK, DOWN, Ink, plain, width, wrapped
 from symbp.show.picture.layout import PASS, Item, Layout, Link, Move, layers, layout
 from symbp.show.picture.numbers import lines as number_lines
+from symbp.show.style import USUAL, Style
 from symbp.show.words import say
 
 TEXT, SMALL, LINE = 15.0, 11.5, 17.0  # sizes of letters, and from line to line
@@ -119,6 +120,7 @@ class Picture:
     parts: tuple[Part, ...]
     flows: tuple[Flow, ...]
     latex: Mapping[str, str] = field(default_factory=dict)
+    style: Style = USUAL
     lang: str = "en"
 
 
@@ -154,6 +156,7 @@ def picture(
     forward: Mapping[str, Any] | None = None,
     backward: Mapping[str, Any] | None = None,
     lang: str = "en",
+    style: Style = USUAL,
 ) -> Picture:
     """The picture of a network, as a circuit if one is given.
 
@@ -161,7 +164,7 @@ def picture(
     `backward` are values and gradients as numbers or nested lists, by the names of the nodes drawn.
     """
     make = _Circuit if circuit else _Blocks
-    return make(graph, circuit, adjoints, forward or {}, backward or {}, lang).picture()
+    return make(graph, circuit, adjoints, forward or {}, backward or {}, lang, style).picture()
 
 
 class _Maker:
@@ -171,11 +174,12 @@ class _Maker:
 
     def __init__(
         self, graph: Graph, circuit: Circuit | None, adjoints: Collection[str],
-        forward: Mapping[str, Any], backward: Mapping[str, Any], lang: str,
+        forward: Mapping[str, Any], backward: Mapping[str, Any], lang: str, style: Style,
     ) -> None:  # fmt: skip
         self.graph, self.circuit, self.adjoints, self.lang = graph, circuit, adjoints, lang
         self.forward, self.backward = forward, backward
-        self.printer = MathPrinter(graph, Ink())
+        self.style = style
+        self.printer = MathPrinter(graph, Ink(graph.latex, style))
 
     def cells(self) -> list[_Cell]:
         raise NotImplementedError
@@ -317,7 +321,7 @@ class _Maker:
         return Picture(
             self.graph.title or self.graph.name, self._summary(parts, flows), max(placed.width + 2 * shift, size[0]),
             placed.height + 2 * shift + size[1], tuple(boxes), tuple(wires), tuple(labels), dots, legend, parts, flows,
-            dict(self.graph.latex), self.lang,
+            dict(self.graph.latex), self.style, self.lang,
         )  # fmt: skip
 
     def _turning(
@@ -356,6 +360,10 @@ class _Maker:
                 before[placed.columns[source]] += PASS
                 low += VALUE_LINE + PASS + BESIDE
         return found, low + (6 if low else 0)
+
+    def _gradient(self, n: Node) -> str:
+        """∂L/∂W as the conventions write it."""
+        return self.printer.alphabet.gradient(self.printer.tensor(self.graph.loss), self.printer.tensor(n.name))
 
     def _given(self, c: _Cell) -> bool:
         return False
@@ -453,7 +461,7 @@ class _Circuit(_Maker):
         if n.name in self.backward:
             below.append((number_lines(self.backward[n.name], 3 if n.is_leaf else 2)[0], "gradient"))
         elif not self.forward and declared and n.name in self.adjoints and n.name != self.graph.loss:
-            below.append((self.printer.derivative(n.name), "gradient"))
+            below.append((self._gradient(n), "gradient"))
         sources = inputs(n.body) if n.body is not None else ()
         if copy:
             wide = max((width(i, VALUE) for i, _ in below), default=0.0)
@@ -597,7 +605,7 @@ class _Blocks(_Maker):
 
     def _error(self, n: Node) -> str:
         if n.is_leaf:
-            return self.printer.derivative(n.name)
+            return self._gradient(n)
         return self.printer.tensor(adjoint(n.name))
 
     def _formula(self, n: Node) -> tuple[str, str]:

@@ -31,7 +31,7 @@ DARK = (
     ".sbp-backtip{fill:#ffa366}.sbp-gate,.sbp-block{fill:#1b2430}.sbp-loss{fill:#3a2f10}.sbp-leaf{fill:#12304d}"
     ".sbp-data{fill:#2a2e33}.sbp-tag{fill:#0d1117}"
 )
-PAGE_CSS = f"@media (prefers-color-scheme:dark){{{DARK}}}"
+PAGE_CSS = f"@media screen and (prefers-color-scheme:dark){{{DARK}}}"
 _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\ue000-\uf8ff]")
 _ROLE = {"value": GREEN, "gradient": RED, "shape": QUIET}
 _CLASS = {"value": "sbp-value", "gradient": "sbp-gradient", "shape": "sbp-quiet"}

@@ -7,9 +7,11 @@ gave it and shrunk where LaTeX needs more, so nothing sticks out of its box.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from symbp.show.alphabet import GREEK_LETTERS, LATEX_GREEK, TEXT_ESCAPES, Latex
+from symbp.show.alphabet import GREEK_LETTERS, LATEX_GREEK, Latex
+from symbp.show.latex import escape
 from symbp.show.picture.ink import tokens
 from symbp.show.picture.layout import Move
 from symbp.show.picture.picture import Box, Picture, Text, Wire
@@ -18,7 +20,8 @@ UNIT = 0.6  # pt for one unit of the layout
 _MATH = {
     "−": "-", "⊙": r"\odot ", "·": r"\cdot ", "×": r"\times ", "÷": r"\div ", "∑": r"\textstyle\sum ",
     "∂": r"\partial ",
-    "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "√": r"\surd ", "ᵀ": r"^{\top}", "⊤": r"\top ",
+    "∞": r"\infty ", "∇": r"\nabla ", "∘": r"\circ ", "′": r"'", "∏": r"\textstyle\prod ", "Π": r"\textstyle\prod ",
+    "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "√": r"\surd ", "ᵀ": r"^{\top}", "⊤": r"\top ",
     "𝟏": r"\mathbf{1}", "‖": r"\Vert ", "∈": r"\in ", "…": r"\ldots ", "⋮": r"\vdots ", "ℓ": r"\ell ", "Σ": r"\Sigma ",
     "%": r"\%", "#": r"\#", "&": r"\&", "_": r"\_", "{": r"\{", "}": r"\}", "$": r"\$", "~": r"\sim ",
     "\\": r"\backslash ", "^": r"\hat{}", "'": r"{'}",
@@ -37,12 +40,13 @@ FIT = (
 )
 
 
-def tikz(p: Picture) -> str:
-    """A `tikzpicture`; with `standalone` of TeX it is a page of its own (`document`)."""
-    names = Latex(p.latex)
+def tikz(p: Picture, fit: bool = True) -> str:
+    """A `tikzpicture`, shrunk to the width of the line if it is wider (`fit`)."""
+    names = Latex(p.latex, replace(p.style, layers="subscript"))
     out = [
         r"% needs \usepackage{tikz}",
         COLOURS + FIT + "%",
+        r"\sbpfit{\linewidth}{%" if fit else "%",
         rf"\begin{{tikzpicture}}[x={UNIT}pt,y=-{UNIT}pt,line width=0.5pt,line join=round,inner sep=0pt,outer sep=0pt]",
     ]
     out += [_wire(w) for w in p.wires]
@@ -52,7 +56,7 @@ def tikz(p: Picture) -> str:
             out.append(_box(b))
             out += [_text(t, names, p.lang) for t in b.texts]
     out += [_text(t, names, p.lang) for t in (*p.labels, *p.legend)]
-    return "\n".join([*out, r"\end{tikzpicture}"]) + "\n"
+    return "\n".join([*out, r"\end{tikzpicture}}" if fit else r"\end{tikzpicture}"]) + "\n"
 
 
 def document(p: Picture) -> str:
@@ -61,7 +65,8 @@ def document(p: Picture) -> str:
     package = "\\usepackage{ctex}\n" if chinese else ""
     return (
         "\\documentclass[border=4pt]{standalone}\n"
-        f"{package}\\usepackage{{amsmath,amssymb}}\n\\usepackage{{tikz}}\n\\begin{{document}}\n{tikz(p)}\\end{{document}}\n"
+        f"{package}\\usepackage{{amsmath,amssymb}}\n\\usepackage{{tikz}}\n"
+        f"\\begin{{document}}\n{tikz(p, fit=False)}\\end{{document}}\n"
     )
 
 
@@ -153,7 +158,7 @@ def _words_and_formulas(ink: str) -> list[tuple[str, str]]:
 
 
 def _letter(c: str) -> str:
-    return {**TEXT_ESCAPES, "δ": r"$\delta$", "∂": r"$\partial$"}.get(c, c)
+    return {"δ": r"$\delta$", "∂": r"$\partial$"}.get(c) or escape(c)
 
 
 def math(ink: str, names: Latex) -> str:
@@ -183,7 +188,7 @@ def math(ink: str, names: Latex) -> str:
                 out.append(f"{{{names.tensor(text)}}}")
             closed = ""
             continue
-        n, closed = 0, ""
+        n = 0
         while n < len(text):
             c = text[n]
             if c.isalpha() and c.isascii():
@@ -198,6 +203,9 @@ def math(ink: str, names: Latex) -> str:
             if raised:
                 out.append(f"^{{{raised}}}")
                 continue
+            if c == "ᵀ" and closed == "^":  # TeX takes one superscript
+                out.append("{}")
+            closed = ""
             if c != " " or not (_BINARY.intersection(text[max(n - 1, 0) : n + 2])):  # TeX spaces these itself
                 out.append(_symbol(c))
             n += 1
