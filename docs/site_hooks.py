@@ -18,6 +18,10 @@ def on_page_markdown(text: str, *, page: Any, **_: Any) -> str:
     """The text of a page as the site shows it."""
     if page.file.src_uri == "api.md":
         text = NAMES.sub(lambda m: "\n\n".join(f"::: {path}" for path in paths(m[1], m[2].split())), text)
+    if page.file.src_uri == "index.md":
+        text = text.replace(
+            "a gallery of derivations: `make docs` writes it with this site", "[a gallery](gallery/index.md)"
+        )
     if page.file.src_uri == "in-150-lines.md":
         source = (HERE / "symbp_in_150_lines.py").read_text(encoding="utf-8")
         text = text.replace("<!-- the site shows the file here -->", f"```python\n{source}```")
@@ -36,5 +40,6 @@ def formulas(text: str) -> str:
 
     parts = CODE.split(text)
     return "".join(
-        p if n % 2 else FORMULA.sub(lambda m: mathml(m[1].replace(r"\|", "|")), p) for n, p in enumerate(parts)
+        p if n % 2 else FORMULA.sub(lambda m: mathml(m[1].replace(r"\|", "|").replace(r"\vert ", "|")), p)
+        for n, p in enumerate(parts)
     )

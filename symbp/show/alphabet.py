@@ -185,6 +185,7 @@ class Latex:
     name = "latex"
     times, minus, one = r"\,", "-", r"\mathbf{1}"
     sum, partial, infinity, dot = r"\sum", r"\partial", r"\infty", r" \cdot "
+    dots = r"\cdots"
 
     def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
         self.custom = {name: _portable(text) for name, text in (custom or {}).items()}
@@ -373,6 +374,7 @@ class Unicode:
     name = "unicode"
     times, minus, one = " · ", "−", "𝟏"
     sum, partial, infinity, dot = "Σ", "∂", "∞", " · "
+    dots = "⋯"
 
     def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
         self.style = style
