@@ -287,25 +287,29 @@ class Batch:
 
     def _entry(self, tree: Tree) -> Value:
         v = self._value(tree.args[0])
-        if len(tree.data) != len(v.shape):
+        indices = (*tree.data, *(":",) * (len(v.shape) - len(tree.data)))
+        if len(indices) != len(v.shape):
             raise ShapeError(f"{len(tree.data)} indices for an array of {len(v.shape)} axes", tree, (v.shape,))
-        if "*" in tree.data:
+        if "*" in indices:
             return self._gather(tree, v)
-        array, letters = v.array, list(v.letters)
-        axis = 1 + len(letters)
-        own: list[str] = []
-        for i in tree.data:
+        array = v.array
+        labels: list[str] = ["", *v.letters]  # of the axes so far; "" is the stack, ":" an array axis
+        for i in indices:
+            axis = len(labels)
             if isinstance(i, int):
                 array = np.take(array, i, axis=axis)
-            elif i in own or i in v.letters:
-                place = 1 + (list(v.letters) + own).index(i)
+            elif i != ":" and i in labels:
+                place = labels.index(i)
                 if array.shape[place] != array.shape[axis]:
                     raise ShapeError(f"the index {i} runs over axes of different lengths", tree, (v.shape,))
                 array = np.moveaxis(np.diagonal(array, axis1=place, axis2=axis), -1, place)
             else:
-                own.append(i)
-                axis += 1
-        return Value(array, (*letters, *own))
+                labels.append(i)
+        if ":" not in labels:
+            return Value(array, tuple(labels[1:]))
+        kept = [n for n, x in enumerate(labels) if x == ":"]
+        lettered = [n for n, x in enumerate(labels) if x != ":"]
+        return Value(array.transpose((*lettered, *kept)), tuple(labels[n] for n in lettered[1:]))
 
     def _gather(self, tree: Tree, v: Value) -> Value:
         if v.letters:

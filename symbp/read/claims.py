@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -120,8 +120,8 @@ def sides(text: str) -> list[str]:
 class ClaimReader:
     """Reads lines about one network. `defined` grows with the student's own names."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, letters: Collection[str] = ()) -> None:
+        self.graph, self.letters = graph, frozenset(letters)
         self.defined: set[str] = set()
         self.shapes: dict[str, int] = {}  # axes of the student's own names, where known
         self.sizes = {s for s in graph.sizes if not s.isdigit()} | {n for n in graph.relations if not n.isdigit()}
@@ -307,8 +307,14 @@ class ClaimReader:
         if self.gradients.get(top.id) != self.graph.loss or top.id in self.defined:
             return self._jacobian(node)
         inner, items = bottom, ()
+        letters: list[str | int] = []
         if isinstance(bottom, ast.Subscript):
-            inner, items = bottom.value, self._items(bottom)
+            inner = bottom.value
+            parts = bottom.slice.elts if isinstance(bottom.slice, ast.Tuple) else [bottom.slice]
+            if any(isinstance(p, ast.Name) and p.id in self.letters for p in parts):
+                letters = [self._index(p) for p in parts]
+            else:
+                items = self._items(bottom)
         if not (isinstance(inner, ast.Name) and re.match(r"d_?\w", inner.id)):
             return None
         of = self._differential(inner.id)
@@ -319,7 +325,7 @@ class ClaimReader:
                 inner,
             )
         whole = c.gradient(of, f"{top.id}/{inner.id}")
-        return c.item(whole, items) if items else whole
+        return c.entry(whole, *letters) if letters else c.item(whole, items) if items else whole
 
     def _jacobian(self, node: ast.BinOp) -> Tree | None:
         """dy/dx of two nodes that are not the loss."""
@@ -449,7 +455,19 @@ class ClaimReader:
             ):
                 raise Unread("this size is not known", node=node)
             return dims[place[0]]
+        if self.letters:
+            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if any(isinstance(p, ast.Name) and p.id in self.letters for p in parts):
+                return c.entry(self.expression(node.value), *map(self._index, parts))
         return c.item(self.expression(node.value), self._items(node))
+
+    def _index(self, node: ast.expr) -> str | int:
+        """An index letter, a place, or `:`."""
+        if isinstance(node, ast.Name) and node.id in self.letters:
+            return node.id
+        if isinstance(node, ast.Slice) and node.lower is node.upper is node.step is None:
+            return ":"
+        return self._literal(node)
 
     def _items(self, node: ast.Subscript) -> tuple[Any, ...]:
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -577,6 +595,15 @@ class ClaimReader:
         ast.Subscript: _subscript,
         ast.Call: _call,
     }
+
+
+def read_expression(graph: Graph, text: str, letters: Collection[str] = ()) -> Tree:
+    """The right side of a `--let`: an expression of the network language in which some letters are
+    indices (`W2[k, j]`, `-dE/dnet2[k]`, `X[i]`, `(1 - a3**2)[i]`). Raises Unread."""
+    try:
+        return ClaimReader(graph, letters).tree(plain(text))
+    except DeclarationError as error:
+        raise Unread(_reason(error)) from None
 
 
 _REFUSED: Mapping[type[ast.AST], str] = {
