@@ -132,6 +132,7 @@ class ClaimReader:
         self.gradients.setdefault("d" + graph.loss, graph.loss)
         if graph.loss == "E" and "L" not in graph.nodes:
             self.gradients.setdefault("dL", "E")
+        self._order = {n: k for k, n in enumerate(graph.nodes)}
         self.depth = 0
         self.local: dict[str, Tree] = {}  # names that stand for a tree, inside a pasted function
 
@@ -284,9 +285,6 @@ class ClaimReader:
     def _binary(self, node: ast.BinOp) -> Tree:
         if isinstance(node.op, (ast.Add, ast.Sub)):
             return self._sum(node)
-        quotient = self._derivative(node)
-        if quotient is not None:
-            return quotient
         if isinstance(node.op, ast.Pow):
             return self._power(node)
         if isinstance(node.op, ast.MatMult):
@@ -299,48 +297,34 @@ class ClaimReader:
             raise Unread("^ is not a power in NumPy; write x**2", node=node)
         raise Unread("this operator is not in the language", node=node)
 
-    def _derivative(self, node: ast.BinOp) -> Tree | None:
-        """dL/dW1, where dL names the loss: the gradient."""
-        top, bottom = node.left, node.right
-        if not (isinstance(node.op, ast.Div) and isinstance(top, ast.Name) and top.id not in self.graph.nodes):
+    def _derivative(self, top: ast.expr, bottom: ast.expr) -> Tree | None:
+        """dL/dW1, where dL names the loss: the gradient; dy/dx of two other nodes: a Jacobian."""
+        if not isinstance(top, ast.Name) or top.id in self.graph.nodes or top.id in self.defined:
             return None
-        if self.gradients.get(top.id) != self.graph.loss or top.id in self.defined:
-            return self._jacobian(node)
-        inner, items = bottom, ()
-        letters: list[str | int] = []
+        inner, parts = bottom, list[ast.expr]()
         if isinstance(bottom, ast.Subscript):
             inner = bottom.value
             parts = bottom.slice.elts if isinstance(bottom.slice, ast.Tuple) else [bottom.slice]
-            if any(isinstance(p, ast.Name) and p.id in self.letters for p in parts):
-                letters = [self._index(p) for p in parts]
-            else:
-                items = self._items(bottom)
-        if not (isinstance(inner, ast.Name) and re.match(r"d_?\w", inner.id)):
+        if not isinstance(inner, ast.Name) or not re.match(r"d_?\w", inner.id) or inner.id in self.defined:
             return None
-        of = self._differential(inner.id)
-        if of is None:
-            raise Unread(
-                f"{inner.id[:60]}: nothing of that name is declared. {nearest(inner.id[1:], self.graph.nodes)}".strip(),
-                "undefined",
-                inner,
-            )
-        whole = c.gradient(of, f"{top.id}/{inner.id}")
-        return c.entry(whole, *letters) if letters else c.item(whole, items) if items else whole
-
-    def _jacobian(self, node: ast.BinOp) -> Tree | None:
-        """dy/dx of two nodes that are not the loss."""
-        top, bottom = node.left, node.right
-        if isinstance(top, ast.Name) and isinstance(bottom, ast.Name):
-            of, wrt = self._differential(top.id), self._differential(bottom.id)
-            if of and wrt and of != self.graph.loss and top.id.startswith("d") and bottom.id.startswith("d"):
-                names = list(self.graph.nodes)
-                if names.index(wrt) < names.index(of) and top.id not in self.defined and bottom.id not in self.defined:
-                    return c.jacobian(of, wrt, f"{top.id}/{bottom.id}")
-        return None
+        of, wrt = self._differential(top.id), self._differential(inner.id)
+        if of is None or (wrt is None and of != self.graph.loss):
+            return None
+        if wrt is None:
+            near = nearest(inner.id[1:], self.graph.nodes)
+            raise Unread(f"{inner.id[:60]}: nothing of that name is declared. {near}".strip(), "undefined", inner)
+        text = f"{top.id}/{inner.id}"
+        if of == self.graph.loss:
+            whole = c.gradient(wrt, text)
+        elif self._order[wrt] < self._order[of]:
+            whole = c.jacobian(of, wrt, text)
+        else:
+            return None
+        if any(isinstance(p, ast.Name) and p.id in self.letters for p in parts):
+            return c.entry(whole, *map(self._index, parts))
+        return c.item(whole, tuple(map(self._item, parts))) if parts else whole
 
     def _differential(self, name: str) -> str | None:
-        if name in self.graph.nodes and "d" + name not in self.gradients:
-            pass
         found = self.gradients.get(name)
         if found is None and name[:1] == "d" and name[1:] in self.graph.nodes:
             found = name[1:]
@@ -375,11 +359,25 @@ class ClaimReader:
     def _product(self, node: ast.BinOp, kinds: tuple[type[ast.operator], ...]) -> Tree:
         parts: list[tuple[ast.expr, int]] = []
         rest: ast.expr = node
-        while isinstance(rest, ast.BinOp) and isinstance(rest.op, kinds) and self._derivative(rest) is None:
+        while isinstance(rest, ast.BinOp) and isinstance(rest.op, kinds):
             parts.append((rest.right, -1 if isinstance(rest.op, ast.Div) else 1))
             rest = rest.left
         parts.append((rest, 1))
-        return self._joined([(self.expression(p), s) for p, s in reversed(parts)], ast.MatMult in kinds)
+        read: list[tuple[Tree, int]] = []
+        before: tuple[ast.expr, int] | None = None  # what may be the dL of a dL/dW
+        for part, power in reversed(parts):
+            if power < 0 and before is not None and before[1] > 0:
+                top, minus = before[0], False
+                if isinstance(top, ast.UnaryOp) and isinstance(top.op, ast.USub):
+                    top, minus = top.operand, True
+                quotient = self._derivative(top, part)
+                if quotient is not None:
+                    read[-1] = (c.negative(quotient) if minus else quotient, 1)
+                    before = None
+                    continue
+            read.append((self.expression(part), power))
+            before = (part, power)
+        return read[0][0] if len(read) == 1 else self._joined(read, ast.MatMult in kinds)
 
     def _joined(self, parts: Sequence[tuple[Tree, int]], matrix: bool = False) -> Tree:
         sign, factors = 1, []
