@@ -85,7 +85,7 @@ def _apply(r: Resolver, name: str, values: list[Value], primes: int, node: Node)
         for t in trees[1:]:
             tree = claim.call("maximum" if name == "max" else "minimum", [tree, t])
         return r.value(tree, node.span)
-    if len(values) > 1 and name not in ("outer", "dot", "leaky_relu", "elu"):
+    if len(values) > 1 and name not in ("outer", "dot", "leaky_relu", "elu", "clip", "maximum", "minimum", "where", "xlogy"):
         raise Unread(f"{r.words(node)} takes one argument here", node.span)
     if name == "sech":
         return r.value(claim.product([claim.number(1, "1"), claim.call("cosh", trees)], [1, -1]), node.span)

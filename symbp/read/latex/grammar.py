@@ -8,6 +8,7 @@ products. lark is imported when the first formula is read, and builds its tables
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,7 @@ class _Build:
         span = (c[0].start, c[2].end)
         inside = c[1][0] if len(c[1]) == 1 else List(_around(c[1]), tuple(c[1]))
         if isinstance(inside, (Atom, Accent, Fraction, Scripts, Bracket, Environment)):
-            return inside
+            return replace(inside, span=span)
         return Bracket(span, "", "", inside)
 
     def bracket(self, c: list[Any]) -> Node:

@@ -308,9 +308,12 @@ class Symbols:
     def span(self, nodes: Sequence[Node]) -> tuple[int, Found] | None:
         """The longest span of factors at the start that a let names, if it has more than one factor."""
         for size in range(min(self.longest, len(nodes)), 1, -1):
-            found = self._let(nodes[:size])
-            if found is not None:
-                return size, found
+            last = nodes[size - 1]
+            base, subs, sups = (last.base, last.subs, last.sups) if isinstance(last, Scripts) else (last, (), ())
+            for own, left in _splits(subs, sups):
+                found = self._let([*nodes[: size - 1], _join(last, base, *own)])
+                if found is not None:
+                    return size, Found(found.tree, *left, compound=True)
         return None
 
     def _let(self, nodes: Sequence[Node]) -> Found | None:
@@ -373,8 +376,9 @@ class Symbols:
     def _without_indices(self, base: Node, subs: tuple[Node, ...], sups: tuple[Node, ...]) -> Found | None:
         """`\\delta^{3}` from a let of `\\delta_i^{3}`: the whole array."""
         bodies: dict[Tree, None] = {}
-        for rest in range(len(sups), -1, -1):
-            wanted = (key(base), tuple(key(_plain(s), True) for s in sups[:rest] if not is_prime(s) and not is_transpose(s)))
+        plain = next((n for n, s in enumerate(sups) if is_prime(s) or is_transpose(s)), len(sups))
+        for rest in range(plain, -1, -1):
+            wanted = (key(base), tuple(key(_plain(s), True) for s in sups[:rest]))
             for let in self.lets:
                 symbol = let.symbol[0]
                 if len(let.symbol) == 1 and let.letters and isinstance(symbol, Scripts) and symbol.subs:
@@ -386,11 +390,8 @@ class Symbols:
                     if mine == wanted and whole is not None:
                         bodies.setdefault(whole)
             if bodies:
-                left = sups[rest:]
-                if any(not is_prime(s) and not is_transpose(s) for s in left) and rest < len(sups) and not subs:
-                    pass
                 if len(bodies) == 1 and not subs:
-                    return Found(next(iter(bodies)), (), left, compound=True)
+                    return Found(next(iter(bodies)), (), sups[rest:], compound=True, own=((), sups[:rest]))
                 return None
         return None
 
@@ -516,3 +517,25 @@ def _with(base: str, subs: Sequence[str]) -> list[str]:
     if len(shown) == 2:
         found += [f"{base}_{shown[0]}^{shown[1]}", f"{base}_{shown[1]}^{shown[0]}"]
     return found
+
+
+def filled(node: Node, numbers: Mapping[str, str]) -> Node:
+    """A symbol with numbers in the place of letters."""
+    match node:
+        case Atom(kind="LETTER", text=text) if text in numbers:
+            return Atom(node.span, "NUM", numbers[text])
+        case Accent():
+            return Accent(node.span, node.name, filled(node.body, numbers))
+        case Scripts():
+            return Scripts(node.span, filled(node.base, {}), tuple(filled(s, numbers) for s in node.subs), tuple(filled(s, numbers) for s in node.sups))
+        case Bracket():
+            return Bracket(node.span, node.open, node.close, filled(node.body, numbers))
+        case Fraction():
+            return Fraction(node.span, node.name, filled(node.top, numbers), filled(node.bottom, numbers))
+        case Product():
+            return Product(node.span, tuple(filled(f, numbers) for f in node.factors), node.operators)
+        case Sum():
+            return Sum(node.span, tuple(filled(t, numbers) for t in node.terms), node.signs)
+        case List():
+            return List(node.span, tuple(filled(i, numbers) for i in node.items))
+    return node

@@ -22,6 +22,7 @@ from symbp.read.latex.names import (
     Ambiguous,
     Let,
     Symbols,
+    filled,
     flat_subscripts,
     free_letters,
     key,
@@ -73,7 +74,7 @@ class LatexReader:
         text = _undollared(symbol)
         holes = re.findall(r"\{([A-Za-z]\w*)\}", meaning)
         if not holes:
-            self.symbols.let(text, lambda letters: self.expression(meaning, letters))
+            self.symbols.let(text, lambda letters: self.expression(meaning, letters | self._subscripts(meaning)))
             return
         pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\d+)", re.escape(_first_name(meaning)), count=1))
         pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P=\1)", pattern.pattern))
@@ -84,10 +85,15 @@ class LatexReader:
         for match in found:
             numbers = match.groupdict()
             concrete = re.sub(r"\{(\w+)\}", lambda m, n=numbers: n.get(m[1], m[0]), meaning)  # type: ignore[misc]
-            symbol_node = _filled(node, numbers)
+            symbol_node = filled(node, numbers)
             letters = letters_of(symbol_node)
-            tree = self.expression(concrete, frozenset(letters))
+            tree = self.expression(concrete, frozenset(letters) | self._subscripts(concrete))
             self.symbols.add(Let(parts(symbol_node), tree, free_letters(tree) & frozenset(letters), text))
+
+    def _subscripts(self, meaning: str) -> frozenset[str]:
+        """Single letters in the subscripts of an expression: indices, although the symbol leaves them out."""
+        found = re.findall(r"\[([^\[\]]*)\]", meaning)
+        return frozenset(x for inside in found for x in re.findall(r"(?<![\w.])[A-Za-z](?![\w(])", inside))
 
     # -------- claims
 
@@ -434,26 +440,6 @@ def _first_name(meaning: str) -> str:
     """The name with placeholders in an expression: `W{l}` in `W{l}[k, i]`."""
     match = re.search(r"[A-Za-z]\w*(?:\{\w+\}\w*)+", meaning)
     return match[0].split("/d")[-1] if match else meaning
-
-
-def _filled(node: Node, numbers: Mapping[str, str]) -> Node:
-    """A symbol with numbers in the place of letters."""
-    match node:
-        case Atom(kind="LETTER", text=text) if text in numbers:
-            return Atom(node.span, "NUM", numbers[text])
-        case Accent():
-            return Accent(node.span, node.name, _filled(node.body, numbers))
-        case Scripts():
-            return Scripts(node.span, _filled(node.base, {}), tuple(_filled(s, numbers) for s in node.subs), tuple(_filled(s, numbers) for s in node.sups))
-        case Bracket():
-            return Bracket(node.span, node.open, node.close, _filled(node.body, numbers))
-        case Fraction():
-            return Fraction(node.span, node.name, _filled(node.top, numbers), _filled(node.bottom, numbers))
-        case Product():
-            return Product(node.span, tuple(_filled(f, numbers) for f in node.factors), node.operators)
-        case List():
-            return List(node.span, tuple(_filled(i, numbers) for i in node.items))
-    return node
 
 
 __all__ = ["Claim", "LatexReader", "Side", "calculus", "is_latex", "rename"]

@@ -71,6 +71,7 @@ FUNCTIONS = {
     "logdet": "logdet", "logsumexp": "logsumexp", "lse": "logsumexp", "norm": "norm", "gelu": "gelu", "GELU": "gelu", "silu": "silu",
     "SiLU": "silu", "swish": "silu", "elu": "elu", "ELU": "elu", "selu": "selu", "softsign": "softsign", "mish": "mish", "mean": "mean", "sum": "sum",
     "sech": "sech", "max": "max", "min": "min", "coth": "coth", "log_softmax": "log_softmax", "leaky_relu": "leaky_relu", "LeakyReLU": "leaky_relu",
+    "clip": "clip", "maximum": "maximum", "minimum": "minimum", "where": "where", "xlogy": "xlogy", "tril": "tril",
     "Tanh": "tanh", "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
 }  # fmt: skip
 _LETTER_FUNCTIONS = frozenset("f g h phi psi sigma varphi Phi varPhi sigma_1 a F G".split()) | {"varsigma"}
@@ -511,6 +512,11 @@ class Resolver:
         if used == 1:
             raise Unread("nothing stands behind the sum", node.span)
         rest = factors[1:used]
+        low, high = _numbers(subs, sups)
+        if len(letters) == 1 and low is not None and high is not None and kind in ("sum", "prod"):
+            spelled_out = self._spelled_out(kind, letters[0], low, high, rest, operators[2:used], node)
+            if spelled_out is not None:
+                return spelled_out, used
         saved = dict(self.bound)
         for x in letters:
             self.bound[x] = bound
@@ -523,6 +529,29 @@ class Resolver:
         finally:
             self.bound = saved
         return self._summed(kind, letters, body, condition, node), used
+
+    def _spelled_out(self, kind: str, letter: str, low: int, high: int, rest: Sequence[Node], operators: Sequence[str], node: Node) -> Value | None:
+        """A sum or product over numbers, where the letter is a part of names: `\\prod_{j=1}^{4} \\sigma'(z_j)`."""
+        from symbp.read.latex.names import filled
+
+        body: Node = Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators)) if len(rest) > 1 else rest[0]
+        before = list(self.reading.misfits), list(self.reading.notes)
+        try:
+            with self.also([letter]):
+                self.expression(body)
+            return None
+        except Unread as problem:
+            if problem.kind != "undefined" or high - low >= 16:
+                raise
+        finally:
+            self.reading.misfits, self.reading.notes = before
+        trees = []
+        for n in range(low, high + 1):
+            trees.append(self.expression(filled(body, {letter: str(n)})).tree)
+        self.note(f"{self.words(node)} is read with {letter} = {low} to {high}")
+        if kind == "sum":
+            return self.value(claim.sum_(trees), node.span)
+        return self.value(claim.product(trees), node.span)
 
     def _summed(self, kind: str, letters: list[str], body: Value, condition: Tree | None, node: Node) -> Value:
         if kind not in ("sum", "prod", "max", "min"):
@@ -541,6 +570,11 @@ class Resolver:
             else:
                 raise Unread("over which index is this sum?", node.span)
         tree = body.tree
+        if inside and self.reading.loose and body.shape is not None and len(body.shape) == 2 and not body.is_scalar and 1 in body.shape:
+            entry = self._per_sample(body, inside[0])
+            if entry is not None:
+                self.note(f"a vector beside indexed factors is read as its entry {inside[0]}")
+                tree = entry
         if inside:
             if condition is not None and not free_letters(condition) <= have:
                 raise Unread("the condition of the sum is not read", node.span)
@@ -553,6 +587,12 @@ class Resolver:
                 raise Unread(f"the index {x} is summed, but does not occur", node.span, "Give what is summed this index.")
             value = self._axis_sum(value, kind, node)
         return value
+
+    def _per_sample(self, body: Value, letter: str) -> Tree | None:
+        """`\\sum_x x_j (\\sigma(z) - y)`: z and y are vectors over the same x."""
+        column = body.shape is not None and body.shape[1] == 1
+        tree = claim.entry(body.tree, letter, 0) if column else claim.entry(body.tree, 0, letter)
+        return tree if self._fits(tree) else None
 
     def _axis_sum(self, body: Value, kind: str, node: Node) -> Value:
         """A sum over an index that is not written: the samples of a batch, or the entries of a vector."""
@@ -790,6 +830,18 @@ def _big(node: Node) -> tuple[str, tuple[Node, ...], tuple[Node, ...]] | None:
     if isinstance(base, Atom) and base.kind == "FUN" and base.text in ("max", "min") and subs:
         return base.text, subs, sups
     return None
+
+
+def _numbers(subs: Sequence[Node], sups: Sequence[Node]) -> tuple[int | None, int | None]:
+    """The bounds of a sum that runs from one number to another."""
+    low = high = None
+    if len(subs) == 1 and isinstance(subs[0], Relation) and subs[0].names == ("=",):
+        last = subs[0].sides[1]
+        if isinstance(last, Atom) and last.kind == "NUM" and last.text.isdigit():
+            low = int(last.text[:9])
+    if len(sups) == 1 and isinstance(sups[0], Atom) and sups[0].kind == "NUM" and sups[0].text.isdigit():
+        high = int(sups[0].text[:9])
+    return low, high
 
 
 def _letters(node: Node) -> set[str]:
