@@ -118,6 +118,8 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
+    if any(name in nodes for nodes in r.view.elementwise.values()) and len(name) == 1:
+        return None  # δ_n of a gate n is ∂L/∂n here and the error before its activation there
     if isinstance(first, Atom) and first.kind == "LETTER" and r._is_letter(first.text) and not rest and (first.text in r.bound or first.text in r.left):
         return None
     sign = r.view.graph.style.get("delta") == "minus"
@@ -174,7 +176,7 @@ def _source(r: Resolver, node: Node) -> str:
 def named(r: Resolver, found: Found, node: Node) -> Value:
     """A tree that a symbol stands for, with the scripts that are left over."""
     tree = found.tree
-    r.note(found.note)
+    r.guess(found.note)
     if found.compound:
         whole = found.own is None or not (found.subs or found.sups)
         text = r.words(node) if whole else spelled(r, node, found.own)
@@ -212,7 +214,16 @@ def _spelled_entry(r: Resolver, tree: Tree, node: Node) -> Tree:
 def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Node], node: Node) -> Value:
     """A tensor with indices: subscripts in order, and the sample."""
     whole = r.value(tree)
-    indices = [_index(r, s) for s in flat_subscripts(subs)]
+    flat = flat_subscripts(subs)
+    if tree.op == "name" and len(flat) == len(subs) == 1 and key(flat[0]) in r.reading.labels:
+        r.note(f"{r.words(node)} is read as {tree.data[0]}")
+        flat, samples = [], ()
+    if tree.op in ("name", "gradient") and len(flat) > 2 and len(flat) > len(whole.shape or ()):
+        raise r.unknown(node)
+    for s in flat:
+        if isinstance(s, Atom) and s.kind == "LETTER" and s.text in r.view.axes and s.text not in r.bound and s.text not in r.left and tree.op in ("name", "gradient"):
+            raise r.unknown(node)
+    indices = [_index(r, s) for s in flat]
     if whole.shape is None:
         return whole
     axes = len(whole.shape)
@@ -226,7 +237,7 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
         if len(whole.shape) and not indices and len(long) == 1:
             place = long[0]
         else:
-            r.note(f"{r.words(node)}: the sample index is left out, the network has one sample")
+            r.guess(f"{r.words(node)}: the sample index is left out, the network has one sample")
             sample = []
             if not indices:
                 return r.vector(tree, r.view.is_row(name))
@@ -254,11 +265,20 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
         axis = _one_index(r, tree, indices[0], whole, place, node)
         full = [indices[0] if k == axis else ":" for k in range(2)]
     else:
-        raise Unread(f"{r.words(node)} has {count} indices, but {name or 'it'} has {axes} axes", node.span)
+        raise Unread(
+            f"{r.words(node)} has {_count(count, 'index', 'indices')}, but {name or 'it'} has {_count(axes, 'axis', 'axes')}",
+            node.span,
+            f"Say what it is: --let '{r.words(node)} := ...'",
+            "undefined",
+        )
     value = r.value(claim.entry(tree, *full), node.span)
     if value.shape is not None and len(value.shape) == 1:
         return r.value(claim.column(value.tree))
     return value
+
+
+def _count(n: int, one: str, more: str) -> str:
+    return f"{n or 'no'} {one if n == 1 else more}"
 
 
 def _sample_axis(r: Resolver, tree: Tree, shape: tuple[int, ...]) -> int | None:
@@ -285,7 +305,7 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
             if len(fits) == 1:
                 return fits[0]
     if place is not None:
-        r.note(f"{r.words(node)} is read as the sample {index if isinstance(index, str) else ''}".rstrip())
+        r.guess(f"{r.words(node)} is read as the sample {index if isinstance(index, str) else ''}".rstrip())
         return place
     raise Unread(f"{r.words(node)}: is the index a row or a column?", node.span, f"Say which: --let '{r.words(node)} := NAME[i]' or NAME[:, i]")
 
@@ -330,7 +350,7 @@ def scripted(r: Resolver, value: Value, subs: Sequence[Node], sups: Sequence[Nod
         elif is_transpose(s):
             value = r.value(claim.transpose(value.tree, _mark(r, s)), node.span)
         elif is_prime(s):
-            if value.is_scalar:
+            if value.is_scalar or len(sups) > 1 or (isinstance(node, Scripts) and node.subs and value.letters):
                 raise Unread(f"{r.words(node)}: a prime on a number means nothing here", node.span, f"Say what it is: --let '{r.words(node)} := ...'", "undefined")
             r.note("′ is read as the transpose")
             value = r.value(claim.transpose(value.tree, "'"), node.span)

@@ -15,7 +15,7 @@ from symbp.read.latex.names import Ambiguous, Found, key, parts
 from symbp.read.latex.resolve import Resolver, Unread, Value
 from symbp.read.latex.tree import Accent, Atom, Bracket, Fraction, Node, Product, Relation, Scripts, is_prime
 
-LOSSES = frozenset("L J E C ell R F S l Q D U".split())
+LOSSES = frozenset("L J E C ell".split())
 LOSS_WORDS = frozenset("loss Loss cost Cost error Error out CE MSE BCE NLL FL Obj obj NCE".split())
 
 
@@ -122,6 +122,10 @@ def _partial(r: Resolver, node: Node, factors: list[Node], operators: list[str])
 def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -> tuple[Value, int] | None:
     run = _run(factors, operators, 1)
     if not run:
+        if isinstance(node, Scripts) and node.subs and len(factors) == 1:
+            wrt = r._around(node.subs)
+            r.note(f"{r.words(node)} is read as the gradient of the loss")
+            return gradient(r, wrt, node), 1
         raise Unread(f"{r.words(node)} stands before nothing", node.span)
     if isinstance(node, Scripts) and node.subs:
         count, value = _applied(r, run, factors, operators, r._around(node.subs), node)
@@ -221,7 +225,7 @@ def _derived(r: Resolver, top: list[Node], wrt: Node, node: Node) -> Value:
     if of is not None and of in r.view.axes:
         return _jacobian(r, of, of_index, source, below_index, node)
     loss = claim.name(r.view.graph.loss)
-    if numerator.is_scalar and not numerator.letters and r.evaluator.same(numerator.tree, loss):
+    if numerator.is_scalar and not numerator.letters and r.evaluator.same(claim.call("sum", [numerator.tree]), loss):
         return gradient(r, wrt, node)
     linear = _linear(r, numerator.tree, source, below_index)
     if linear is None:

@@ -139,6 +139,62 @@ def unknown(r: Resolver, name: str, node: Node, factors: list[Node]) -> tuple[Va
     return atoms.scripted(r, value, argument[1], argument[2], node), 2
 
 
+def node_call(r: Resolver, node: Node, factors: list[Node]) -> tuple[Value, int] | None:
+    """`h(x)`, `\\hat y(W, b)`, `f'(w x)`: a node written as a function of what it is computed from."""
+    base, subs, sups = (node.base, node.subs, node.sups) if isinstance(node, Scripts) else (node, (), ())
+    argument = argument_of(factors[1])
+    if argument is None or argument[0].open not in ("(", ""):
+        return None
+    primes = [s for s in sups if is_prime(s)]
+    rest = tuple(s for s in sups if not is_prime(s))
+    bare = Scripts(node.span, base, subs, rest) if subs or rest else base
+    found = r.symbols.symbol(bare)
+    if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
+        return None
+    name = found.tree.data[0]
+    inside = argument[0].body
+    arguments = inside.items if isinstance(inside, List) else (inside,)
+    if primes:
+        return _node_slope(r, name, arguments, node, factors)
+    if all(isinstance(a, (Atom, Scripts)) and not (isinstance(a, Atom) and a.kind == "NUM") for a in arguments):
+        names = [r.symbols.symbol(a) for a in arguments]
+        inputs = r.view.depends.get(name, frozenset())
+        if all(n is not None and n.tree.op == "name" and n.tree.data[0] in inputs for n in names):
+            r.note(f"{r.words(r._around(factors[:2]))} is read as {name}, which is a function of it")
+            return atoms.scripted(r, r.factor(bare), argument[1], argument[2], node), 2
+        return None
+    inner = _only_input(r, name)
+    if inner is not None and len(arguments) == 1 and not r.view.graph[inner].is_leaf:
+        value = r.expression(arguments[0])
+        if value.is_scalar == (not r.view.axes[inner]) and r.evaluator.same(value.tree, r.vector(claim.name(inner), r.view.is_row(inner)).tree):
+            return atoms.scripted(r, r.factor(bare), argument[1], argument[2], node), 2
+    return None
+
+
+def _only_input(r: Resolver, name: str) -> str | None:
+    """The tensor that a node is a function of, entry by entry."""
+    return next((z for z, nodes in r.view.elementwise.items() if name in nodes), None)
+
+
+def _node_slope(r: Resolver, name: str, arguments: tuple[Node, ...], node: Node, factors: list[Node]) -> tuple[Value, int] | None:
+    """`f'(z)` where f is a node: its slope in z, or the gradient if f is the loss."""
+    whole = r._around(factors[:2])
+    if len(arguments) != 1:
+        return None
+    value = r.expression(arguments[0])
+    source, index = _tensor(value.tree)
+    if name == r.view.graph.loss:
+        if source is None or index is not None:
+            return None
+        return r.vector(claim.gradient(source, r.words(whole)), r.view.is_row(source)), 2
+    inner = _only_input(r, name)
+    if inner is None:
+        return None
+    if source != inner and not r.evaluator.same(value.tree, r.vector(claim.name(inner), r.view.is_row(inner)).tree):
+        return None
+    return _node_function(r, name, inner, index if source == inner else None, value, 1, whole), 2
+
+
 def activation(r: Resolver, word: str, node: Node, factors: list[Node]) -> tuple[Value, int]:
     """`f(z)`, `f'(z)`, `\\sigma(z)` where nothing has that name."""
     subs, sups = (node.subs, node.sups) if isinstance(node, Scripts) else ((), ())

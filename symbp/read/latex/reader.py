@@ -34,7 +34,7 @@ from symbp.read.latex.names import (
 from symbp.read.latex.resolve import Reading, Resolver, Unread, Value
 from symbp.read.latex.statements import Side, Statement, statements
 from symbp.read.latex.tokens import tokenise
-from symbp.read.latex.tree import Accent, Atom, Bracket, Fraction, List, Node, Product, Scripts, is_prime, is_transpose
+from symbp.read.latex.tree import Accent, Atom, Bracket, Fraction, List, Node, Product, Relation, Scripts, Sum, is_prime, is_transpose
 from symbp.read.latex.view import Evaluator, View
 
 READINGS: tuple[tuple[bool, str], ...] = ((False, "last"), (False, "left"), (False, "first"), (True, "last"))
@@ -116,6 +116,19 @@ class LatexReader:
         if not claims:
             claims = [Claim(text, notation="latex", place=place, problem="unreadable", message="there is no formula here")]
         return claims
+
+    def read_line(self, text: str, about: str = "", place: Place | None = None) -> Claim:
+        """One claim: the statement that has a gradient on its left side, else the first; definitions
+        that stand beside it are taken in before it is read again."""
+        found = self.read(text, about, place)
+        if len(found) == 1:
+            return found[0]
+        if any(c.defines for c in found) and any(c.problem for c in found):
+            found = self.read(text, about, place)
+        unread = next((c for c in found if c.problem), None)
+        main = next((c for c in found if c.left is not None and c.left.gradients), None)
+        chosen = main or next((c for c in found if not c.defines), found[0])
+        return replace(chosen if unread is None or main is not None else unread, text=text)
 
     def _statement(self, statement: Statement, formula: str, about: str) -> Claim | None:
         start, end = statement.start, statement.end
@@ -218,7 +231,13 @@ class LatexReader:
             value, other = self._side(nodes[1], formula, ())
             left = left._replace(tree=claim.gradient(self._unnamed(value, nodes[0], formula), left.tree.data[1]))
         letters = _ordered_letters(left.tree)
+        whole = self._labelled(left.tree, letters)
         sides = []
+        if whole is not None and all(self._only_labels(n, formula, letters, whole) for n in nodes[1:]):
+            r = Reading(labels=frozenset(letters))
+            left = self._left(nodes[0], formula, r)
+            reading.notes += r.notes
+            letters = []
         for node in nodes[1:]:
             value, taken = self._side(node, formula, letters, tree=left.tree)
             if value.tree.op == "gradient" and not value.tree.data[0]:
@@ -248,7 +267,10 @@ class LatexReader:
         )
 
     def _left(self, node: Node, formula: str, reading: Reading) -> Value:
-        found = Resolver(self.symbols, self.view, self.evaluator, formula, reading, sorted(letters_of(node)))
+        found = Resolver(self.symbols, self.view, self.evaluator, formula, reading, sorted(_index_letters(node)))
+        if isinstance(node, Scripts) and isinstance(node.base, Atom) and node.base.text == "delta" and self.symbols.symbol(node) is None:
+            if not isinstance(node.subs[0] if node.subs else node.base, Atom) or self.symbols.spelled.get(key(node.subs[0]) if node.subs else "") not in self.view.axes:
+                raise found.unknown(node)  # no Kronecker on a left side
         value = found.expression(node)
         if value.jacobian is not None:
             raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
@@ -263,8 +285,12 @@ class LatexReader:
         left = list(letters)
         if about and not left:
             left = [x for let in self.symbols.lets for x in sorted(let.letters)]
-        for loose, order in READINGS:
-            reading = Reading(loose, order)
+        ways = [(loose, order, frozenset[str]()) for loose, order in READINGS]
+        labels = frozenset(_index_letters(node)) - frozenset(letters)
+        if labels and not about:
+            ways.append((False, "last", labels))
+        for loose, order, labelled in ways:
+            reading = Reading(loose, order, labels=labelled)
             resolver = Resolver(self.symbols, self.view, self.evaluator, formula, reading, left)
             try:
                 value = resolver.expression(node)
@@ -285,7 +311,34 @@ class LatexReader:
         if first is None:
             assert unread is not None
             raise unread
+        if first[1].guesses:
+            raise Unread(
+                f"{first[1].guesses[0]}; then it does not fit" + (f" ({first[1].misfits[0][0]})" if first[1].misfits else ""),
+                node.span,
+                "Say what the symbols are with --let 'SYMBOL := NAME'.",
+                "undefined",
+            )
         return first
+
+    def _labelled(self, left: Tree, letters: Sequence[str]) -> Tree | None:
+        """∂L/∂v_c as ∂L/∂v: the whole vector, if its only index could be a label."""
+        body = left.args[0] if left.op == "alias" else left
+        if len(letters) == 1 and body.op == "entry" and body.args[0].op == "gradient" and sum(i == letters[0] for i in body.data) == 1 and ":" not in body.data:
+            return body.args[0]
+        return None
+
+    def _only_labels(self, node: Node, formula: str, letters: Sequence[str], whole: Tree) -> bool:
+        """Whether a side gives a whole vector once the letter is a label, and does not fit otherwise."""
+        if any(let.letters for let in self.symbols.lets):
+            return False
+        try:
+            value, reading = self._side(node, formula, letters, tree=whole)
+            if reading.misfits or not self._like(whole, value, ()) or value.letters:
+                reading = Reading(labels=frozenset(letters))
+                value = Resolver(self.symbols, self.view, self.evaluator, formula, reading, []).expression(node)
+        except Unread:
+            return False
+        return not reading.misfits and not value.letters and self._like(whole, value, ())
 
     def _like(self, left: Tree, value: Value, letters: Sequence[str]) -> bool:
         """Whether a side has the shape of the left side, lengths of 1 aside."""
@@ -295,6 +348,8 @@ class LatexReader:
             _, shape = self.evaluator.shape(left)
         except ValueError:
             return True
+        if any(x not in letters for x in value.letters):
+            return False
         return [n for n in shape if n != 1] == [n for n in value.shape if n != 1]
 
     def _unnamed(self, value: Value, node: Node, formula: str) -> str:
@@ -358,6 +413,20 @@ def _scalar(value: Value) -> Tree:
     if value.shape and any(n != 1 for n in value.shape):
         return claim.call("sum", [value.tree])
     return value.tree
+
+
+def _index_letters(node: Node) -> set[str]:
+    """The letters that stand in scripts."""
+    match node:
+        case Scripts(base=base, subs=subs, sups=sups):
+            return _index_letters(base) | {x for s in (*subs, *sups) for x in letters_of(s)} - {"T", "top", "prime", "intercal"}
+        case Accent(body=body) | Bracket(body=body):
+            return _index_letters(body)
+        case Fraction(top=top, bottom=bottom):
+            return _index_letters(top) | _index_letters(bottom)
+        case Product(factors=items) | Sum(terms=items) | List(items=items) | Relation(sides=items):
+            return {x for i in items for x in _index_letters(i)}
+    return set()
 
 
 def _ordered_letters(tree: Tree) -> list[str]:

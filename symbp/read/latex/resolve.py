@@ -90,6 +90,8 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     misfits: list[tuple[str, Span]] = field(default_factory=list)
     licence: bool = False  # a chain of Jacobians was put in order
+    guesses: list[str] = field(default_factory=list)  # names that were only guessed
+    labels: frozenset[str] = frozenset()  # letters that are labels, not indices: the i of x_i in a network of one sample
 
 
 class Resolver:
@@ -124,6 +126,12 @@ class Resolver:
     def note(self, text: str) -> None:
         if text and text not in self.reading.notes:
             self.reading.notes.append(text)
+
+    def guess(self, text: str) -> None:
+        """A note on a name that may mean something else: where it does not fit, it is not the author's mistake."""
+        self.note(text)
+        if text:
+            self.reading.guesses.append(text)
 
     def misfit(self, reason: str, node: Node) -> None:
         self.reading.misfits.append((reason, node.span))
@@ -645,10 +653,8 @@ class Resolver:
                 return
             if item.names[0] == "in":
                 letters += [h for h in head if h not in letters]
-                inside = item.sides[1]
-                known = self.symbols.symbol(inside) if isinstance(inside, (Atom, Scripts)) else None
-                if known is not None and known.tree.op != "name":
-                    raise Unread(f"the set {self.words(inside)} is not read", item.span)
+                if not self._everything(item.sides[1]):
+                    raise Unread(f"the set {self.words(item.sides[1])} is not known", item.span, "Write the condition: \\sum_{i: z_i > 0}.")
                 return
             if item.names[0] == "!=" and len(item.sides) == 2:
                 if head[0] not in letters and head[0] not in self.left and head[0] not in self.bound:
@@ -673,6 +679,17 @@ class Resolver:
             letters.append("".join(found))  # a word: "batch"
         else:
             raise Unread(f"the range {self.words(item)} of the sum is not read", item.span)
+
+    def _everything(self, node: Node) -> bool:
+        """Whether a set is the whole axis: `\\mathcal{B}` where |𝓑| is a size, `N`, `\\{1, …, n\\}`, `Downstream(j)`."""
+        if (f"|{key(node)}|",) in self.symbols.exact or self.symbols.spelled.get(key(node)) in self.symbols.scalars:
+            return True
+        if isinstance(node, Bracket):
+            return True
+        items = node.factors if isinstance(node, Product) and not any(node.operators) else (node,)
+        if len(items) > 1 and isinstance(items[-1], Bracket) or isinstance(node, Atom) and node.kind in ("WORD", "FUN"):
+            return True  # Downstream(j), children(j)
+        return isinstance(node, Atom) and node.text in ("B", "D", "N", "batch")
 
     def _as_index(self, node: Node) -> Node:
         return Accent(node.span, "index", node) if isinstance(node, (Atom, Scripts)) and self._is_letter(key(node)) else node
@@ -724,6 +741,12 @@ class Resolver:
             return self._function(FUNCTIONS[word], node, factors, operators, bracketed)
         if base.kind == "WORD" and word in self.view.graph.functions and bracketed:
             return self._unknown_call(word, node, factors)
+        if bracketed and (base.kind in ("LETTER", "WORD")):
+            from symbp.read.latex import functions
+
+            taken = functions.node_call(self, node, factors)
+            if taken is not None:
+                return taken
         if base.kind == "LETTER" and bracketed and self._own(node) is None:
             if word == "D" or word == "E":
                 return None
