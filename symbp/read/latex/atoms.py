@@ -298,7 +298,7 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
         found = r.symbols.spelled.get(bound)
         if found in r.symbols.scalars:
             try:
-                size = _integer(r, found)
+                size = integer(r, found)
             except ValueError:
                 size = -1
             fits = [k for k, n in enumerate(whole.shape) if n == size]
@@ -310,7 +310,7 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
     raise Unread(f"{r.words(node)}: is the index a row or a column?", node.span, f"Say which: --let '{r.words(node)} := NAME[i]' or NAME[:, i]")
 
 
-def _integer(r: Resolver, name: str) -> int:
+def integer(r: Resolver, name: str) -> int:
     """The length that a size name stands for, seen on a tensor that has it."""
     from symbp.expr import Size
 

@@ -128,8 +128,17 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
             return gradient(r, wrt, node), 1
         raise Unread(f"{r.words(node)} stands before nothing", node.span)
     if isinstance(node, Scripts) and node.subs:
-        count, value = _applied(r, run, factors, operators, r._around(node.subs), node)
-        return value, 1 + count
+        before = list(r.reading.misfits), list(r.reading.notes)
+        try:
+            count, value = _applied(r, run, factors, operators, r._around(node.subs), node)
+            if value.jacobian is None:
+                return value, 1 + count
+        except Unread as problem:
+            if problem.kind == "undefined":
+                raise
+        r.reading.misfits[:], r.reading.notes[:] = before  # ∇_H Xᵀ: the gradient stands for itself
+        r.note(f"{r.words(node)} is read as the gradient of the loss")
+        return gradient(r, r._around(node.subs), node), 1
     used = 2
     argument: Node | None = None
     if len(run) > 1 and isinstance(run[1], Bracket) and run[1].open == "(":
@@ -227,7 +236,7 @@ def _derived(r: Resolver, top: list[Node], wrt: Node, node: Node) -> Value:
     loss = claim.name(r.view.graph.loss)
     if numerator.is_scalar and not numerator.letters and r.evaluator.same(claim.call("sum", [numerator.tree]), loss):
         return gradient(r, wrt, node)
-    linear = _linear(r, numerator.tree, source, below_index)
+    linear = _linear(r, numerator.tree, source, below_index) if numerator.is_scalar else None
     if linear is None:
         raise Unread(f"the derivative of {r.words(r._around(top))[:40]} is not read", node.span)
     return r.value(claim.alias(linear, r.words(node)), node.span)

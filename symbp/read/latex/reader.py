@@ -233,7 +233,7 @@ class LatexReader:
         letters = _ordered_letters(left.tree)
         whole = self._labelled(left.tree, letters)
         sides = []
-        if whole is not None and all(self._only_labels(n, formula, letters, whole) for n in nodes[1:]):
+        if whole is not None and all(self._only_labels(n, formula, letters, left.tree, whole) for n in nodes[1:]):
             r = Reading(labels=frozenset(letters))
             left = self._left(nodes[0], formula, r)
             reading.notes += r.notes
@@ -267,7 +267,7 @@ class LatexReader:
         )
 
     def _left(self, node: Node, formula: str, reading: Reading) -> Value:
-        found = Resolver(self.symbols, self.view, self.evaluator, formula, reading, sorted(_index_letters(node)))
+        found = Resolver(self.symbols, self.view, self.evaluator, formula, reading, sorted(x for x in _index_letters(node) if x not in self.view.axes))
         if isinstance(node, Scripts) and isinstance(node.base, Atom) and node.base.text == "delta" and self.symbols.symbol(node) is None:
             if not isinstance(node.subs[0] if node.subs else node.base, Atom) or self.symbols.spelled.get(key(node.subs[0]) if node.subs else "") not in self.view.axes:
                 raise found.unknown(node)  # no Kronecker on a left side
@@ -305,6 +305,7 @@ class LatexReader:
                 first = value, reading
             fits = not reading.misfits and (tree is None or self._like(tree, value, letters))
             if fits:
+                self._bounded(value.tree, tree, node)
                 if order != "last":
                     reading.notes.append("elementwise products are read " + ("from left to right" if order == "left" else "before matrix products"))
                 return value, reading
@@ -320,6 +321,14 @@ class LatexReader:
             )
         return first
 
+    def _bounded(self, tree: Tree, left: Tree | None, node: Node) -> None:
+        """A δ_{ij} whose letters occur nowhere else is some symbol that is not known."""
+        trees = [t for whole in (tree, left) if whole is not None for t in whole.walk()]
+        placed = {i for t in trees if t.op == "entry" for i in t.data if isinstance(i, str)}
+        for t in tree.walk():
+            if t.op == "letter" and t.data[0] not in placed:
+                raise Unread(f"nothing says how far the index {t.data[0]} runs", node.span, "Say what the symbols are with --let.", "undefined")
+
     def _labelled(self, left: Tree, letters: Sequence[str]) -> Tree | None:
         """∂L/∂v_c as ∂L/∂v: the whole vector, if its only index could be a label."""
         body = left.args[0] if left.op == "alias" else left
@@ -327,11 +336,14 @@ class LatexReader:
             return body.args[0]
         return None
 
-    def _only_labels(self, node: Node, formula: str, letters: Sequence[str], whole: Tree) -> bool:
+    def _only_labels(self, node: Node, formula: str, letters: Sequence[str], left: Tree, whole: Tree) -> bool:
         """Whether a side gives a whole vector once the letter is a label, and does not fit otherwise."""
         if any(let.letters for let in self.symbols.lets):
             return False
         try:
+            value, reading = self._side(node, formula, letters, tree=left)
+            if not reading.misfits and self._like(left, value, letters):
+                return False
             value, reading = self._side(node, formula, letters, tree=whole)
             if reading.misfits or not self._like(whole, value, ()) or value.letters:
                 reading = Reading(labels=frozenset(letters))
@@ -382,6 +394,9 @@ class LatexReader:
                     return replace(base, left=None, links=(value.tree,), defines=_spelling(symbol))
                 return self._made(base, value.tree, others, "")
         name = _spelling(symbol)
+        if sides[-1][0].shape is None:
+            misfits = [m for _, r in sides for m in r.misfits]
+            raise Unread(f"this does not fit together{': ' + misfits[0][0] if misfits else ''}", misfits[0][1] if misfits else (0, 0))
         used = [x for x in letters if any(x in free_letters(v.tree) for v, _ in sides)]
         tree = sides[-1][0].tree
         if used:

@@ -101,6 +101,7 @@ class Resolver:
         self.symbols, self.view, self.evaluator, self.text, self.reading = symbols, view, evaluator, text, reading
         self.left = left  # the letters of the left side
         self.bound: dict[str, str] = {}  # letters that a sum binds -> the size it runs to
+        self.sets: dict[str, str] = {}  # letters of a sum over a set that is called like a size
         self.fresh = 0
         self.depth = 0
 
@@ -111,6 +112,8 @@ class Resolver:
         try:
             letters, shape = self.evaluator.shape(tree)
         except ValueError as error:
+            if "how far the index" in str(error):  # δ_{ij}: another factor says it
+                return Value(tree, tuple(sorted(free_letters(tree))), ())
             if all(self._fits(a) for a in tree.args):
                 self.reading.misfits.append((why or str(error), span))
             return Value(tree, (), None)
@@ -578,6 +581,9 @@ class Resolver:
             else:
                 raise Unread("over which index is this sum?", node.span)
         tree = body.tree
+        for x in inside:
+            if x in self.sets and not self._runs_over(x, body, self.sets.pop(x)):
+                raise Unread(f"the set of the index {x} is not known", node.span, "Write the condition: \\sum_{i: z_i > 0}.")
         if inside and self.reading.loose and body.shape is not None and len(body.shape) == 2 and not body.is_scalar and 1 in body.shape:
             entry = self._per_sample(body, inside[0])
             if entry is not None:
@@ -595,6 +601,17 @@ class Resolver:
                 raise Unread(f"the index {x} is summed, but does not occur", node.span, "Give what is summed this index.")
             value = self._axis_sum(value, kind, node)
         return value
+
+    def _runs_over(self, letter: str, body: Value, size: str) -> bool:
+        """Whether an index runs over as many places as a size says."""
+        from symbp.read.latex.atoms import integer
+
+        others = [x for x in free_letters(body.tree) if x != letter]
+        tree = body.tree if body.shape == () else claim.call("sum", [body.tree])
+        try:
+            return self.evaluator.shape(claim.array([letter], claim.over("sum", others, tree) if others else tree))[1][0] == integer(self, size)
+        except ValueError:
+            return True
 
     def _per_sample(self, body: Value, letter: str) -> Tree | None:
         """`\\sum_x x_j (\\sigma(z) - y)`: z and y are vectors over the same x."""
@@ -653,6 +670,9 @@ class Resolver:
                 return
             if item.names[0] == "in":
                 letters += [h for h in head if h not in letters]
+                size = self.symbols.spelled.get(key(item.sides[1]))
+                if size in self.symbols.scalars:
+                    self.sets |= dict.fromkeys(head, str(size))
                 if not self._everything(item.sides[1]):
                     raise Unread(f"the set {self.words(item.sides[1])} is not known", item.span, "Write the condition: \\sum_{i: z_i > 0}.")
                 return

@@ -72,11 +72,29 @@ class View:
     def is_row(self, name: str) -> bool:
         """Whether a vector of the network is a row: it stands left of @, and no vector stands right of it."""
         columns, rows = self._votes
-        return bool(rows) and not columns
+        return name in self._added or bool(rows) and not columns
+
+    @cached_property
+    def _added(self) -> set[str]:
+        """Vectors that are added to every row of a matrix: the biases of a batch of rows."""
+        found: set[str] = set()
+        for node in self.graph.inner:
+            if len(node.shape) != 2:
+                continue
+            try:
+                tree = ast.parse(node.source, mode="eval")
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            for x in ast.walk(tree):
+                if isinstance(x, ast.BinOp) and isinstance(x.op, (ast.Add, ast.Sub, ast.Mult)):
+                    pair = (x.left, x.right)
+                    found |= {y.id for y in pair if isinstance(y, ast.Name) and self.axes.get(y.id) == 1 and self.graph[y.id].shape[0] == node.shape[1]}
+        return found
 
     @cached_property
     def rows(self) -> bool:
-        return self.is_row("")
+        columns, rows = self._votes
+        return bool(rows) and not columns
 
     @cached_property
     def has_matrix(self) -> bool:
