@@ -94,7 +94,7 @@ class Explanations:
             (4.6, (s.signs, s.transposes)),
             (4.6, (s.orders, s.deletions)),
             (5.0, (s.reductions, s.lookups, s.products)),
-            (5.5, (s.names, s.brackets, s.letters, s.numbers)),
+            (5.5, (s.within_chains, s.names, s.brackets, s.letters, s.numbers, s.everywhere)),
             (5.8, (lambda: self.backwards(values),)),
             (6.0, (s.functions, s.symmetric)),
             (99.0, (s.grafts, s.insertions)),
@@ -139,7 +139,7 @@ class Explanations:
             return
         truth = [np.broadcast_to(v, t.shape) for v, t in zip(values, s.truth, strict=True)]
         self._slope_of_one(truth)
-        for form in self.lexicon.forms(s.about):
+        for form in self.lexicon.forms(s.about)[:2]:
             if s.late:
                 return
             other = Search(self.lexicon, form, truth, s.lefts, s.about, s.paper, s.until)
@@ -149,7 +149,7 @@ class Explanations:
             if form.weight < 40:
                 other.names()
                 other.functions()
-                other.lookups()
+                other.lookups(("replace",))
             for r in other.found.values():
                 self.mistakes.append(Namer(self.lexicon, other).inverse(r, form))
 
@@ -279,11 +279,7 @@ class Namer:
 
     def __init__(self, lexicon: Lexicon, search: Search) -> None:
         self.lexicon, self.search = lexicon, search
-        graph = lexicon.graph
-        self.coefficients = (
-            {n.name for n in graph.leaves if not n.shape} if any(n.shape for n in graph.nodes.values()) else set()
-        )
-        self.coefficients |= set(graph.constants)
+        self.coefficients = lexicon.coefficients
 
     def __call__(self, r: Repair) -> Mistake:
         name, adjust, slope = self._name(r)
@@ -327,6 +323,14 @@ class Namer:
         in_argument = self._in_argument(r)
         slope = self._slope_mended(r)
         kind = r.kind
+        if (
+            slope is not None
+            and r.path
+            and kind in ("multiply", "divide", "add", "delete-term", "delete-factor", "number")
+        ):
+            return "wrong-activation-derivative", -0.6, slope
+        if kind in ("sign", "signs") and any(a == "compare" for a in above):
+            return "wrong-activation-derivative", -1.5, slope
         if kind in ("sign", "signs"):
             if slope is not None and r.path:
                 return "wrong-activation-derivative", -1.5, slope
@@ -412,6 +416,8 @@ class Namer:
 
     def _order(self, r: Repair) -> tuple[str, float, None]:
         """A transpose, or the order: by the names of the matrix factors read from left to right."""
+        if self._above(r)[-1:] in (("call:sum",), ("call:mean",)):
+            return "wrong-argument", 0.5, None
         adjust = {"transpose-all": 0.4, "transposes": 0.8, "regroup": 0.5}.get(r.kind, 0.0)
         if not r.path and r.kind == "transpose":
             adjust += 0.3
@@ -429,8 +435,8 @@ class Namer:
         if r.kind == "unreduce":
             return ("shape", 0.0, None) if not fits else ("extra-term", 0.5, None)
         if r.kind == "reduce-mean":
-            return "missing-sum", 0.5 if not fits else 2.0, None
-        return "missing-sum", 0.0 if not fits else 1.5, None
+            return "missing-sum", 0.5 if not fits else 3.5, None
+        return "missing-sum", 0.0 if not fits else 3.0, None
 
     # ---- what was put in or taken out --------------------------------------------------------------
 
@@ -462,7 +468,7 @@ class Namer:
         return "extra-term", 0.0, None
 
     def _factors(self, tree: Tree) -> set[Tree]:
-        return {x for t in tree.walk() for x in (t, *t.args)}
+        return {t for t, _ in _flat(tree)[0]}
 
     def _scalar(self, tree: Tree) -> str | None:
         """ "factor" or "missing-mean-factor" for what is made of numbers, coefficients and sizes."""
@@ -508,9 +514,13 @@ class Namer:
             return "index-swap", 0.0, None
         if r.kind in ("name",) and old.op == new.op == "gradient":
             return self._other_gradient(old, new)
-        ratio = self._ratio_of(old, new)
+        ratio = self._ratio_of(old, new) if mended is None else None
         if ratio is not None and not in_argument:
             return ratio, 1.0, None
+        if _inverted(old, new):
+            return "hadamard-vs-matmul", 0.0, None
+        if _turned(old, new):
+            return "missing-transpose", 1.0, None
         if self._transposed(old, new):
             return "missing-transpose", 0.5, None
         factor = _factor_between(old, new)
@@ -530,8 +540,8 @@ class Namer:
             if r.kind == "name" and same_kind:
                 return "wrong-argument", -0.7, mended
             return "wrong-activation-derivative", 0.0, mended
-        gone = self._slope_within(old)
-        if gone is not None and self._slope_within(new) is None and old.weight > 2:
+        gone = self._slope_within(self.search.link)
+        if gone is not None and self._slope_within(r.tree) is None and r.kind == "replace":
             return "wrong-activation-derivative", 0.3, gone
         terms = _terms_between(old, new)
         if terms == "more":
@@ -541,7 +551,7 @@ class Namer:
         if in_argument or r.kind == "name" or same_kind or old.op in ("name", "gradient"):
             return "wrong-argument", 0.0, None
         if r.kind == "function":
-            return "wrong-argument", 0.5, None
+            return "wrong-argument", 1.2, None
         coming = self._slope_within(new)
         if coming is not None and self._slope_within(old) is None:
             return "missing-activation-derivative", 1.5, coming
@@ -656,6 +666,8 @@ class Namer:
         for k in r.path:
             if old.op != new.op or k >= len(new.args) or len(old.args) != len(new.args):
                 break
+            if old.op == "product" and old.data[0][k] < 0:
+                pairs.append((c.product((ONE, old.args[k]), (1, -1)), c.product((ONE, new.args[k]), (1, -1))))
             if old.op == "product":
                 for m in range(len(old.args)):
                     if m != k and len(old.args) > 2:
@@ -681,6 +693,26 @@ class Namer:
             if slope is not None and self.slope_like(self.search.link) is None:
                 return slope
         return None
+
+
+def _inverted(old: Tree, new: Tree) -> bool:
+    """inv(X) for 1/X, X @ X for X**2."""
+    if old.names != new.names:
+        return False
+    has = [{t.op if t.op != "call" else str(t.data[0]) for t in x.walk()} for x in (old, new)]
+    matrix = has[1] - has[0]
+    return ("inv" in matrix and "inv" not in has[0]) or (has[0] >= {"power"} and "chain" in matrix)
+
+
+def _turned(old: Tree, new: Tree) -> bool:
+    """The same but for a flip or a transpose."""
+
+    def bare(t: Tree) -> object:
+        while t.op == "transpose" or (t.op == "call" and t.data[0] in ("flip", "transpose")):
+            t = t.args[0]
+        return (t.op, t.data, tuple(bare(a) for a in t.args)) if t.args else t
+
+    return old is not new and bare(old) == bare(new)
 
 
 def _moved(old: Tree, new: Tree) -> int:

@@ -7,6 +7,7 @@ Everything is made when it is first asked for, once for all claims.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +28,10 @@ from symbp.numpy_code import numpy_text
 from symbp.read.claims import ClaimReader, Unread
 from symbp.steps import Derivation
 
+_SETTINGS = re.compile(
+    r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
+    r"|temperature|keep|keep_prob|reg|decay|rate|lr|scale|weight|wd|s|slope)\d*"
+)
 POOL = 400  # parts of right formulas that are tried
 
 
@@ -148,7 +153,7 @@ class Lexicon:
             user = users[name][0]
             uppers = [c.gradient(user, self.graph.adjoint_name(user)), *self.forms(user)]
             if user == self.graph.loss:
-                uppers = [c.number(1, "1")]
+                continue
             for form in self.forms(name):
                 for upper in uppers:
                     rest = quotient(form, upper)
@@ -158,10 +163,30 @@ class Lexicon:
                         yield Slope(rest, function, user, c.name(name), c.name(user))
 
     @cached_property
+    def coefficients(self) -> frozenset[str]:
+        """Declared constants, and scalar leaves that are settings, not data or parameters."""
+        found = set(self.graph.constants)
+        for n in self.graph.leaves:
+            if not n.shape and _SETTINGS.fullmatch(n.name):
+                found.add(n.name)
+        return frozenset(found)
+
+    @cached_property
+    def _totals(self) -> tuple[Tree, ...]:
+        """Sums of all entries of a leaf (a mask) that the network divides by: they count like a size."""
+        found: dict[Tree, None] = {}
+        for body in self.definitions.values():
+            for part in body.walk():
+                if part.op == "product":
+                    for a, p in zip(part.args, part.data[0], strict=True):
+                        if p < 0 and a.op == "call" and a.data == ("sum", ()) and a.args[0].op == "name":
+                            found.setdefault(a)
+        return tuple(found)
+
+    @cached_property
     def penalised(self) -> frozenset[str]:
         """Leaves with a penalty of their own in the loss: a coefficient times a function of the leaf."""
-        coefficients = {n.name for n in self.graph.leaves if not n.shape} | set(self.graph.constants)
-        coefficients |= self.reader.sizes
+        coefficients = {n.name for n in self.graph.leaves if not n.shape} | self.coefficients | self.reader.sizes
         found: set[str] = set()
         stack, seen = [self.definitions.get(self.graph.loss)], set[str]()
         while stack:
@@ -256,7 +281,12 @@ class Lexicon:
         for n in (2, 3, 4, 8):
             found[c.number(n)] = False
             found[c.number(Fraction(1, n))] = False
-        names = [c.name(n) for n in self.graph.constants] + [c.name(n.name) for n in self.graph.leaves if not n.shape]
+        names = [c.name(n) for n in self.graph.nodes if n in self.coefficients] + [
+            c.name(n) for n in self.graph.constants
+        ]
+        for total in self._totals:
+            found[total] = True
+            found[c.product((one, total), (1, -1))] = True
         for x in names:
             found[x] = False
             found[c.product((one, x), (1, -1))] = False

@@ -212,6 +212,7 @@ class Search:
         """Keep the edit if the whole formula holds everywhere."""
         if not self.holds(tree):
             return False
+        tree = tidy(tree)
         self.found.setdefault((tree, kind), Repair(tree, site.tree, new, kind, site.path, **detail))
         return True
 
@@ -311,7 +312,9 @@ class Search:
         for site in self.sites:
             if site.tree.op == "number":
                 n = Fraction(site.tree.data[0])
-                for m in dict.fromkeys([2 * n, n / 2, n + 1, n - 1, -n, n * n, 1 / n if n else n, Fraction(1), 3 * n]):
+                for m in dict.fromkeys(
+                    x for x in [2 * n, n / 2, n + 1, n - 1, -n, n * n, 1 / n if n else n, Fraction(1), 3 * n] if x
+                ):
                     self.attempt(site, c.number(m), "number")
             elif site.wanted is None and site.above and site.above[-1] in ("call", "sum", "power", "compare"):
                 for n in (2, Fraction(1, 2)):
@@ -342,9 +345,9 @@ class Search:
         for a, b in itertools.combinations(many[:8], 2):
             if a.path[: len(b.path)] == b.path or b.path[: len(a.path)] == a.path:
                 continue
-            tree = self.replaced(a.path, flipped(a.tree))
-            whole = self.replaced(b.path, flipped(b.tree), tree)
-            self.accept(whole, a, flipped(a.tree), "transposes")
+            marked = self.replaced(a.path, c.alias(a.tree, "\0"))  # keeps its place while the other is edited
+            whole = self.replaced(b.path, flipped(b.tree), marked)
+            self.accept(_turned(whole), a, flipped(a.tree), "transposes")
         for name in sorted(self.link.names):
             whole = _everywhere(self.link, c.name(name), c.transpose(c.name(name)))
             if whole is not self.link:
@@ -444,6 +447,10 @@ class Search:
                 rest = [i for i in range(n) if i != k]
                 inverse = c.call("inv", (t.args[k],))
                 others = _product([t.args[i] for i in rest], [powers[i] for i in rest])
+                if others.op == "number":
+                    for one in (inverse, c.transpose(inverse)):
+                        self.attempt(site, scaled(one, others, 1), "hadamard")
+                    continue
                 self.attempt(site, c.chain((inverse, others)), "hadamard")
                 self.attempt(site, c.chain((others, inverse)), "hadamard")
 
@@ -590,6 +597,15 @@ class Search:
                     self.attempt(site, new, "function")
             if t.op == "power":
                 self.attempt(site, t.args[0], "function")
+                self.attempt(site, c.product((t.args[1], t.args[0])), "function")
+            if t.op == "product" and len(t.args) >= 2:
+                for k in range(len(t.args)):
+                    if t.args[k].op == "number" and t.args[k].data[0] in (2, 3):
+                        for m in range(len(t.args)):
+                            if m != k:
+                                rest = list(t.args)
+                                rest[m] = c.power(t.args[m], t.args[k])
+                                self.attempt(site, without(c.product(rest, t.data[0]), (k,)), "function")
             if t.op == "compare":
                 for other in (">", "<"):
                     for s in self.lexicon.slopes:
@@ -736,7 +752,7 @@ class Search:
             self._stacked[shape] = (trees, matrix)
         return self._stacked[shape]
 
-    def lookups(self) -> None:
+    def lookups(self, kinds: Sequence[str] = ("replace", "multiply", "add")) -> None:
         """Replace a part, multiply it, divide it, or add to it: what is needed is known."""
         for site in self.sites:
             if site.wanted is None or site.wanted.letters or self.late:
@@ -750,8 +766,10 @@ class Search:
             for k in _matching(matrix, wide):
                 self.attempt(site, trees[k], "replace")
                 self.attempt(site, c.negative(trees[k]), "replace")
+            if site.tree.op == "product" and len(site.tree.args) > 2:
+                self._groups(site, trees, matrix, shape)
             value = self.value(site.tree)
-            if value is None or value.letters:
+            if value is None or value.letters or kinds == ("replace",):
                 continue
             try:
                 own = np.broadcast_to(
@@ -762,6 +780,26 @@ class Search:
                 continue
             self._multiplied(site, trees, matrix, wide, own)
             self._added(site, trees, matrix, wide, own)
+
+    def _groups(self, site: Site, trees: list[Tree], matrix: Array, shape: tuple[int, ...]) -> None:
+        """Two or more factors of a product replaced by one part."""
+        t, powers = site.tree, site.tree.data[0]
+        n = len(t.args)
+        for size in range(2, min(n, 4)):
+            for group in itertools.combinations(range(n), size):
+                rest = [i for i in range(n) if i not in group]
+                others = c.product([t.args[i] for i in rest] + [ONE], [powers[i] for i in rest] + [1])
+                assert site.wanted is not None
+                wanted = self._wanted(others, len(rest), site.wanted)
+                if wanted is None or wanted.letters:
+                    continue
+                wide = np.broadcast_to(wanted.array, shape).ravel()
+                old = c.product([t.args[i] for i in group], [powers[i] for i in group])
+                for k, sign in _proportional(matrix, wide):
+                    new = c.product([*(t.args[i] for i in rest), trees[k]], [*(powers[i] for i in rest), 1])
+                    whole = self.replaced(site.path, new if sign > 0 else c.negative(new))
+                    inner = Site(old, (*site.path, group[0]), None, 0, (*site.above, "product"))
+                    self.accept(whole, inner, trees[k], "replace")
 
     def _multiplied(self, site: Site, trees: list[Tree], matrix: Array, wide: Array, own: Array) -> None:
         known = np.isfinite(wide)
@@ -795,6 +833,72 @@ class Search:
                 if tree is not ONE:
                     term = c.product((tree, trees[k]))
                     self.attempt(site, added(site.tree, term, sign), "add", detail=term, sizes=sizes)
+
+    def within_chains(self) -> None:
+        """A slope between two factors of a matrix product, or in the place of two factors inside one."""
+        for site in self.sites:
+            t = site.tree
+            if self.late:
+                return
+            if t.op == "chain" and len(t.args) > 2:
+                for k in range(2, len(t.args)):
+                    for head, rest in ((t.args[:k], t.args[k:]),):
+                        inner = c.chain(head)
+                        own = self.value(inner)
+                        for s in self.lexicon.slopes:
+                            value = self.value(s.tree)
+                            if own is not None and value is not None and value.shape == own.shape:
+                                new = c.chain((c.product((inner, s.tree)), *rest))
+                                self.attempt(site, new, "multiply", detail=s.tree)
+                for k in range(1, len(t.args) - 1):
+                    inner = c.chain(t.args[k:])
+                    own = self.value(inner)
+                    for s in self.lexicon.slopes:
+                        value = self.value(s.tree)
+                        if own is not None and value is not None and value.shape == own.shape:
+                            self.attempt(
+                                site, c.chain((*t.args[:k], c.product((inner, s.tree)))), "multiply", detail=s.tree
+                            )
+            if t.op == "product" and len(t.args) > 1 and site.wanted is None:
+                self._slopes_for_factors(site, t)
+
+    def _slopes_for_factors(self, site: Site, t: Tree) -> None:
+        n, powers = len(t.args), t.data[0]
+        own = self.value(t)
+        for size in range(1, min(n, 4)):
+            for group in itertools.combinations(range(n), size):
+                rest = [i for i in range(n) if i not in group]
+                old = _product([t.args[i] for i in group], [powers[i] for i in group])
+                for s in self.lexicon.slopes:
+                    value = self.value(s.tree)
+                    if own is None or value is None or value.shape != own.shape:
+                        continue
+                    factors, signs = [*(t.args[i] for i in rest), s.tree], [*(powers[i] for i in rest), 1]
+                    whole = c.product(factors, signs)
+                    inner = Site(old, (*site.path, group[0]), None, 0, (*site.above, "product"))
+                    self.try_whole(self.replaced(site.path, whole), inner, s.tree, "replace")
+
+    def try_whole(self, tree: Tree, site: Site, new: Tree, kind: str, **detail: Any) -> None:
+        """Try a whole formula that no single place makes."""
+        self.accept(tree, site, new, kind, **detail)
+
+    def everywhere(self) -> None:
+        """The same edit at all places: f(x) by x, all sums by means."""
+        for t in {s.tree for s in self.sites if s.tree.op == "call" and s.tree.data[0] in _UNARY}:
+            if sum(s.tree is t for s in self.sites) > 1:
+                self.accept(_everywhere(self.link, t, t.args[0]), self._first(t), t.args[0], "function")
+        for a, b in (("sum", "mean"), ("mean", "sum")):
+            whole = _renamed(self.link, a, b)
+            if whole is not self.link:
+                site = next(s for s in self.sites if s.tree.op == "call" and s.tree.data[0] == a)
+                self.accept(whole, site, _renamed(site.tree, a, b), "mean")
+        for t in {s.tree for s in self.sites if s.tree.op == "name"}:
+            if sum(s.tree is t for s in self.sites) > 1:
+                for f in dict.fromkeys(s.function for s in self.lexicon.slopes):
+                    if f in _UNARY:
+                        self.accept(
+                            _everywhere(self.link, t, c.call(f, (t,))), self._first(t), c.call(f, (t,)), "function"
+                        )
 
     def grafts(self) -> None:
         """Inside matrix products and functions: replace or multiply by parts of the right formula."""
@@ -901,8 +1005,6 @@ def _rebuilt(parent: Tree, args: Sequence[Tree]) -> Tree:
             factors.append(a)
         whole = parent.with_args(factors)
         return whole if sign > 0 else c.negative(whole)
-    if parent.op == "chain" and any(a.op == "chain" for a in args):
-        return Tree("chain", tuple(x for a in args for x in (a.args if a.op == "chain" else (a,))), parent.data)
     if parent.op == "sum":
         terms, signs = [], []
         for a, s in zip(args, parent.data, strict=True):
@@ -912,6 +1014,16 @@ def _rebuilt(parent: Tree, args: Sequence[Tree]) -> Tree:
             signs.append(s)
         return c.sum_(terms, signs)
     return parent.with_args(args)
+
+
+def tidy(tree: Tree) -> Tree:
+    """Matrix products inside matrix products joined."""
+    if not tree.args:
+        return tree
+    args = [tidy(a) for a in tree.args]
+    if tree.op == "chain" and any(a.op == "chain" for a in args):
+        return Tree("chain", tuple(x for a in args for x in (a.args if a.op == "chain" else (a,))), tree.data)
+    return tree.with_args(args)
 
 
 def _sum(terms: Sequence[Tree], signs: Sequence[int]) -> Tree:
@@ -1023,6 +1135,14 @@ def _everywhere(tree: Tree, old: Tree, new: Tree) -> Tree:
     return tree.with_args(args)
 
 
+def _renamed(tree: Tree, a: str, b: str) -> Tree:
+    """All calls of one function made calls of another."""
+    args = [_renamed(x, a, b) for x in tree.args]
+    if tree.op == "call" and tree.data[0] == a:
+        return Tree("call", tuple(args), (b, tree.data[1]))
+    return tree.with_args(args) if args else tree
+
+
 def _marked(tree: Tree, old: Tree, new: Tree) -> Tree:
     """As `_everywhere`, but what was put in is not met again."""
     return _everywhere(tree, old, c.alias(new, "\0"))
@@ -1032,6 +1152,13 @@ def _unmarked(tree: Tree) -> Tree:
     if tree.op == "alias" and tree.data == "\0":
         return tree.args[0]
     return tree.with_args([_unmarked(a) for a in tree.args]) if tree.args else tree
+
+
+def _turned(tree: Tree) -> Tree:
+    """What was marked, transposed."""
+    if tree.op == "alias" and tree.data == "\0":
+        return flipped(tree.args[0])
+    return _rebuilt(tree, [_turned(a) for a in tree.args]) if tree.args else tree
 
 
 def _exchanged(tree: Tree, a: Tree, b: Tree) -> Tree:
