@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from symbp.errors import RequestError, nearest
 
 if TYPE_CHECKING:
     from symbp.descend import Plan
+    from symbp.errors import Place
     from symbp.graph import Graph
     from symbp.higher import Derivative
     from symbp.show.alphabet import Alphabet
@@ -324,6 +325,95 @@ def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
     from symbp.show.table import check_table
 
     return check_table(derivation, checked, screen.width, screen.colour), status
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """The options of `symbp verify`."""
+
+    claims: str = ""
+    net: str = ""
+    about: str = ""
+    let: tuple[str, ...] = ()
+    lets: str = ""
+    at: tuple[str, ...] = ()
+    annotate: str = ""
+    force: bool = False
+    json: bool = False
+    lang: str = "en"
+    seed: int = 0
+
+
+def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Screen) -> Answer:
+    """`symbp verify`: 1 when a claim is wrong, 2 when one is unreadable or undefined, 3 when one is undecided."""
+    from symbp.judge.points import Points
+    from symbp.judge.verdict import Judge
+    from symbp.read.claims import ClaimReader
+
+    DeriveOptions(seed=options.seed, lang=options.lang).validate()
+    graph = open_network(options.net or spec)
+    points = Points(graph, options.seed)
+    reader = ClaimReader(graph)
+    judge = Judge(points)
+    verdicts = []
+    for text, about, place in _lines_of_claims(texts, options):
+        claim = reader.line(text, about, place)
+        verdicts.append(judge(claim))
+    status = verify_status([v.verdict for v in verdicts])
+    if options.json:
+        import json
+
+        from symbp.show.verdict import verdicts_json
+
+        return json.dumps(
+            verdicts_json(verdicts, graph, None, options.lang), ensure_ascii=False, indent=1
+        ) + "\n", status
+    from symbp.show.verdict import verdicts_text
+
+    return clean_lines(verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang)), status
+
+
+def _lines_of_claims(texts: Sequence[str], options: VerifyOptions) -> Iterator[tuple[str, str, Place | None]]:
+    """(text, what it is about, place) of every claim of the call and of the claims file."""
+    from symbp.errors import Place
+    from symbp.read.source import decode, read_file
+
+    for text in texts:
+        yield text, options.about, None
+    if not options.claims:
+        return
+    if options.claims == "-":
+        whole, file = decode(sys.stdin.buffer.read(1_000_001), "standard input"), "standard input"
+    else:
+        whole, file = read_file(options.claims), options.claims
+    for number, line in enumerate(whole.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith(("#", "%")):
+            continue
+        named = re.match(r"\s*([A-Za-z_]\w*)\s*:\s+(?=\S)(?!=)", line)
+        text, about = (line[named.end() :], named[1]) if named else (line, options.about)
+        yield (
+            text.strip(),
+            about,
+            Place(number, len(line) - len(line[named.end() :] if named else line.lstrip()) + 1, line, file),
+        )
+
+
+def clean_lines(text: str) -> str:
+    """A text for the screen without control characters but those of its colours."""
+    return re.sub(
+        "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+        "\N{REPLACEMENT CHARACTER}",
+        text,
+    )
+
+
+def verify_status(verdicts: Sequence[str]) -> int:
+    """The exit code for these verdicts."""
+    if "wrong" in verdicts:
+        return 1
+    if "unreadable" in verdicts or "undefined" in verdicts:
+        return 2
+    return 3 if "undecided" in verdicts else 0
 
 
 def _status(checked: Mapping[str, Checked]) -> int:

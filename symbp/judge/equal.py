@@ -31,7 +31,7 @@ class Difference:
 
 def fitted(value: Value, truth: Value, paper: bool) -> Array:
     """The array of a value, laid out as the truth is; raises ShapeError. On paper axes of length 1
-    do not count and a letter that does not occur means the same for all its values."""
+    do not count (but an n × 1 matrix is no 1 × n matrix), and a letter that does not occur means the same for all its values."""
     a, t = value.array, truth.array
     if not paper:
         if value.shape != truth.shape or value.letters != truth.letters:
@@ -41,7 +41,8 @@ def fitted(value: Value, truth: Value, paper: bool) -> Array:
     if extra:
         raise ShapeError(f"the index {extra[0]} is free: the left side does not have it")
     own, wanted = [n for n in value.shape if n != 1], [n for n in truth.shape if n != 1]
-    if own != wanted:
+    turned = len(value.shape) == len(truth.shape) == 2 and value.shape != truth.shape
+    if own != wanted or turned:
         raise ShapeError("the shape is not that of the left side", None, (value.shape, truth.shape))
     order = [value.letters.index(x) for x in truth.letters if x in value.letters]
     rest = range(1 + len(value.letters), a.ndim)

@@ -22,7 +22,7 @@ from symbp.evaluate import Evaluation
 from symbp.expr import Compare, Reduce, Select, walk
 from symbp.graph import Graph, adjoint
 from symbp.judge.functions import Array
-from symbp.judge.value import Batch, Value
+from symbp.judge.value import Batch, ShapeError, Value
 from symbp.ops import UNKNOWN
 from symbp.sample import Point, choose_sizes, draw
 from symbp.steps import Derivation
@@ -141,6 +141,28 @@ class Points:
         for b in self.batches:
             b.definitions[name] = tree
             b.forget()
+
+    def backward(self, about: str, own: Mapping[str, Tree]) -> list[Array] | None:
+        """The gradient of a node when those of some nodes are what a student says; None where that
+        has no value."""
+        found = []
+        for b in self.batches:
+            state = Evaluation.of(self.graph, b.tensors, b.sizes, self.functions)
+            state.values[adjoint(self.graph.loss)] = np.ones((b.count,))
+            for name, a in self.derivation.adjoints.items():
+                if name == self.graph.loss:
+                    continue
+                try:
+                    value = b.value(own[name]).array if name in own and name != about else state.tensor(a.node, a.delta)
+                except (ShapeError, SymbpError, ValueError):
+                    return None
+                if value.shape[1:] != b.tensors[name].shape[1:]:
+                    return None
+                state.values[adjoint(name)] = np.broadcast_to(value, b.tensors[name].shape)
+                if name == about:
+                    found.append(state.values[adjoint(name)])
+                    break
+        return found if len(found) == len(self.batches) else None
 
     @property
     def definitions(self) -> Mapping[str, Tree]:
