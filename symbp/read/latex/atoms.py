@@ -118,7 +118,7 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
-    if any(name in nodes for nodes in r.view.elementwise.values()) and len(name) == 1:
+    if r.view.graph[name].is_leaf or any(name in nodes for nodes in r.view.elementwise.values()) and len(name) == 1:
         return None  # δ_n of a gate n is ∂L/∂n here and the error before its activation there
     if isinstance(first, Atom) and first.kind == "LETTER" and r._is_letter(first.text) and not rest and (first.text in r.bound or first.text in r.left):
         return None
@@ -152,10 +152,13 @@ def _exponential(r: Resolver, node: Node, subs: tuple[Node, ...], sups: tuple[No
 
 def spelled(r: Resolver, node: Node, own: tuple[Sequence[Node], Sequence[Node]] | None) -> str:
     """How the student writes the name, without indices, powers and transposes."""
-    base = node.base if isinstance(node, Scripts) else node
-    text = _source(r, base)
     if own is None:
         return r.words(node)
+    if isinstance(node, Product):
+        before = r.text[node.span[0] : node.factors[-1].span[0]]
+        return before + spelled(r, node.factors[-1], own)
+    base = node.base if isinstance(node, Scripts) else node
+    text = _source(r, base)
     subs, sups = own
     if subs:
         text += "_{" + ",".join(_source(r, s) for s in subs) + "}"
@@ -178,8 +181,7 @@ def named(r: Resolver, found: Found, node: Node) -> Value:
     tree = found.tree
     r.guess(found.note)
     if found.compound:
-        whole = found.own is None or not (found.subs or found.sups)
-        text = r.words(node) if whole else spelled(r, node, found.own)
+        text = r.words(node) if found.own is None or not (found.subs or found.sups) else spelled(r, node, found.own)
         if tree.op in ("name", "gradient"):
             tree = Tree(tree.op, tree.args, (tree.data[0], text))
         elif tree.op == "entry" and tree.args[0].op in ("name", "gradient") and not found.subs:
@@ -187,7 +189,7 @@ def named(r: Resolver, found: Found, node: Node) -> Value:
         else:
             tree = claim.alias(tree, text)
         if tree.op == "entry":
-            tree = claim.alias(tree, text) if tree.args[0].op == "gradient" else _spelled_entry(r, tree, node)
+            tree = claim.alias(tree, text) if tree.args[0].op == "gradient" else _spelled_entry(r, tree, node, found, text)
     elif tree.op == "name":
         tree = claim.name(tree.data[0], spelled(r, node, found.own))
     subs, sups = list(found.subs), list(found.sups)
@@ -200,15 +202,13 @@ def named(r: Resolver, found: Found, node: Node) -> Value:
     return scripted(r, value, (), sups, node)
 
 
-def _spelled_entry(r: Resolver, tree: Tree, node: Node) -> Tree:
+def _spelled_entry(r: Resolver, tree: Tree, node: Node, found: Found, text: str) -> Tree:
     """An entry that a let names: the base keeps the student's letter, so that indices can be edited."""
-    base = node.base if isinstance(node, Scripts) else node
     name = tree.args[0]
-    sups = [s for s in node.sups if not is_transpose(s) and not is_prime(s)] if isinstance(node, Scripts) else []
-    text = _source(r, base) + ("^{" + "".join(_source(r, s) for s in sups) + "}" if sups else "")
-    if not isinstance(node, Scripts) or not node.subs or sorted(map(str, tree.data)) != sorted(key(s) for s in flat_subscripts(node.subs)):
-        return claim.alias(tree, r.words(node))
-    return Tree("entry", (Tree(name.op, name.args, (name.data[0], text)), *tree.args[1:]), tree.data)
+    subs, sups = found.own or (node.subs, node.sups) if isinstance(node, Scripts) else ((), ())
+    if name.op != "name" or not subs or sorted(map(str, tree.data)) != sorted(key(s) for s in flat_subscripts(subs)):
+        return claim.alias(tree, text)
+    return Tree("entry", (claim.name(name.data[0], spelled(r, node, ((), sups))), *tree.args[1:]), tree.data)
 
 
 def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Node], node: Node) -> Value:

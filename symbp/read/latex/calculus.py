@@ -13,7 +13,7 @@ from symbp.claim import Tree
 from symbp.read.latex import atoms
 from symbp.read.latex.names import Ambiguous, Found, key, parts
 from symbp.read.latex.resolve import Resolver, Unread, Value
-from symbp.read.latex.tree import Accent, Atom, Bracket, Fraction, Node, Product, Relation, Scripts, is_prime
+from symbp.read.latex.tree import Accent, Atom, Bracket, Fraction, Node, Product, Relation, Scripts, is_prime, is_transpose
 
 LOSSES = frozenset("L J E C ell".split())
 LOSS_WORDS = frozenset("loss Loss cost Cost error Error out CE MSE BCE NLL FL Obj obj NCE".split())
@@ -296,6 +296,8 @@ def gradient(r: Resolver, wrt: Node, node: Node) -> Value:
     """∂L/∂wrt: the symbol, with every array replaced by its gradient."""
     value = r.expression(wrt)
     text = r.words(node)
+    if isinstance(node, Scripts) and any(is_transpose(s) for s in node.sups):
+        text = atoms.spelled(r, node, (node.subs, tuple(s for s in node.sups if not is_transpose(s))))
     tree = _replaced(r, value.tree, text, wrt)
     return r.value(tree, node.span)
 

@@ -313,7 +313,7 @@ class Symbols:
             for own, left in _splits(subs, sups):
                 found = self._let([*nodes[: size - 1], _join(last, base, *own)])
                 if found is not None:
-                    return size, Found(found.tree, *left, compound=True)
+                    return size, Found(found.tree, *left, compound=True, own=own)
         return None
 
     def _let(self, nodes: Sequence[Node]) -> Found | None:

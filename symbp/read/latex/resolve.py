@@ -8,6 +8,7 @@ that does not fit is kept with its first misfit, because a wrong formula may wel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -558,7 +559,7 @@ class Resolver:
             self.reading.misfits, self.reading.notes = before
         trees = []
         for n in range(low, high + 1):
-            trees.append(self.expression(filled(body, {letter: str(n)})).tree)
+            trees.append(_renumbered(self.expression(filled(body, {letter: str(n)})).tree, letter, n))
         self.note(f"{self.words(node)} is read with {letter} = {low} to {high}")
         if kind == "sum":
             return self.value(claim.sum_(trees), node.span)
@@ -873,6 +874,20 @@ def _big(node: Node) -> tuple[str, tuple[Node, ...], tuple[Node, ...]] | None:
     if isinstance(base, Atom) and base.kind == "FUN" and base.text in ("max", "min") and subs:
         return base.text, subs, sups
     return None
+
+
+def _renumbered(tree: Tree, letter: str, number: int) -> Tree:
+    """The texts of a tree with a number in the place of a letter."""
+
+    def spelled(text: str) -> str:
+        return re.sub(rf"(?<=[_^{{,(\[]){re.escape(letter)}(?![A-Za-z])", str(number), text)
+
+    args = tuple(_renumbered(a, letter, number) for a in tree.args)
+    if tree.op == "alias":
+        return claim.alias(args[0], spelled(tree.data))
+    if tree.op in ("name", "gradient"):
+        return Tree(tree.op, args, (tree.data[0], spelled(tree.data[1])))
+    return Tree(tree.op, args, tree.data)
 
 
 def _numbers(subs: Sequence[Node], sups: Sequence[Node]) -> tuple[int | None, int | None]:
