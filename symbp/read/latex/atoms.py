@@ -118,7 +118,7 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
-    if r.view.graph[name].is_leaf or any(name in nodes for nodes in r.view.elementwise.values()) and len(name) == 1:
+    if r.view.graph[name].is_leaf or r.view.applied(name) in r.view.activations and len(name) == 1:
         return None  # δ_n of a gate n is ∂L/∂n here and the error before its activation there
     if isinstance(first, Atom) and first.kind == "LETTER" and r._is_letter(first.text) and not rest and (first.text in r.bound or first.text in r.left):
         return None
@@ -214,6 +214,11 @@ def _spelled_entry(r: Resolver, tree: Tree, node: Node, found: Found, text: str)
 def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Node], node: Node) -> Value:
     """A tensor with indices: subscripts in order, and the sample."""
     whole = r.value(tree)
+    places = _slices(subs) if len(subs) == 1 else None
+    if places is not None and whole.shape is not None:
+        if len(places) != len(whole.shape):
+            raise Unread(f"{r.words(node)} has {_count(len(places), 'place', 'places')} for {_count(len(whole.shape), 'axis', 'axes')}", node.span)
+        return r.vector(claim.item(tree, places), r.view.is_row(tree.data[0] if tree.op == "name" else ""))
     flat = flat_subscripts(subs)
     if tree.op == "name" and len(flat) == len(subs) == 1 and key(flat[0]) in r.reading.labels:
         r.note(f"{r.words(node)} is read as {tree.data[0]}")
@@ -275,6 +280,27 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
     if value.shape is not None and len(value.shape) == 1:
         return r.value(claim.column(value.tree))
     return value
+
+
+def _slices(subs: Sequence[Node]) -> list[object] | None:
+    """`_{[:,1:4]}`: a part of an array, counted from 1, its end included."""
+    sub = subs[0]
+    if not isinstance(sub, Bracket) or sub.open != "[":
+        return None
+    places: list[object] = []
+    sliced = False
+    for item in sub.body.items if isinstance(sub.body, List) else (sub.body,):
+        if isinstance(item, Relation) and item.names == (":",):
+            low, high = (key(s) for s in item.sides)
+            if not all(x == "" or x.isdigit() for x in (low, high)):
+                return None
+            places.append(("slice", int(low) - 1 if low else None, int(high) if high else None, None))
+            sliced = True
+        elif isinstance(item, Atom) and item.kind == "NUM" and item.text.isdigit():
+            places.append(int(item.text) - 1)
+        else:
+            return None
+    return places if sliced else None
 
 
 def _count(n: int, one: str, more: str) -> str:

@@ -285,12 +285,13 @@ class LatexReader:
         left = list(letters)
         if about and not left:
             left = [x for let in self.symbols.lets for x in sorted(let.letters)]
-        ways = [(loose, order, frozenset[str]()) for loose, order in READINGS]
+        ways = [Reading(loose, order) for loose, order in READINGS]
         labels = frozenset(_index_letters(node)) - frozenset(letters)
         if labels and not about:
-            ways.append((False, "last", labels))
-        for loose, order, labelled in ways:
-            reading = Reading(loose, order, labels=labelled)
+            ways.append(Reading(labels=labels))
+        if self.view.rows:
+            ways.append(Reading(columns=True))
+        for reading in ways:
             resolver = Resolver(self.symbols, self.view, self.evaluator, formula, reading, left)
             try:
                 value = resolver.expression(node)
@@ -299,15 +300,19 @@ class LatexReader:
                 continue
             if value.jacobian is not None:
                 raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
-            if value.ones:
-                value = resolver.value(value.tree)
+            if value.ones:  # c 1: as long as the left side
+                target = tree or (claim.gradient(self._declared(about)) if about else None)
+                if target is not None and not _ordered_letters(target):
+                    value = resolver.value(claim.alias(claim.product([value.tree, claim.call("ones_like", [target])]), resolver.words(node)))
             if first is None:
                 first = value, reading
-            fits = not reading.misfits and (tree is None or self._like(tree, value, letters))
+            fits = not reading.misfits and value.shape is not None and (tree is None or self._like(tree, value, letters))
             if fits:
                 self._bounded(value.tree, tree, node)
-                if order != "last":
-                    reading.notes.append("elementwise products are read " + ("from left to right" if order == "left" else "before matrix products"))
+                if reading.order != "last":
+                    reading.notes.append("elementwise products are read " + ("from left to right" if reading.order == "left" else "before matrix products"))
+                if reading.columns:
+                    reading.notes.append("vectors are read as columns")
                 return value, reading
         if first is None:
             assert unread is not None

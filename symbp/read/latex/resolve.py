@@ -79,7 +79,6 @@ _LETTER_FUNCTIONS = frozenset("f g h phi psi sigma varphi Phi varPhi sigma_1 a F
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "!=", "=", "=="})
 _ELEMENTWISE = frozenset({"odot", "circ", "bullet", "*"})
 _MARKS = {"odot": r"\odot", "circ": r"\circ", "bullet": r"\bullet", "*": "*", "cdot": r"\cdot", "times": r"\times", "otimes": r"\otimes"}
-_ONE = claim.number(1, "1")
 
 
 @dataclass
@@ -92,6 +91,7 @@ class Reading:
     misfits: list[tuple[str, Span]] = field(default_factory=list)
     licence: bool = False  # a chain of Jacobians was put in order
     guesses: list[str] = field(default_factory=list)  # names that were only guessed
+    columns: bool = False  # vectors are columns, whatever the network has
     labels: frozenset[str] = frozenset()  # letters that are labels, not indices: the i of x_i in a network of one sample
 
 
@@ -152,7 +152,7 @@ class Resolver:
         """A tree as it stands on paper: one axis becomes two."""
         found = self.value(tree)
         if found.shape is not None and len(found.shape) == 1:
-            upright = not (self.view.rows if row is None else row)
+            upright = self.reading.columns or not (self.view.rows if row is None else row)
             return self.value(claim.column(tree) if upright else claim.row(tree))
         return found
 
@@ -344,8 +344,7 @@ class Resolver:
                 self.misfit(f"elementwise product of {_by(reference)} and {_by(other)}", node)
             else:
                 self.note("a vector is multiplied into every row or column")
-        trees = [v.tree for v in values if not v.ones] or [_ONE]
-        return self.value(claim.product(trees, mark=_MARKS[marks[1]]), node.span)
+        return self.value(claim.product([v.tree for v in values], mark=_MARKS[marks[1]]), node.span)
 
     def _run(self, items: list[Value], ops: list[str], parts: list[Node], node: Node) -> Value:
         """Juxtaposition, ·, × and /: scalars scale, matrices multiply in the first bracketing that fits."""
@@ -393,7 +392,7 @@ class Resolver:
         if rest is not None and rest.ones:
             if scalars:
                 tree = scalars[0][0] if len(scalars) == 1 and scalars[0][1] == 1 else claim.product([t for t, _ in scalars], [p for _, p in scalars])
-                return self.value(tree, node.span)
+                return self.value(tree, node.span)._replace(ones=rest.ones)
             return rest
         if not scalars:
             assert rest is not None
@@ -491,7 +490,7 @@ class Resolver:
     def _ones(self, a: Value, b: Value, span: Span, mark: str) -> Value | None:
         """1ᵀA, A 1, 1 1ᵀ."""
         if a.ones and b.ones:
-            return a if a.ones == "column" and b.ones == "row" else None
+            return a._replace(ones="matrix") if a.ones == "column" and b.ones == "row" else None
         if a.ones:
             if b.shape is None:
                 return Value(b.tree, (), None)

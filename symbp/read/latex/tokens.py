@@ -579,7 +579,7 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
             if kind == "SEP":
                 continue
             token = Token("REL", "to", token.start, token.end)
-        elif kind in ("OP", "ADD", "REL") and before in ("LB", "OPEN", "SUP", "SUB") and (before in ("SUP", "SUB") or after in ("RB", "CLOSE")):
+        elif kind in ("OP", "ADD", "REL") and before in ("LB", "OPEN", "SUP", "SUB") and (before in ("SUP", "SUB") or after in ("RB", "CLOSE") or kind == "OP" and before == "LB" and len(done) > 1 and done[-2].kind == "SUP"):
             token = Token("SYM", token.text, token.start, token.end)
         elif kind == "PRIME":
             if before in ("SUP", "SUB"):
