@@ -72,6 +72,8 @@ def _symbol(r: Resolver, node: Node) -> Found | None:
     except Ambiguous as error:
         raise r._ambiguous(node, error) from None
     base = node.base if isinstance(node, Scripts) else node
+    if found is not None and found.note and isinstance(node, Scripts) and node.sups and isinstance(base, Atom) and base.text == "e":
+        return None
     if found is not None and isinstance(base, Atom) and base.text in r.bound and not isinstance(node, Scripts) and found.tree.op != "name":
         return found
     if found is not None and isinstance(node, Atom) and node.text in r.bound and found.note:
@@ -89,6 +91,10 @@ def _letter(r: Resolver, node: Node, base: Atom, subs: tuple[Node, ...], sups: t
         return scripted(r, r.value(claim.name("pi", r.words(base))), (), sups, node)
     if base.text == "infty":
         return r.value(claim.name("inf", r.words(base)))
+    if base.text == "delta" and len(subs) == 1 and isinstance(subs[0], List):
+        adjoint = _delta(r, base, subs, sups, node)
+        if adjoint is not None:
+            return adjoint
     if base.text == "delta" and len(subs) >= 1 and not sups:
         indices = flat_subscripts(subs)
         if len(indices) == 2 and all(r._is_letter(key(i)) for i in indices):
@@ -120,7 +126,7 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     name = found.tree.data[0]
     if r.view.graph[name].is_leaf or r.view.applied(name) in r.view.activations and len(name) == 1:
         return None  # δ_n of a gate n is ∂L/∂n here and the error before its activation there
-    if isinstance(first, Atom) and first.kind == "LETTER" and r._is_letter(first.text) and not rest and (first.text in r.bound or first.text in r.left):
+    if isinstance(first, Atom) and first.kind == "LETTER" and r._is_letter(first.text) and (first.text in r.bound or first.text in r.left):
         return None
     sign = r.view.graph.style.get("delta") == "minus"
     tree = claim.gradient(name, rf"\delta_{{{r.words(first)}}}")

@@ -230,6 +230,7 @@ class LatexReader:
         if left.tree.op == "gradient" and not left.tree.data[0]:  # \nabla E: of which leaf?
             value, other = self._side(nodes[1], formula, ())
             left = left._replace(tree=claim.gradient(self._unnamed(value, nodes[0], formula), left.tree.data[1]))
+        left = left._replace(tree=_bare(left.tree))
         letters = _ordered_letters(left.tree)
         whole = self._labelled(left.tree, letters)
         sides = []
@@ -393,6 +394,7 @@ class LatexReader:
         sides = [self._side(n, formula, letters) for n in nodes[1:]]
         for n, (value, _) in enumerate(sides):
             if _is_gradient(value.tree):
+                value = value._replace(tree=_bare(value.tree))
                 self._name(symbol, value.tree, letters)
                 others = [s for k, s in enumerate(sides) if k != n]
                 if not others:
@@ -447,6 +449,13 @@ def _index_letters(node: Node) -> set[str]:
         case Product(factors=items) | Sum(terms=items) | List(items=items) | Relation(sides=items):
             return {x for i in items for x in _index_letters(i)}
     return set()
+
+
+def _bare(tree: Tree) -> Tree:
+    """A vector of the network, which is neither a column nor a row."""
+    while tree.op == "call" and tree.data[0] in ("column", "row"):
+        tree = tree.args[0]
+    return tree
 
 
 def _ordered_letters(tree: Tree) -> list[str]:

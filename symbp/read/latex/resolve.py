@@ -200,9 +200,26 @@ class Resolver:
             if signs[0] != "-":
                 return v
             return self.value(claim.negative(v.tree), node.span)
+        values = self._biases(values)
         self._addable(values, node)
         tree = claim.sum_([v.tree for v in values], [-1 if s == "-" else 1 for s in signs])
         return self.value(tree, node.span)
+
+    def _is_bias(self, values: list[Value]) -> bool:
+        return any(v.tree.op == "call" and v.tree.data[0] == "row" and v.tree.args[0].names <= self.view.added_to_rows for v in values)
+
+    def _biases(self, values: list[Value]) -> list[Value]:
+        """`X W + b` where the network adds b to every row: b is written as it stands there."""
+        wide = [v.shape for v in values if v.shape is not None and len(v.shape) == 2 and 1 not in v.shape]
+        if not wide:
+            return values
+        done = []
+        for v in values:
+            tree = v.tree
+            if tree.op == "call" and tree.data[0] == "column" and tree.args[0].op == "name" and tree.args[0].data[0] in self.view.added_to_rows and v.shape == (wide[0][1], 1):
+                v = self.value(claim.row(tree.args[0]))
+            done.append(v)
+        return done
 
     def _addable(self, values: list[Value], node: Sum) -> None:
         shapes = [v.shape for v in values]
@@ -211,6 +228,8 @@ class Resolver:
         long = [s for s in shapes if s is not None and any(n != 1 for n in s)]
         for n, shape in enumerate(long):
             if n and shape != long[0]:
+                if shape == (1, long[0][-1]) and self._is_bias(values):
+                    continue
                 if self.reading.loose and len(shape) == len(long[0]) and all(a == b or 1 in (a, b) for a, b in zip(shape, long[0])):
                     self.note(f"{self.words(node)[:60]}: a vector is added to every row or column")
                     continue
@@ -237,7 +256,10 @@ class Resolver:
         parts = []
         for n, name in enumerate(node.names):
             operator = {"=": "=="}.get(name, name)
-            parts.append(claim.compare(operator, sides[n].tree, sides[n + 1].tree))
+            pair = [sides[n].tree, sides[n + 1].tree]
+            if (pair[0].op == "letter") != (pair[1].op == "letter"):  # on paper entries count from 1
+                pair = [claim.sum_([t, claim.number(1, "1")]) if t.op == "letter" else t for t in pair]
+            parts.append(claim.compare(operator, *pair))
         return self.value(parts[0] if len(parts) == 1 else claim.product(parts), node.span)
 
     # -------- products

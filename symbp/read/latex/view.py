@@ -72,10 +72,10 @@ class View:
     def is_row(self, name: str) -> bool:
         """Whether a vector of the network is a row: it stands left of @, and no vector stands right of it."""
         columns, rows = self._votes
-        return name in self._added or bool(rows) and not columns
+        return bool(rows) and not columns
 
     @cached_property
-    def _added(self) -> set[str]:
+    def added_to_rows(self) -> set[str]:
         """Vectors that are added to every row of a matrix: the biases of a batch of rows."""
         found: set[str] = set()
         for node in self.graph.inner:
