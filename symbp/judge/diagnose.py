@@ -8,6 +8,7 @@ edit took out and put in: a number, sizes, a slope of the network, a factor of t
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from symbp.claim import Claim, Tree
 from symbp.judge.equal import same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon, Slope
-from symbp.judge.search import CLOSE, ONE, Repair, Search
+from symbp.judge.search import CLOSE, ONE, Repair, Search, _proportional
 from symbp.judge.value import ShapeError, Value
 
 NAMES = (
@@ -144,11 +145,9 @@ class Explanations:
                 return
             other = Search(self.lexicon, form, truth, s.lefts, s.about, s.paper, s.until)
             other._pool, other._stacked = s._pool, s._stacked
-            for edit in (other.ratios, other.signs, other.deletions, other.transposes, other.reductions):
+            for edit in (other.ratios, other.signs, other.deletions, other.term_pairs, other.transposes, other.means):
                 edit()
             if form.weight < 40:
-                other.names()
-                other.functions()
                 other.lookups(("replace",))
             for r in other.found.values():
                 self.mistakes.append(Namer(self.lexicon, other).inverse(r, form))
@@ -253,7 +252,7 @@ class Explanations:
         if not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
             return None
         inner.ratios()
-        if not inner.found and value.shape != s.lefts[0].shape:
+        if not inner.found and len(value.shape) == 2:
             inner.sites = inner.sites[:1]
             inner.transposes()
         if not inner.found:
@@ -285,7 +284,10 @@ class Namer:
         name, adjust, slope = self._name(r)
         moved = _moved(r.old, r.new)
         weigh = r.kind in ("replace", "multiply", "divide", "add", "insert", "name")
-        cost = COST[name] + adjust + (0.35 * max(0, moved - 1) if weigh else 0.0)
+        weight = 0.35 * max(0, moved - 1) if weigh else 0.0
+        if name in ("missing-activation-derivative", "missing-path") and r.kind in ("multiply", "add"):
+            weight = min(weight, 1.0)
+        cost = COST[name] + adjust + weight
         return Mistake(
             name,
             r.tree,
@@ -312,7 +314,9 @@ class Namer:
         }.get(r.kind, r.kind)
         turned = replace(r, tree=form, old=r.new, new=r.old, kind=back)
         mistake = self(turned)
-        extra = 1.0 if r.kind in ("sign", "signs") and r.path else 0.6
+        extra = 7.0 if r.kind in ("sign", "signs") and r.path else 0.6
+        if r.kind == "delete-term":
+            extra = -0.6 - min(1.0, 0.35 * max(0, _moved(turned.old, turned.new) - 1))
         kept = r.kind in ("ratio", "sign", "scale") and not r.path
         return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False)
 
@@ -448,6 +452,12 @@ class Namer:
         slope = self.slope_like(tree)
         if slope is not None:
             return "missing-activation-derivative", 0.0, slope
+        whole = self._slope_within(r.tree, True)
+        if whole is not None and self._slope_within(self.search.link, True) is None:
+            within = self._slope_within(tree)
+            if within is not None:
+                return "missing-activation-derivative", 0.3, within
+            return "wrong-activation-derivative", -1.0, whole
         return "missing-factor", 0.0, None
 
     def _extra(self, tree: Tree, r: Repair, slope: Slope | None) -> tuple[str, float, Slope | None]:
@@ -460,18 +470,24 @@ class Namer:
             inverse = self.slope_like(c.product((ONE, tree), (1, -1)))
             if inverse is not None:
                 return "missing-activation-derivative", 0.5, inverse
-            if self._slope_within(r.tree) is not None and self._slope_within(self.search.link) is None:
-                return "wrong-activation-derivative", 0.0, self._slope_within(r.tree)
+            if self._completes(r):
+                return "wrong-activation-derivative", 0.0, self._slope_within(r.tree, True)
             return "missing-factor", 0.7, None
-        if self._slope_within(r.tree) is not None and self._slope_within(self.search.link) is None:
-            return "wrong-activation-derivative", -0.6, self._slope_within(r.tree)
+        if self._completes(r):
+            return "wrong-activation-derivative", -0.6, self._slope_within(r.tree, True)
         return "extra-term", 0.0, None
+
+    def _completes(self, r: Repair) -> bool:
+        """Does the edit make a slope of what was none?"""
+        return self._slope_within(r.tree, True) is not None and self._slope_within(self.search.link, True) is None
 
     def _factors(self, tree: Tree) -> set[Tree]:
         return {t for t, _ in _flat(tree)[0]}
 
     def _scalar(self, tree: Tree) -> str | None:
         """ "factor" or "missing-mean-factor" for what is made of numbers, coefficients and sizes."""
+        if tree in self.lexicon.totals:
+            return "missing-mean-factor"
         names = tree.names
         if tree.gradients or any(t.op in ("entry", "compare", "over") for t in tree.walk()):
             return None
@@ -517,7 +533,16 @@ class Namer:
         ratio = self._ratio_of(old, new) if mended is None else None
         if ratio is not None and not in_argument:
             return ratio, 1.0, None
-        if _inverted(old, new):
+        scalars = self._scalar(old), self._scalar(new)
+        if None not in scalars and not in_argument and mended is None:
+            return ("missing-mean-factor" if "missing-mean-factor" in scalars else "factor"), 0.5, None
+        if new.op == "call" and new.args and new.args[0] is old and mended is None:
+            return "wrong-argument", 1.2 if r.kind == "function" else 0.3, None
+        between = self._known_factor(old, new) if r.kind in ("name", "replace") and not in_argument else None
+        if between is not None:
+            missing = self._missing(between, r)
+            return missing[0], missing[1] + 0.2, missing[2]
+        if _inverted(old, new) and self._divides(new):
             return "hadamard-vs-matmul", 0.0, None
         if _turned(old, new):
             return "missing-transpose", 1.0, None
@@ -598,6 +623,29 @@ class Namer:
             return "sign" if sign < 0 else None
         return "missing-mean-factor" if sizes else "factor"
 
+    def _divides(self, new: Tree) -> bool:
+        """Does the student's formula divide by, or raise to a power, what the new part inverts?"""
+        return any(
+            (
+                t.op == "product"
+                and any(p < 0 and new.names >= a.names != frozenset() for a, p in zip(t.args, t.data[0]))
+            )
+            or t.op == "power"
+            for t in self.search.link.walk()
+        )
+
+    def _known_factor(self, old: Tree, new: Tree) -> Tree | None:
+        """The part of the right formula by which `new` is more than `old`, elementwise."""
+        a, b = self.search.value(old), self.search.value(new)
+        if a is None or b is None or a.shape != b.shape or a.letters or b.letters or not a.shape:
+            return None
+        x, y = np.broadcast_arrays(a.array, b.array)
+        if x.shape[0] != self.search.batch.count or (x == 0).any():
+            return None
+        trees, matrix = self.search.stacked(x.shape)
+        found = _proportional(matrix, (y / x).ravel())
+        return trees[found[0][0]] if found else None
+
     def _transposed(self, old: Tree, new: Tree) -> bool:
         try:
             return old is not new and self._same_value(c.transpose(old), new) and not self._same_value(old, new)
@@ -612,7 +660,7 @@ class Namer:
 
     # ---- slopes ------------------------------------------------------------------------------------
 
-    def slope_like(self, tree: Tree) -> Slope | None:
+    def slope_like(self, tree: Tree, whole: bool = False) -> Slope | None:
         """The slope of the network that this part is, up to a constant; None if it is none."""
         value = self.search.value(tree)
         if value is None or value.letters:
@@ -621,6 +669,8 @@ class Namer:
         if not np.isfinite(a).all() or not np.ptp(a) > 1e-9 * np.abs(a).max(initial=0.0):
             return None
         for slope in self.lexicon.slopes:
+            if whole and not slope.whole:
+                continue
             v = self.search.value(slope.tree)
             if v is None or v.shape != value.shape:
                 continue
@@ -640,21 +690,24 @@ class Namer:
                 return slope
         return None
 
-    def _slope_within(self, tree: Tree) -> Slope | None:
-        """A slope of the network among the parts of a formula."""
+    def _slope_within(self, tree: Tree, whole: bool = False) -> Slope | None:
+        """A slope of the network among the parts of a formula; with `whole`, of a node itself."""
         for part in tree.walk():
-            if part.op in ("number", "gradient", "letter") or part.weight > 12:
+            if part.op in ("number", "gradient", "letter", "name") or part.weight > 16:
                 continue
-            found = self.slope_like(part)
+            found = self.slope_like(part, whole)
             if found is not None:
                 return found
-            if part.op == "product" and len(part.args) > 2:
-                for k in range(len(part.args)):
-                    for m in range(k + 1, len(part.args)):
-                        pair = c.product((part.args[k], part.args[m]), (part.data[0][k], part.data[0][m]))
-                        found = self.slope_like(pair)
-                        if found is not None:
-                            return found
+            n = len(part.args)
+            if part.op != "product" or n < 3:
+                continue
+            groups = list(itertools.combinations(range(n), 2))
+            groups += list(itertools.combinations(range(n), n - 1)) if 3 < n < 7 else []
+            for group in groups:
+                some = c.product([part.args[i] for i in group], [part.data[0][i] for i in group])
+                found = self.slope_like(some, whole)
+                if found is not None:
+                    return found
         return None
 
     def _slope_mended(self, r: Repair) -> Slope | None:
