@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from symbp import claim as c
 from symbp.claim import Claim, Tree
 from symbp.judge.equal import same
 from symbp.judge.functions import Array
-from symbp.judge.lexicon import Lexicon, Slope
+from symbp.judge.lexicon import Lexicon, Slope, quotient
 from symbp.judge.search import CLOSE, ONE, Repair, Search, _proportional
 from symbp.judge.value import ShapeError, Value
 
@@ -125,8 +126,8 @@ class Explanations:
         best = self.best
         if best is None:
             return None
-        rivals = sorted(m.cost for m in self.mistakes)
-        del rivals
+        own = [m for m in self.mistakes if m.name == best.name and m.tree is not None and m.cost <= best.cost + RIVAL]
+        best = min(own, key=lambda m: m.cost) if own else best
         also = {m.name: m.cost for m in sorted(self.mistakes, key=lambda m: -m.cost) if m.name != best.name}
         near = tuple(n for n, cost in sorted(also.items(), key=lambda x: x[1]) if cost <= best.cost + RIVAL)
         return replace(best, also=near)
@@ -150,7 +151,7 @@ class Explanations:
             if form.weight < 40:
                 other.lookups(("replace",))
             for r in other.found.values():
-                self.mistakes.append(Namer(self.lexicon, other).inverse(r, form))
+                self.mistakes.append(Namer(self.lexicon, other, s.link).inverse(r, form))
 
     def _slope_of_one(self, truth: Sequence[Array]) -> None:
         """The gradient of a node further on, in the place of this one's: its slope is missing."""
@@ -276,8 +277,9 @@ class Explanations:
 class Namer:
     """Gives an edit its name and its cost."""
 
-    def __init__(self, lexicon: Lexicon, search: Search) -> None:
+    def __init__(self, lexicon: Lexicon, search: Search, student: Tree | None = None) -> None:
         self.lexicon, self.search = lexicon, search
+        self.student = search.link if student is None else student
         self.coefficients = lexicon.coefficients
 
     def __call__(self, r: Repair) -> Mistake:
@@ -285,6 +287,8 @@ class Namer:
         moved = _moved(r.old, r.new)
         weigh = r.kind in ("replace", "multiply", "divide", "add", "insert", "name")
         weight = 0.35 * max(0, moved - 1) if weigh else 0.0
+        if r.tree.gradients and not self.search.link.gradients:
+            weight += 1.0  # the student's formula has no gradients of other nodes
         if name in ("missing-activation-derivative", "missing-path") and r.kind in ("multiply", "add"):
             weight = min(weight, 1.0)
         cost = COST[name] + adjust + weight
@@ -361,6 +365,10 @@ class Namer:
             return "missing-mean-factor", 0.0, None
         if kind in ("reduce", "reduce-mean", "unreduce", "axis", "keepdims", "shape"):
             return self._reduction(r)
+        if self._in_slope_place and kind in ("delete-term", "add", "bracket", "replace", "function"):
+            old, new = _narrowed(r.old, r.new)
+            if _skeleton(old) != _skeleton(new) and self._ratio_of(self.student, r.tree) is None:
+                return "wrong-activation-derivative", -1.0, self._in_slope_place
         if kind == "delete-term":
             return "extra-term", 0.0 if not in_argument else 0.5, None
         if kind == "delete-factor":
@@ -453,7 +461,7 @@ class Namer:
         if slope is not None:
             return "missing-activation-derivative", 0.0, slope
         whole = self._slope_within(r.tree, True)
-        if whole is not None and self._slope_within(self.search.link, True) is None:
+        if whole is not None and self._slope_within(self.student, True) is None:
             within = self._slope_within(tree)
             if within is not None:
                 return "missing-activation-derivative", 0.3, within
@@ -479,7 +487,7 @@ class Namer:
 
     def _completes(self, r: Repair) -> bool:
         """Does the edit make a slope of what was none?"""
-        return self._slope_within(r.tree, True) is not None and self._slope_within(self.search.link, True) is None
+        return self._slope_within(r.tree, True) is not None and self._slope_within(self.student, True) is None
 
     def _factors(self, tree: Tree) -> set[Tree]:
         return {t for t, _ in _flat(tree)[0]}
@@ -521,9 +529,20 @@ class Namer:
         self, r: Repair, slope: Slope | None, in_argument: bool, above: tuple[str, ...]
     ) -> tuple[str, float, Slope | None]:
         old, new = r.old, r.new
-        if not r.path and r.kind in ("replace", "function"):
+        if not r.path and r.kind in ("replace", "function") and self.student is self.search.link:
             old, new = self.search.link, r.tree
+        if r.kind == "replace":
+            old, new = _narrowed(old, new)
+        softmax = self._softmax_diagonal()
+        if softmax is not None and not self._has_diagonal(r.tree):
+            return "wrong-activation-derivative", -0.5, softmax
         mended = slope if r.path or r.kind == "name" else None
+        if _summed(old, new):
+            return "missing-sum", 1.0, None
+        if new.op == "gradient" and old.op != "gradient":
+            forms = self.lexicon.forms(str(new.data[0]))
+            if any(_terms_between(old, f) == "more" for f in forms):
+                return "missing-path", 0.5, None
         direct = self.slope_like(new) if r.kind != "names" else None
         same_kind = _skeleton(old) == _skeleton(new)
         if r.kind == "names" or (r.kind == "name" and _one_family(old, new)):
@@ -565,7 +584,7 @@ class Namer:
             if r.kind == "name" and same_kind:
                 return "wrong-argument", -0.7, mended
             return "wrong-activation-derivative", 0.0, mended
-        gone = self._slope_within(self.search.link)
+        gone = self._slope_within(self.student)
         if gone is not None and self._slope_within(r.tree) is None and r.kind == "replace":
             return "wrong-activation-derivative", 0.3, gone
         terms = _terms_between(old, new)
@@ -622,6 +641,41 @@ class Namer:
         if tree is ONE or (tree.op == "number" and tree.data[0] == 1):
             return "sign" if sign < 0 else None
         return "missing-mean-factor" if sizes else "factor"
+
+    def _softmax_diagonal(self) -> Slope | None:
+        """The slope p(1 − p) of a softmax, where the student's formula has it."""
+        for slope in self.lexicon.slopes:
+            if slope.function == "softmax" and self._holds_slope(self.student, slope):
+                return slope
+        return None
+
+    def _has_diagonal(self, tree: Tree) -> bool:
+        return any(s.function == "softmax" and self._holds_slope(tree, s) for s in self.lexicon.slopes)
+
+    def _holds_slope(self, tree: Tree, slope: Slope) -> bool:
+        wanted = Counter(zip(slope.tree.args, slope.tree.data[0], strict=True)) if slope.tree.op == "product" else None
+        for t in tree.walk():
+            if wanted is not None and t.op == "product" and not wanted - Counter(zip(t.args, t.data[0], strict=True)):
+                return True
+        return False
+
+    @cached_property
+    def _in_slope_place(self) -> Slope | None:
+        """The slope that belongs where the student has something else: the formula is the gradient
+        of the node behind an elementwise function, times something of this node alone."""
+        lexicon, about = self.lexicon, self.search.about
+        users = lexicon.graph.consumers().get(about, []) if about else []
+        if len(users) != 1:
+            return None
+        slope = next((s for s in lexicon.slopes if s.node == users[0] and s.whole), None)
+        if slope is None or slope.function in ("softmax", "log_softmax", "norm", "logsumexp"):
+            return None
+        own = {about, users[0], "pi"} | self.coefficients
+        for upper in (c.gradient(users[0], lexicon.graph.adjoint_name(users[0])), *lexicon.forms(users[0])):
+            rest = quotient(self.student, upper)
+            if rest is not None and rest.names <= own and not rest.gradients and rest.names & {about, users[0]}:
+                return slope
+        return None
 
     def _divides(self, new: Tree) -> bool:
         """Does the student's formula divide by, or raise to a power, what the new part inverts?"""
@@ -746,6 +800,32 @@ class Namer:
             if slope is not None and self.slope_like(self.search.link) is None:
                 return slope
         return None
+
+
+def _narrowed(old: Tree, new: Tree) -> tuple[Tree, Tree]:
+    """The parts that differ, where the rest of two formulas is the same."""
+    while old.op == new.op and old.data == new.data and len(old.args) == len(new.args):
+        other = [k for k, (a, b) in enumerate(zip(old.args, new.args, strict=True)) if a is not b]
+        if len(other) != 1:
+            break
+        old, new = old.args[other[0]], new.args[other[0]]
+    if old.op == new.op == "chain":
+        a, b = list(old.args), list(new.args)
+        while len(a) > 1 and len(b) > 1 and a[0] is b[0]:
+            a, b = a[1:], b[1:]
+        while len(a) > 1 and len(b) > 1 and a[-1] is b[-1]:
+            a, b = a[:-1], b[:-1]
+        old, new = (x[0] if len(x) == 1 else c.chain(x) for x in (a, b))
+    return old, new
+
+
+def _summed(old: Tree, new: Tree) -> bool:
+    """The new part is the old one, added up."""
+    if new.op != "call" or not new.args:
+        return False
+    if new.data[0] in ("sum", "mean"):
+        return new.args[0] is old
+    return new.data[0] == "dot" and old.op == "product" and set(old.args) == set(new.args)
 
 
 def _inverted(old: Tree, new: Tree) -> bool:

@@ -176,8 +176,9 @@ class Lexicon:
     def coefficients(self) -> frozenset[str]:
         """Declared constants, and scalar leaves that are settings, not data or parameters."""
         found = set(self.graph.constants)
+        all_scalar = not any(n.shape for n in self.graph.nodes.values())
         for n in self.graph.leaves:
-            if not n.shape and _SETTINGS.fullmatch(n.name):
+            if not n.shape and _SETTINGS.fullmatch(n.name) and not (all_scalar and len(n.name) == 1):
                 found.add(n.name)
         return frozenset(found)
 

@@ -201,7 +201,7 @@ class _Jacobians:
                 for s in (1.0, -1.0)
             ]
             slopes = (ends[0] - ends[1]) / (2 * step)
-        return np.moveaxis(slopes, 0, -1).reshape(*top, *shape)
+        return np.moveaxis(slopes, 0, -1).reshape((*top, *shape))
 
 
 def _derive(graph: Graph) -> tuple[Derivation, frozenset[str]]:

@@ -831,10 +831,33 @@ class Search:
                 for k, sign in _proportional(matrix, factor):
                     new = multiplied(site.tree, trees[k])
                     self.attempt(site, new if sign > 0 else c.negative(new), "multiply", detail=trees[k])
+                self._two_slopes(site, factor)
                 inverse = np.where(np.isfinite(matrix) & (matrix != 0), 1.0 / matrix, np.nan)
                 for k, sign in _proportional(inverse, factor, strict=True):
                     new = divided(site.tree, trees[k])
                     self.attempt(site, new if sign > 0 else c.negative(new), "divide", detail=trees[k])
+
+    def _two_slopes(self, site: Site, factor: Array) -> None:
+        """Two slopes that are missing at once."""
+        shape = (self.batch.count, *(site.wanted.array.shape[1:] if site.wanted is not None else ()))
+        known: list[tuple[Tree, Array]] = []
+        for s in self.lexicon.slopes[:24]:
+            v = self.value(s.tree)
+            if v is not None and len(v.shape) < len(shape) and s.whole:
+                try:
+                    a = v.array.reshape(v.array.shape[:1] + (1,) * (len(shape) - v.array.ndim) + v.shape)
+                    known.append((s.tree, np.broadcast_to(a, shape).ravel()))
+                except ValueError:
+                    continue
+        if len(known) < 2:
+            return
+        rows = np.array([a for _, a in known])
+        for k, (tree, a) in enumerate(known):
+            for m, sign in _proportional(rows, np.where(a == 0, np.nan, factor / np.where(a == 0, 1.0, a))):
+                if m > k:
+                    both = multiplied(tree, known[m][0])
+                    new = multiplied(site.tree, both)
+                    self.attempt(site, new if sign > 0 else c.negative(new), "multiply", detail=both)
 
     def _added(self, site: Site, trees: list[Tree], matrix: Array, wide: Array, own: Array) -> None:
         rest = wide - own
@@ -1001,6 +1024,10 @@ class Search:
         w = t.args[1]
         self.attempt(site, t.with_args((t.args[0], c.call("flip", (w,)), *t.args[2:])), "index")
         self.attempt(site, t.with_args((w, t.args[0], *t.args[2:])), "order")
+        value = self.value(w)
+        for order in itertools.permutations(range(len(value.shape) if value is not None else 0)):
+            turned = c.call("transpose", (w, c.call("tuple", [c.number(i) for i in order])))
+            self.attempt(site, t.with_args((t.args[0], turned, *t.args[2:])), "transpose")
 
 
 # ---- making trees --------------------------------------------------------------------------------------
