@@ -8,11 +8,13 @@ edit took out and put in: a number, sizes, a slope of the network, a factor of t
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -20,8 +22,8 @@ from symbp import claim as c
 from symbp.claim import Claim, Tree
 from symbp.judge.equal import same
 from symbp.judge.functions import Array
-from symbp.judge.lexicon import Lexicon, Slope
-from symbp.judge.search import CLOSE, ONE, Repair, Search
+from symbp.judge.lexicon import Lexicon, Slope, quotient
+from symbp.judge.search import CLOSE, ONE, Repair, Search, _proportional
 from symbp.judge.value import ShapeError, Value
 
 NAMES = (
@@ -124,8 +126,8 @@ class Explanations:
         best = self.best
         if best is None:
             return None
-        rivals = sorted(m.cost for m in self.mistakes)
-        del rivals
+        own = [m for m in self.mistakes if m.name == best.name and m.tree is not None and m.cost <= best.cost + RIVAL]
+        best = min(own, key=lambda m: m.cost) if own else best
         also = {m.name: m.cost for m in sorted(self.mistakes, key=lambda m: -m.cost) if m.name != best.name}
         near = tuple(n for n, cost in sorted(also.items(), key=lambda x: x[1]) if cost <= best.cost + RIVAL)
         return replace(best, also=near)
@@ -144,14 +146,12 @@ class Explanations:
                 return
             other = Search(self.lexicon, form, truth, s.lefts, s.about, s.paper, s.until)
             other._pool, other._stacked = s._pool, s._stacked
-            for edit in (other.ratios, other.signs, other.deletions, other.transposes, other.reductions):
+            for edit in (other.ratios, other.signs, other.deletions, other.term_pairs, other.transposes, other.means):
                 edit()
             if form.weight < 40:
-                other.names()
-                other.functions()
                 other.lookups(("replace",))
             for r in other.found.values():
-                self.mistakes.append(Namer(self.lexicon, other).inverse(r, form))
+                self.mistakes.append(Namer(self.lexicon, other, s.link).inverse(r, form))
 
     def _slope_of_one(self, truth: Sequence[Array]) -> None:
         """The gradient of a node further on, in the place of this one's: its slope is missing."""
@@ -253,7 +253,7 @@ class Explanations:
         if not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
             return None
         inner.ratios()
-        if not inner.found and value.shape != s.lefts[0].shape:
+        if not inner.found and len(value.shape) == 2:
             inner.sites = inner.sites[:1]
             inner.transposes()
         if not inner.found:
@@ -277,15 +277,21 @@ class Explanations:
 class Namer:
     """Gives an edit its name and its cost."""
 
-    def __init__(self, lexicon: Lexicon, search: Search) -> None:
+    def __init__(self, lexicon: Lexicon, search: Search, student: Tree | None = None) -> None:
         self.lexicon, self.search = lexicon, search
+        self.student = search.link if student is None else student
         self.coefficients = lexicon.coefficients
 
     def __call__(self, r: Repair) -> Mistake:
         name, adjust, slope = self._name(r)
         moved = _moved(r.old, r.new)
         weigh = r.kind in ("replace", "multiply", "divide", "add", "insert", "name")
-        cost = COST[name] + adjust + (0.35 * max(0, moved - 1) if weigh else 0.0)
+        weight = 0.35 * max(0, moved - 1) if weigh else 0.0
+        if r.tree.gradients and not self.search.link.gradients:
+            weight += 1.0  # the student's formula has no gradients of other nodes
+        if name in ("missing-activation-derivative", "missing-path") and r.kind in ("multiply", "add"):
+            weight = min(weight, 1.0)
+        cost = COST[name] + adjust + weight
         return Mistake(
             name,
             r.tree,
@@ -312,7 +318,9 @@ class Namer:
         }.get(r.kind, r.kind)
         turned = replace(r, tree=form, old=r.new, new=r.old, kind=back)
         mistake = self(turned)
-        extra = 1.0 if r.kind in ("sign", "signs") and r.path else 0.6
+        extra = 7.0 if r.kind in ("sign", "signs") and r.path else 0.6
+        if r.kind == "delete-term":
+            extra = -0.6 - min(1.0, 0.35 * max(0, _moved(turned.old, turned.new) - 1))
         kept = r.kind in ("ratio", "sign", "scale") and not r.path
         return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False)
 
@@ -357,6 +365,10 @@ class Namer:
             return "missing-mean-factor", 0.0, None
         if kind in ("reduce", "reduce-mean", "unreduce", "axis", "keepdims", "shape"):
             return self._reduction(r)
+        if self._in_slope_place and kind in ("delete-term", "add", "bracket", "replace", "function"):
+            old, new = _narrowed(r.old, r.new)
+            if _skeleton(old) != _skeleton(new) and self._ratio_of(self.student, r.tree) is None:
+                return "wrong-activation-derivative", -1.0, self._in_slope_place
         if kind == "delete-term":
             return "extra-term", 0.0 if not in_argument else 0.5, None
         if kind == "delete-factor":
@@ -448,6 +460,12 @@ class Namer:
         slope = self.slope_like(tree)
         if slope is not None:
             return "missing-activation-derivative", 0.0, slope
+        whole = self._slope_within(r.tree, True)
+        if whole is not None and self._slope_within(self.student, True) is None:
+            within = self._slope_within(tree)
+            if within is not None:
+                return "missing-activation-derivative", 0.3, within
+            return "wrong-activation-derivative", -1.0, whole
         return "missing-factor", 0.0, None
 
     def _extra(self, tree: Tree, r: Repair, slope: Slope | None) -> tuple[str, float, Slope | None]:
@@ -460,18 +478,24 @@ class Namer:
             inverse = self.slope_like(c.product((ONE, tree), (1, -1)))
             if inverse is not None:
                 return "missing-activation-derivative", 0.5, inverse
-            if self._slope_within(r.tree) is not None and self._slope_within(self.search.link) is None:
-                return "wrong-activation-derivative", 0.0, self._slope_within(r.tree)
+            if self._completes(r):
+                return "wrong-activation-derivative", 0.0, self._slope_within(r.tree, True)
             return "missing-factor", 0.7, None
-        if self._slope_within(r.tree) is not None and self._slope_within(self.search.link) is None:
-            return "wrong-activation-derivative", -0.6, self._slope_within(r.tree)
+        if self._completes(r):
+            return "wrong-activation-derivative", -0.6, self._slope_within(r.tree, True)
         return "extra-term", 0.0, None
+
+    def _completes(self, r: Repair) -> bool:
+        """Does the edit make a slope of what was none?"""
+        return self._slope_within(r.tree, True) is not None and self._slope_within(self.student, True) is None
 
     def _factors(self, tree: Tree) -> set[Tree]:
         return {t for t, _ in _flat(tree)[0]}
 
     def _scalar(self, tree: Tree) -> str | None:
         """ "factor" or "missing-mean-factor" for what is made of numbers, coefficients and sizes."""
+        if tree in self.lexicon.totals:
+            return "missing-mean-factor"
         names = tree.names
         if tree.gradients or any(t.op in ("entry", "compare", "over") for t in tree.walk()):
             return None
@@ -505,9 +529,20 @@ class Namer:
         self, r: Repair, slope: Slope | None, in_argument: bool, above: tuple[str, ...]
     ) -> tuple[str, float, Slope | None]:
         old, new = r.old, r.new
-        if not r.path and r.kind in ("replace", "function"):
+        if not r.path and r.kind in ("replace", "function") and self.student is self.search.link:
             old, new = self.search.link, r.tree
+        if r.kind == "replace":
+            old, new = _narrowed(old, new)
+        softmax = self._softmax_diagonal()
+        if softmax is not None and not self._has_diagonal(r.tree):
+            return "wrong-activation-derivative", -0.5, softmax
         mended = slope if r.path or r.kind == "name" else None
+        if _summed(old, new):
+            return "missing-sum", 1.0, None
+        if new.op == "gradient" and old.op != "gradient":
+            forms = self.lexicon.forms(str(new.data[0]))
+            if any(_terms_between(old, f) == "more" for f in forms):
+                return "missing-path", 0.5, None
         direct = self.slope_like(new) if r.kind != "names" else None
         same_kind = _skeleton(old) == _skeleton(new)
         if r.kind == "names" or (r.kind == "name" and _one_family(old, new)):
@@ -517,7 +552,16 @@ class Namer:
         ratio = self._ratio_of(old, new) if mended is None else None
         if ratio is not None and not in_argument:
             return ratio, 1.0, None
-        if _inverted(old, new):
+        scalars = self._scalar(old), self._scalar(new)
+        if None not in scalars and not in_argument and mended is None:
+            return ("missing-mean-factor" if "missing-mean-factor" in scalars else "factor"), 0.5, None
+        if new.op == "call" and new.args and new.args[0] is old and mended is None:
+            return "wrong-argument", 1.2 if r.kind == "function" else 0.3, None
+        between = self._known_factor(old, new) if r.kind in ("name", "replace") and not in_argument else None
+        if between is not None:
+            missing = self._missing(between, r)
+            return missing[0], missing[1] + 0.2, missing[2]
+        if _inverted(old, new) and self._divides(new):
             return "hadamard-vs-matmul", 0.0, None
         if _turned(old, new):
             return "missing-transpose", 1.0, None
@@ -540,7 +584,7 @@ class Namer:
             if r.kind == "name" and same_kind:
                 return "wrong-argument", -0.7, mended
             return "wrong-activation-derivative", 0.0, mended
-        gone = self._slope_within(self.search.link)
+        gone = self._slope_within(self.student)
         if gone is not None and self._slope_within(r.tree) is None and r.kind == "replace":
             return "wrong-activation-derivative", 0.3, gone
         terms = _terms_between(old, new)
@@ -598,6 +642,64 @@ class Namer:
             return "sign" if sign < 0 else None
         return "missing-mean-factor" if sizes else "factor"
 
+    def _softmax_diagonal(self) -> Slope | None:
+        """The slope p(1 − p) of a softmax, where the student's formula has it."""
+        for slope in self.lexicon.slopes:
+            if slope.function == "softmax" and self._holds_slope(self.student, slope):
+                return slope
+        return None
+
+    def _has_diagonal(self, tree: Tree) -> bool:
+        return any(s.function == "softmax" and self._holds_slope(tree, s) for s in self.lexicon.slopes)
+
+    def _holds_slope(self, tree: Tree, slope: Slope) -> bool:
+        wanted = Counter(zip(slope.tree.args, slope.tree.data[0], strict=True)) if slope.tree.op == "product" else None
+        for t in tree.walk():
+            if wanted is not None and t.op == "product" and not wanted - Counter(zip(t.args, t.data[0], strict=True)):
+                return True
+        return False
+
+    @cached_property
+    def _in_slope_place(self) -> Slope | None:
+        """The slope that belongs where the student has something else: the formula is the gradient
+        of the node behind an elementwise function, times something of this node alone."""
+        lexicon, about = self.lexicon, self.search.about
+        users = lexicon.graph.consumers().get(about, []) if about else []
+        if len(users) != 1:
+            return None
+        slope = next((s for s in lexicon.slopes if s.node == users[0] and s.whole), None)
+        if slope is None or slope.function in ("softmax", "log_softmax", "norm", "logsumexp"):
+            return None
+        own = {about, users[0], "pi"} | self.coefficients
+        for upper in (c.gradient(users[0], lexicon.graph.adjoint_name(users[0])), *lexicon.forms(users[0])):
+            rest = quotient(self.student, upper)
+            if rest is not None and rest.names <= own and not rest.gradients and rest.names & {about, users[0]}:
+                return slope
+        return None
+
+    def _divides(self, new: Tree) -> bool:
+        """Does the student's formula divide by, or raise to a power, what the new part inverts?"""
+        return any(
+            (
+                t.op == "product"
+                and any(p < 0 and new.names >= a.names != frozenset() for a, p in zip(t.args, t.data[0]))
+            )
+            or t.op == "power"
+            for t in self.search.link.walk()
+        )
+
+    def _known_factor(self, old: Tree, new: Tree) -> Tree | None:
+        """The part of the right formula by which `new` is more than `old`, elementwise."""
+        a, b = self.search.value(old), self.search.value(new)
+        if a is None or b is None or a.shape != b.shape or a.letters or b.letters or not a.shape:
+            return None
+        x, y = np.broadcast_arrays(a.array, b.array)
+        if x.shape[0] != self.search.batch.count or (x == 0).any():
+            return None
+        trees, matrix = self.search.stacked(x.shape)
+        found = _proportional(matrix, (y / x).ravel())
+        return trees[found[0][0]] if found else None
+
     def _transposed(self, old: Tree, new: Tree) -> bool:
         try:
             return old is not new and self._same_value(c.transpose(old), new) and not self._same_value(old, new)
@@ -612,7 +714,7 @@ class Namer:
 
     # ---- slopes ------------------------------------------------------------------------------------
 
-    def slope_like(self, tree: Tree) -> Slope | None:
+    def slope_like(self, tree: Tree, whole: bool = False) -> Slope | None:
         """The slope of the network that this part is, up to a constant; None if it is none."""
         value = self.search.value(tree)
         if value is None or value.letters:
@@ -621,6 +723,8 @@ class Namer:
         if not np.isfinite(a).all() or not np.ptp(a) > 1e-9 * np.abs(a).max(initial=0.0):
             return None
         for slope in self.lexicon.slopes:
+            if whole and not slope.whole:
+                continue
             v = self.search.value(slope.tree)
             if v is None or v.shape != value.shape:
                 continue
@@ -640,21 +744,24 @@ class Namer:
                 return slope
         return None
 
-    def _slope_within(self, tree: Tree) -> Slope | None:
-        """A slope of the network among the parts of a formula."""
+    def _slope_within(self, tree: Tree, whole: bool = False) -> Slope | None:
+        """A slope of the network among the parts of a formula; with `whole`, of a node itself."""
         for part in tree.walk():
-            if part.op in ("number", "gradient", "letter") or part.weight > 12:
+            if part.op in ("number", "gradient", "letter", "name") or part.weight > 16:
                 continue
-            found = self.slope_like(part)
+            found = self.slope_like(part, whole)
             if found is not None:
                 return found
-            if part.op == "product" and len(part.args) > 2:
-                for k in range(len(part.args)):
-                    for m in range(k + 1, len(part.args)):
-                        pair = c.product((part.args[k], part.args[m]), (part.data[0][k], part.data[0][m]))
-                        found = self.slope_like(pair)
-                        if found is not None:
-                            return found
+            n = len(part.args)
+            if part.op != "product" or n < 3:
+                continue
+            groups = list(itertools.combinations(range(n), 2))
+            groups += list(itertools.combinations(range(n), n - 1)) if 3 < n < 7 else []
+            for group in groups:
+                some = c.product([part.args[i] for i in group], [part.data[0][i] for i in group])
+                found = self.slope_like(some, whole)
+                if found is not None:
+                    return found
         return None
 
     def _slope_mended(self, r: Repair) -> Slope | None:
@@ -693,6 +800,32 @@ class Namer:
             if slope is not None and self.slope_like(self.search.link) is None:
                 return slope
         return None
+
+
+def _narrowed(old: Tree, new: Tree) -> tuple[Tree, Tree]:
+    """The parts that differ, where the rest of two formulas is the same."""
+    while old.op == new.op and old.data == new.data and len(old.args) == len(new.args):
+        other = [k for k, (a, b) in enumerate(zip(old.args, new.args, strict=True)) if a is not b]
+        if len(other) != 1:
+            break
+        old, new = old.args[other[0]], new.args[other[0]]
+    if old.op == new.op == "chain":
+        a, b = list(old.args), list(new.args)
+        while len(a) > 1 and len(b) > 1 and a[0] is b[0]:
+            a, b = a[1:], b[1:]
+        while len(a) > 1 and len(b) > 1 and a[-1] is b[-1]:
+            a, b = a[:-1], b[:-1]
+        old, new = (x[0] if len(x) == 1 else c.chain(x) for x in (a, b))
+    return old, new
+
+
+def _summed(old: Tree, new: Tree) -> bool:
+    """The new part is the old one, added up."""
+    if new.op != "call" or not new.args:
+        return False
+    if new.data[0] in ("sum", "mean"):
+        return new.args[0] is old
+    return new.data[0] == "dot" and old.op == "product" and set(old.args) == set(new.args)
 
 
 def _inverted(old: Tree, new: Tree) -> bool:

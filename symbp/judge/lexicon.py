@@ -44,6 +44,7 @@ class Slope:
     node: str  # the node whose definition holds it
     argument: Tree
     output: Tree
+    whole: bool = False  # of the node itself, not of a part of its definition
 
 
 class Lexicon:
@@ -53,6 +54,7 @@ class Lexicon:
         self.points, self.graph = points, points.graph
         self.reader = ClaimReader(points.graph)
         self._forms: dict[str, tuple[Tree, ...]] = {}
+        self._raw: dict[str, Tree | None] = {}
         self._below: dict[str, frozenset[str]] = {}
 
     # ---- the network -----------------------------------------------------------------------------
@@ -113,10 +115,16 @@ class Lexicon:
             closed = derive(self.graph, [about], steps=False).adjoints[about]
         except (SymbpError, KeyError):
             return
-        for e in (closed.closed, a.raw):
-            tree = None if e is None else self.read(self._text(e, a.node.axes))
-            if tree is not None:
-                yield tree
+        tree = None if closed.closed is None else self.read(self._text(closed.closed, a.node.axes))
+        if tree is not None:
+            yield tree
+
+    def unsimplified(self, about: str) -> Tree | None:
+        """The sum over all paths as the chain rule gives it."""
+        if about not in self._raw:
+            a = self.points.derivation.adjoints.get(about)
+            self._raw[about] = None if a is None else self.read(self._text(a.raw, a.node.axes))
+        return self._raw[about]
 
     def right(self, claim: Claim) -> Tree | None:
         """The right formula to show for a claim: the closed form where the claim has no gradients."""
@@ -138,9 +146,10 @@ class Lexicon:
             for part in body.walk():
                 output = c.name(name) if part is body else part
                 for tree, function, argument in self._slopes_of(part, output):
-                    found.setdefault(tree, Slope(tree, function, name, argument, output))
+                    direct = part is body and argument.op in ("name", "gradient")
+                    found.setdefault(tree, Slope(tree, function, name, argument, output, direct))
         for slope in self._between_nodes():
-            found.setdefault(slope.tree, slope)
+            found[slope.tree] = slope
         return tuple(s for s in found.values() if self._evaluates(s.tree))
 
     def _between_nodes(self) -> Iterator[Slope]:
@@ -154,25 +163,27 @@ class Lexicon:
             uppers = [c.gradient(user, self.graph.adjoint_name(user)), *self.forms(user)]
             if user == self.graph.loss:
                 continue
-            for form in self.forms(name):
+            raw = self.unsimplified(name)
+            for form in (*self.forms(name), *([raw] if raw is not None else [])):
                 for upper in uppers:
                     rest = quotient(form, upper)
                     if rest is not None and rest.names & {name, user} and not rest.gradients:
                         body = self.definitions.get(user)
                         function = str(body.data[0]) if body is not None and body.op == "call" else user
-                        yield Slope(rest, function, user, c.name(name), c.name(user))
+                        yield Slope(rest, function, user, c.name(name), c.name(user), True)
 
     @cached_property
     def coefficients(self) -> frozenset[str]:
         """Declared constants, and scalar leaves that are settings, not data or parameters."""
         found = set(self.graph.constants)
+        all_scalar = not any(n.shape for n in self.graph.nodes.values())
         for n in self.graph.leaves:
-            if not n.shape and _SETTINGS.fullmatch(n.name):
+            if not n.shape and _SETTINGS.fullmatch(n.name) and not (all_scalar and len(n.name) == 1):
                 found.add(n.name)
         return frozenset(found)
 
     @cached_property
-    def _totals(self) -> tuple[Tree, ...]:
+    def totals(self) -> tuple[Tree, ...]:
         """Sums of all entries of a leaf (a mask) that the network divides by: they count like a size."""
         found: dict[Tree, None] = {}
         for body in self.definitions.values():
@@ -284,7 +295,7 @@ class Lexicon:
         names = [c.name(n) for n in self.graph.nodes if n in self.coefficients] + [
             c.name(n) for n in self.graph.constants
         ]
-        for total in self._totals:
+        for total in self.totals:
             found[total] = True
             found[c.product((one, total), (1, -1))] = True
         for x in names:
@@ -349,6 +360,8 @@ class Lexicon:
                 found.setdefault(c.gradient(n, self.graph.adjoint_name(n)))
         sources = list(self.forms(about) if about else ())
         whole = set(sources)
+        raw = self.unsimplified(about) if about else None
+        sources += [raw] if raw is not None else []
         for n in self.graph.nodes:
             if n in above:
                 sources += self.forms(n)[:1] if n in self._forms or len(self.graph.nodes) < 40 else ()

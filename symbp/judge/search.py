@@ -12,6 +12,7 @@ Every edit that fits is a `Repair`; naming and weighing them is `diagnose.py`'s.
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -351,7 +352,7 @@ class Search:
         for name in sorted(self.link.names):
             whole = _everywhere(self.link, c.name(name), c.transpose(c.name(name)))
             if whole is not self.link:
-                self.accept(whole, self.sites[0], whole, "transpose-all")
+                self.accept(whole, self._first(c.name(name)), whole, "transpose-all")
 
     def orders(self) -> None:
         """The factors of a matrix product in another order, with all transposes."""
@@ -484,12 +485,7 @@ class Search:
                 self.attempt(site, t.args[0], "unreduce")
                 kind, letters = t.data
                 self.attempt(site, Tree("over", t.args, ("mean" if kind == "sum" else "sum", letters)), "mean")
-        if self.about and not self.shape_fits:
-            shape = c.call("reshape", (self.link, c.item(c.name(self.about), ())))
-            del shape
-        whole = self._all_axes(self.link)
-        if whole is not self.link:
-            self.accept(whole, self.sites[0], whole, "axis")
+        self._all_axes()
 
     def _other_axis(self, site: Site, t: Tree) -> None:
         function, options = t.data
@@ -500,7 +496,8 @@ class Search:
             self.attempt(site, t.args[0], "unreduce")
             other = "mean" if function == "sum" else "sum"
             self.attempt(site, Tree("call", t.args, (other, options)), "mean")
-        for axis in (None, *range(axes)):
+        several = [x for n in range(2, axes + 1) for x in itertools.combinations(range(axes), n)] if axes > 2 else []
+        for axis in (None, *range(axes), *several):
             for keep in (False, True):
                 new = {k: v for k, v in words.items() if k not in ("axis", "keepdims")}
                 if axis is not None:
@@ -513,15 +510,20 @@ class Search:
                     other = "mean" if function == "sum" else "sum"
                     self.attempt(site, c.call(other, t.args, **new), "axis")
 
-    def _all_axes(self, tree: Tree) -> Tree:
-        args = [self._all_axes(a) for a in tree.args]
-        if tree.op == "call" and "axis" in dict(tree.data[1]):
-            words = dict(tree.data[1])
-            if words["axis"] in (0, 1, -1):
-                words["axis"] = 1 if words["axis"] == 0 else 0
-                words["keepdims"] = True
-                return c.call(tree.data[0], args, **words)
-        return tree.with_args(args) if tree.args else tree
+    def _all_axes(self) -> None:
+        """Another axis in all reductions over the same axis."""
+        used = {dict(s.tree.data[1])["axis"] for s in self.sites if _has_axis(s.tree)}
+        first = next((s for s in self.sites if _has_axis(s.tree)), None)
+        if first is None or sum(_has_axis(s.tree) for s in self.sites) < 2:
+            return
+        value = self.value(first.tree.args[0])
+        axes = len(value.shape) if value is not None else 2
+        others: list[Any] = list(range(axes))
+        others += [x for n in range(2, axes + 1) for x in itertools.combinations(range(axes), n)] if axes > 2 else []
+        for old, new in itertools.product(used, others):
+            if old != new:
+                whole = _other_axes(self.link, old, new)
+                self.accept(whole, first, whole, "axis")
 
     # ---- edits: names and functions --------------------------------------------------------------
 
@@ -552,29 +554,28 @@ class Search:
         self._shifted(used)
 
     def _first(self, tree: Tree) -> Site:
-        return next(s for s in self.sites if s.tree is tree)
+        return next((s for s in self.sites if s.tree is tree), self.sites[0])
 
     def _shifted(self, used: set[Tree]) -> None:
-        """All names of one family by one number up or down."""
-        import re
-
+        """All names of one family (h1, h2, h3), or of all families, by one number up or down."""
         nodes = self.lexicon.graph.nodes
-        for step in (1, -1):
+        families: dict[str, list[tuple[Tree, int]]] = {}
+        for t in sorted(used, key=repr):
+            m = re.fullmatch(r"(.*?)(\d+)", t.data[0])
+            if m:
+                families.setdefault(t.op + m[1], []).append((t, int(m[2])))
+        groups = [*families.values(), [x for members in families.values() for x in members]]
+        for members, step in itertools.product(groups, (1, -1)):
             whole = self.link
             first: Tree | None = None
-            for t in used:
-                m = re.fullmatch(r"(.*?)(\d+)", t.data[0])
-                other = m and f"{m[1]}{int(m[2]) + step}"
-                if m and other in nodes:
+            for t, n in members:
+                other = f"{str(t.data[0])[: -len(str(n))]}{n + step}"
+                if other in nodes:
                     first = first or t
-                    new = (
-                        c.name(other)
-                        if t.op == "name"
-                        else c.gradient(other, self.lexicon.graph.adjoint_name(str(other)))
-                    )
-                    whole = _marked(whole, t, new)
+                    adjoint = self.lexicon.graph.adjoint_name(other)
+                    whole = _marked(whole, t, c.name(other) if t.op == "name" else c.gradient(other, adjoint))
             if first is not None:
-                self.accept(_unmarked(whole), self._first(first), whole, "names")
+                self.accept(_unmarked(whole), self._first(first), _unmarked(whole), "names")
 
     def functions(self) -> None:
         """f(x) for x, x for f(x), f for g; x > 0, x², 1/x, √x, |x|, 1 − x for x."""
@@ -640,6 +641,25 @@ class Search:
                     self.attempt(site, t.args[1 - k], "delete-factor", detail=t.args[k])
             elif t.op == "power":
                 pass
+
+    def term_pairs(self) -> None:
+        """Two summands less: two paths."""
+        for site in self.sites:
+            t = site.tree
+            if t.op == "sum" and 2 < len(t.args) < 8:
+                for gone in itertools.combinations(range(len(t.args)), 2):
+                    rest = [i for i in range(len(t.args)) if i not in gone]
+                    new = _sum([t.args[i] for i in rest], [t.data[i] for i in rest])
+                    detail = c.sum_([t.args[i] for i in gone], [t.data[i] for i in gone])
+                    self.attempt(site, new, "delete-term", detail=detail)
+
+    def means(self) -> None:
+        """A sum for a mean, and the reverse."""
+        for site in self.sites:
+            t = site.tree
+            if t.op == "call" and t.data[0] in ("sum", "mean"):
+                other = "mean" if t.data[0] == "sum" else "sum"
+                self.attempt(site, Tree("call", t.args, (other, t.data[1])), "mean")
 
     def brackets(self) -> None:
         """A factor on one summand that belongs to all, or the reverse; a sum that is a product."""
@@ -811,10 +831,33 @@ class Search:
                 for k, sign in _proportional(matrix, factor):
                     new = multiplied(site.tree, trees[k])
                     self.attempt(site, new if sign > 0 else c.negative(new), "multiply", detail=trees[k])
+                self._two_slopes(site, factor)
                 inverse = np.where(np.isfinite(matrix) & (matrix != 0), 1.0 / matrix, np.nan)
                 for k, sign in _proportional(inverse, factor, strict=True):
                     new = divided(site.tree, trees[k])
                     self.attempt(site, new if sign > 0 else c.negative(new), "divide", detail=trees[k])
+
+    def _two_slopes(self, site: Site, factor: Array) -> None:
+        """Two slopes that are missing at once."""
+        shape = (self.batch.count, *(site.wanted.array.shape[1:] if site.wanted is not None else ()))
+        known: list[tuple[Tree, Array]] = []
+        for s in self.lexicon.slopes[:24]:
+            v = self.value(s.tree)
+            if v is not None and len(v.shape) < len(shape) and s.whole:
+                try:
+                    a = v.array.reshape(v.array.shape[:1] + (1,) * (len(shape) - v.array.ndim) + v.shape)
+                    known.append((s.tree, np.broadcast_to(a, shape).ravel()))
+                except ValueError:
+                    continue
+        if len(known) < 2:
+            return
+        rows = np.array([a for _, a in known])
+        for k, (tree, a) in enumerate(known):
+            for m, sign in _proportional(rows, np.where(a == 0, np.nan, factor / np.where(a == 0, 1.0, a))):
+                if m > k:
+                    both = multiplied(tree, known[m][0])
+                    new = multiplied(site.tree, both)
+                    self.attempt(site, new if sign > 0 else c.negative(new), "multiply", detail=both)
 
     def _added(self, site: Site, trees: list[Tree], matrix: Array, wide: Array, own: Array) -> None:
         rest = wide - own
@@ -981,6 +1024,10 @@ class Search:
         w = t.args[1]
         self.attempt(site, t.with_args((t.args[0], c.call("flip", (w,)), *t.args[2:])), "index")
         self.attempt(site, t.with_args((w, t.args[0], *t.args[2:])), "order")
+        value = self.value(w)
+        for order in itertools.permutations(range(len(value.shape) if value is not None else 0)):
+            turned = c.call("transpose", (w, c.call("tuple", [c.number(i) for i in order])))
+            self.attempt(site, t.with_args((t.args[0], turned, *t.args[2:])), "transpose")
 
 
 # ---- making trees --------------------------------------------------------------------------------------
@@ -1133,6 +1180,17 @@ def _everywhere(tree: Tree, old: Tree, new: Tree) -> Tree:
     if tree.op == "transpose" and args[0].op == "transpose":
         return args[0].args[0]
     return tree.with_args(args)
+
+
+def _has_axis(tree: Tree) -> bool:
+    return tree.op == "call" and "axis" in dict(tree.data[1])
+
+
+def _other_axes(tree: Tree, old: Any, new: Any) -> Tree:
+    args = [_other_axes(a, old, new) for a in tree.args]
+    if _has_axis(tree) and dict(tree.data[1])["axis"] == old:
+        return c.call(tree.data[0], args, **{**dict(tree.data[1]), "axis": new, "keepdims": True})
+    return tree.with_args(args) if args else tree
 
 
 def _renamed(tree: Tree, a: str, b: str) -> Tree:

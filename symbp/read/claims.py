@@ -101,8 +101,9 @@ def sides(text: str) -> list[str]:
         elif ch in ")]}":
             depth -= 1
         elif ch == "#":
-            text = text[:n]
-            break
+            end = text.find("\n", n)
+            text = text[:n] + (text[end:] if end >= 0 else "")
+            continue
         elif ch == "=" and depth == 0:
             if text[n + 1 : n + 2] == "=":
                 n += 2
