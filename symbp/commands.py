@@ -369,14 +369,14 @@ class VerifyOptions:
 
 def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Screen) -> Answer:
     """`symbp verify`: 1 when a claim is wrong, 2 when one is unreadable or undefined, 3 when one is undecided."""
+    from symbp.judge.lines import Lines
     from symbp.judge.points import Points
     from symbp.judge.verdict import Judge
-    from symbp.read.claims import ClaimReader
 
     DeriveOptions(seed=options.seed, lang=options.lang).validate()
     graph = open_network(options.net or spec)
     points = Points(graph, options.seed)
-    reader = ClaimReader(graph)
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)])
     judge = Judge(points)
     verdicts = []
     for text, about, place in _lines_of_claims(texts, options):
@@ -419,6 +419,14 @@ def _lines_of_claims(texts: Sequence[str], options: VerifyOptions) -> Iterator[t
             about,
             Place(number, len(line) - len(line[named.end() :] if named else line.lstrip()) + 1, line, file),
         )
+
+
+def _lets_of_file(file: str) -> list[str]:
+    """`SYMBOL := EXPRESSION`, one a line; lines that start with # are comments."""
+    from symbp.read.source import read_file
+
+    lines = read_file(file).splitlines() if file else []
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def clean_lines(text: str) -> str:
