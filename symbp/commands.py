@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from symbp.errors import Place
     from symbp.graph import Graph
     from symbp.higher import Derivative
+    from symbp.judge.points import Points
     from symbp.show.alphabet import Alphabet
     from symbp.show.document import Block
     from symbp.steps import Checked, Derivation
@@ -377,7 +378,8 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
     graph = open_network(options.net or spec)
     points = Points(graph, options.seed)
     reader = ClaimReader(graph)
-    judge = Judge(points)
+    given, reader.rate = _given_point(graph, options.at)
+    judge = Judge(points, given=given)
     verdicts = []
     for text, about, place in _lines_of_claims(texts, options):
         claim = reader.line(text, about, place)
@@ -394,6 +396,24 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
     from symbp.show.verdict import verdicts_text
 
     return clean_lines(verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang)), status
+
+
+def _given_point(graph: Graph, texts: Sequence[str]) -> tuple[Points | None, str]:
+    """The point of `--at`, and the name of the learning rate if one is given with it."""
+    from symbp.judge.points import RATES, Points
+    from symbp.values import number_or_list, read_values
+
+    if not texts:
+        return None, ""
+    extra: dict[str, float] = {}
+    own: list[str] = []
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name.strip() in RATES and name.strip() not in graph.nodes:
+            extra[name.strip()] = float(number_or_list(value, f"--at {name.strip()}"))
+        else:
+            own.append(text)
+    return Points.at(graph, read_values(graph, own), extra), next(iter(extra), "")
 
 
 def _lines_of_claims(texts: Sequence[str], options: VerifyOptions) -> Iterator[tuple[str, str, Place | None]]:

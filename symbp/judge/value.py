@@ -9,6 +9,7 @@ A formula that does not fit raises `ShapeError`; nothing else leaves `Batch.valu
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -479,7 +480,7 @@ class Batch:
             return np.asarray(v.array[index])
 
         results = []
-        for place in np.ndindex(*lead):
+        for place in itertools.product(*map(range, lead)):
             args = [tuple(at(v, place) for v in s) if isinstance(s, list) else at(s, place) for s in sources]
             results.append(np.asarray(function(*args, **options), dtype=float))
         shape = results[0].shape if results else ()
