@@ -352,7 +352,7 @@ class Batch:
         if extra:
             raise ShapeError(f"the index {extra[0]} is free: the left side does not have it", tree)
         order = [v.letters.index(x) for x in tree.data if x in v.letters]
-        a = v.array.reshape(v.array.shape[: 1 + len(v.letters)])
+        a: Array = v.array.reshape(v.array.shape[: 1 + len(v.letters)])
         a = a.transpose((0, *[1 + i for i in order]))
         lengths = [a.shape[1 + order.index(v.letters.index(x))] if x in v.letters else 1 for x in tree.data]
         return Value(a.reshape((a.shape[0], *lengths)))
@@ -476,8 +476,8 @@ class Batch:
             raise ShapeError("an intermediate array is too large", tree)
 
         def at(v: Value, place: tuple[int, ...]) -> Array:
-            index = (place[0] if v.array.shape[0] > 1 else 0, *[place[1 + letters.index(x)] for x in v.letters])
-            return np.asarray(v.array[index])
+            point = place[0] if v.array.shape[0] > 1 else 0
+            return np.asarray(v.array[tuple([point, *(place[1 + letters.index(x)] for x in v.letters)])])
 
         results = []
         for place in itertools.product(*map(range, lead)):
