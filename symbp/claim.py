@@ -28,11 +28,12 @@ There is one node type. `op` says what it is, `args` are its parts, `data` is wh
 
 **Two kinds of axes.** A value has *array axes* (as in NumPy: 0 for a scalar, 1 for a vector, 2 for
 a matrix …) and *index letters*. `name` gives array axes only. `entry` turns array axes into letters:
-an index is a letter ("k"), a whole number counted from 0, ":", which keeps the axis (also for axes that no index is given
-for), or "*", which takes the next of the computed trees (`w_{y_i}`); a letter twice is the diagonal. All operations line letters up by name
-and array axes by position from the right. `over` and `array` use letters up. A letter runs over the
-axis in which it occurs. So  Σ_k w_{kj} δ_k  is `over("sum", ("k",), product(entry(W, "k", "j"),
-entry(delta, "k")))`, whose value has the letter j and no array axis.
+an index is a letter ("k"), a whole number counted from 0, ":", which keeps the axis (as do axes that
+have no index), or "*", which takes the next of the computed trees (`w_{y_i}`); a letter twice is the
+diagonal. All operations line letters up by name and array axes by position from the right. `over`
+and `array` use letters up. A letter runs over the axis in which it occurs. So  Σ_k w_{kj} δ_k  is
+`over("sum", ("k",), product(entry(W, "k", "j"), entry(delta, "k")))`, whose value has the letter j
+and no array axis.
 
 **Paper.** On paper a vector is a column. A LaTeX reader wraps every tensor of one axis that it uses
 as a whole in `column(...)` (n × 1; or `row(...)`, 1 × n, where the network has it on the left of @).

@@ -21,10 +21,15 @@ from symbp.errors import RequestError, nearest
 from symbp.family import base_of
 
 if TYPE_CHECKING:
+    from symbp.claim import Tree
     from symbp.descend import Plan
     from symbp.errors import Place
     from symbp.graph import Graph
     from symbp.higher import Derivative
+    from symbp.judge.lines import Lines
+    from symbp.judge.points import Points
+    from symbp.judge.verdict import Judge, Verdict
+    from symbp.read.document import Document
     from symbp.show.alphabet import Alphabet
     from symbp.show.document import Block
     from symbp.steps import Checked, Derivation
@@ -372,28 +377,103 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
     from symbp.judge.lines import Lines
     from symbp.judge.points import Points
     from symbp.judge.verdict import Judge
+    from symbp.read.document import is_document
+    from symbp.show.repair import in_latex
 
     DeriveOptions(seed=options.seed, lang=options.lang).validate()
-    graph = open_network(options.net or spec)
+    document = None
+    if is_document(spec) and not texts and not options.claims:
+        document = _open_document(spec)
+        graph = _network_of(document, options.net)
+    elif options.annotate:
+        raise RequestError("--annotate writes a document with verdicts: give a document (.tex, .md, .ipynb or .py)")
+    else:
+        graph = open_network(options.net or spec)
     points = Points(graph, options.seed)
-    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)])
-    judge = Judge(points)
-    verdicts = []
-    for text, about, place in _lines_of_claims(texts, options):
-        claim = reader.line(text, about, place)
-        verdicts.append(judge(claim))
+    macros = document.macros if document is not None else {}
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
+    given, reader.numpy.rate = _given_point(graph, options.at)
+    judge = Judge(points, given=given)
+    if document is not None:
+        verdicts = _judge_document(document, reader, judge, options, in_latex(points))
+    else:
+        verdicts = [judge(reader.line(*line)) for line in _lines_of_claims(texts, options)]
     status = verify_status([v.verdict for v in verdicts])
+    latex = in_latex(points)
     if options.json:
         import json
 
         from symbp.show.verdict import verdicts_json
 
         return json.dumps(
-            verdicts_json(verdicts, graph, None, options.lang), ensure_ascii=False, indent=1
+            verdicts_json(verdicts, graph, latex, options.lang), ensure_ascii=False, indent=1
         ) + "\n", status
     from symbp.show.verdict import verdicts_text
 
-    return clean_lines(verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang)), status
+    return clean_lines(verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang, latex)), status
+
+
+def _open_document(file: str) -> Document:
+    """A submission; what it names is not opened."""
+    from symbp.read.document import LARGEST, read_document
+    from symbp.read.source import read_bytes
+
+    return read_document(read_bytes(file, LARGEST), file)
+
+
+def _network_of(document: Document, net: str) -> Graph:
+    """The network that a document is about: `--net`, or a block in the document itself."""
+    from symbp.read.network import read_network
+
+    if net:
+        return open_network(net)
+    if document.network:
+        return read_network(document.network, name=Path(document.file).stem, file=document.file)
+    raise RequestError(
+        f"which network is {document.file} about? Give it with --net, or in a ```symbp block of a Markdown document"
+    )
+
+
+def _judge_document(
+    document: Document, reader: Lines, judge: Judge, options: VerifyOptions, latex: Callable[[Verdict, Tree], str]
+) -> list[Verdict]:
+    """The verdicts on the formulas of a document, in order; `--annotate` writes them into it."""
+    from symbp.read.document import annotated
+    from symbp.show.repair import remarks
+
+    if options.annotate:
+        _check_free(options.annotate, options.force)
+    if not document.found:
+        raise RequestError(f"there are no formulas in {document.file}")
+    beside = []
+    verdicts = []
+    for found in document.found:
+        mine = [judge(claim) for claim in reader.found(found, options.about)]
+        verdicts += mine
+        beside.append((found, remarks(mine, judge.points.graph, latex, options.lang)))
+    if not verdicts:
+        raise RequestError(f"none of the {len(document.found)} formulas in {document.file} is an equation to judge")
+    if options.annotate:
+        deliver(annotated(document, beside), options.annotate, options.force)
+    return verdicts
+
+
+def _given_point(graph: Graph, texts: Sequence[str]) -> tuple[Points | None, str]:
+    """The point of `--at`, and the name of the learning rate if one is given with it."""
+    from symbp.judge.points import RATES, Points
+    from symbp.values import number_or_list, read_values
+
+    if not texts:
+        return None, ""
+    extra: dict[str, float] = {}
+    own: list[str] = []
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name.strip() in RATES and name.strip() not in graph.nodes:
+            extra[name.strip()] = float(number_or_list(value, f"--at {name.strip()}"))
+        else:
+            own.append(text)
+    return Points.at(graph, read_values(graph, own), extra), next(iter(extra), "")
 
 
 def _lines_of_claims(texts: Sequence[str], options: VerifyOptions) -> Iterator[tuple[str, str, Place | None]]:

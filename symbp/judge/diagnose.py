@@ -569,10 +569,10 @@ class Namer:
             return "missing-transpose", 0.5, None
         factor = _factor_between(old, new)
         if factor is not None and not in_argument:
-            missing, extra = factor
-            if missing is not None and extra is None:
-                return (*self._missing(missing, r)[:2], self._missing(missing, r)[2])
-            if extra is not None and missing is None:
+            lacking, extra = factor
+            if lacking is not None and extra is None:
+                return self._missing(lacking, r)
+            if extra is not None and lacking is None:
                 return self._extra(extra, r, slope)
         if direct is not None and self.slope_like(old) is None:
             if same_kind:
@@ -755,7 +755,7 @@ class Namer:
             n = len(part.args)
             if part.op != "product" or n < 3:
                 continue
-            groups = list(itertools.combinations(range(n), 2))
+            groups: list[tuple[int, ...]] = list(itertools.combinations(range(n), 2))
             groups += list(itertools.combinations(range(n), n - 1)) if 3 < n < 7 else []
             for group in groups:
                 some = c.product([part.args[i] for i in group], [part.data[0][i] for i in group])

@@ -31,7 +31,8 @@ class Difference:
 
 def fitted(value: Value, truth: Value, paper: bool) -> Array:
     """The array of a value, laid out as the truth is; raises ShapeError. On paper axes of length 1
-    do not count (but an n × 1 matrix is no 1 × n matrix), and a letter that does not occur means the same for all its values."""
+    do not count (but an n × 1 matrix is no 1 × n matrix), and a letter that does not occur means the
+    same for all its values."""
     a, t = value.array, truth.array
     if not paper:
         if value.shape != truth.shape or value.letters != truth.letters:

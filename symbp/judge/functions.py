@@ -36,7 +36,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def _windows(x: Array, kernel: Sequence[int], stride: int = 1) -> Array:
     axes = tuple(range(-len(kernel), 0))
-    w = np.lib.stride_tricks.sliding_window_view(x, tuple(kernel), axis=axes)  # type: ignore[call-overload]
+    w: Any = np.lib.stride_tricks.sliding_window_view(x, tuple(kernel), axis=axes)
     skip = (slice(None, None, stride),) * len(kernel)
     return np.asarray(w[(Ellipsis, *skip, *(slice(None),) * len(kernel))])
 
@@ -63,9 +63,9 @@ def _pool(x: Array, k: Any) -> Array:
 def _dilate(x: Array, step: Any, nd: int) -> Array:
     step = whole(step)
     lengths = [(n - 1) * step + 1 for n in x.shape[-nd:]]
-    out = np.zeros(shape_of((*x.shape[:-nd], *lengths)))
+    out: Any = np.zeros(shape_of((*x.shape[:-nd], *lengths)))
     out[(Ellipsis, *(slice(None, None, step),) * nd)] = x
-    return out
+    return np.asarray(out)
 
 
 def _square(f: Callable[[Array], Any]) -> Callable[[Array], Any]:
@@ -133,6 +133,11 @@ def _optional(axis: Any) -> Any:
     return None if axis is None else tuple(whole(a) for a in axis) if isinstance(axis, tuple) else whole(axis)
 
 
+def _eye(n: Any, m: Any = None) -> Array:
+    rows, columns = shape_of((n, n if m is None else m))
+    return np.eye(rows, columns)
+
+
 def _column(x: Array) -> Array:
     return x[:, None] if x.ndim == 1 else x
 
@@ -166,7 +171,7 @@ PLAIN: Mapping[str, Callable[..., Any]] = {
     "repeat": _repeat,
     "tile": _tile,
     "broadcast_to": lambda x, shape: np.broadcast_to(x, shape_of(shape)),
-    "eye": lambda n, m=None: np.eye(*shape_of((n, n if m is None else m))),
+    "eye": _eye,
     "ones": lambda shape: np.ones(shape_of(shape)),
     "zeros": lambda shape: np.zeros(shape_of(shape)),
     "full": lambda shape, fill: np.full(shape_of(shape), fill),

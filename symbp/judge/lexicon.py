@@ -207,8 +207,8 @@ class Lexicon:
             for term in tree.args:
                 names = term.names
                 inner = {n for n in names if n in self.definitions}
-                leaves = (names - coefficients) | {x for n in inner for x in self._leaves(n)}
-                leaves = {n for n in leaves if n not in self.definitions} - coefficients
+                used = (names - coefficients) | {x for n in inner for x in self._leaves(n)}
+                leaves = {n for n in used if n not in self.definitions} - coefficients
                 if len(leaves) == 1:
                     found |= leaves
                 if term.op == "name" and term.data[0] not in seen:
@@ -289,9 +289,9 @@ class Lexicon:
                 found[both] = True
                 found[c.product((one, both), (1, -1))] = True
                 found[c.product((s, u), (1, -1))] = found[c.product((u, s), (1, -1))] = True
-        for n in (2, 3, 4, 8):
-            found[c.number(n)] = False
-            found[c.number(Fraction(1, n))] = False
+        for whole in (2, 3, 4, 8):
+            found[c.number(whole)] = False
+            found[c.number(Fraction(1, whole))] = False
         names = [c.name(n) for n in self.graph.nodes if n in self.coefficients] + [
             c.name(n) for n in self.graph.constants
         ]
@@ -302,11 +302,11 @@ class Lexicon:
             found[x] = False
             found[c.product((one, x), (1, -1))] = False
             found[c.power(x, c.number(2))] = False
-            for n in (2, Fraction(1, 2)):
+            for n in (Fraction(2), Fraction(1, 2)):
                 found[c.product((c.number(n), x))] = False
         for s in sizes:
             found[c.call("sqrt", [s])] = found[c.product((one, c.call("sqrt", [s])), (1, -1))] = False
-            for n in (2, Fraction(1, 2)):
+            for n in (Fraction(2), Fraction(1, 2)):
                 found[c.product((c.number(n), s))] = found[c.product((c.number(n), s), (1, -1))] = False
             for x in names:
                 found[c.product((x, s))] = found[c.product((x, s), (1, -1))] = found[c.product((s, x), (1, -1))] = False

@@ -18,7 +18,7 @@ from symbp.check import compare, directions_for, is_analytic, numerical_gradient
 from symbp.claim import Tree
 from symbp.derive import derive
 from symbp.errors import NoRule, RequestError, SymbpError
-from symbp.evaluate import Evaluation
+from symbp.evaluate import Evaluation, run
 from symbp.expr import Compare, Reduce, Select, walk
 from symbp.graph import Graph, adjoint
 from symbp.judge.functions import Array
@@ -27,8 +27,11 @@ from symbp.ops import UNKNOWN
 from symbp.sample import Point, choose_sizes, draw
 from symbp.steps import Derivation
 from symbp.unknown import samples
+from symbp.values import sizes_from
 
 DRAWS = (4, 3, 2)  # at different sizes, at other different sizes, at equal sizes
+RATES = ("rate", "eps", "epsilon", "ε", "lr", "eta", "η", "alpha", "α", "learning_rate", "mu", "step", "gamma")
+"""Names that a learning rate has in an update, where the network has no such name."""
 MORE = 24  # further draws at most, to see every kink from both sides
 
 
@@ -53,6 +56,29 @@ class Points:
             self._verify(seed)
         if not self.batches:
             self.reason = self.reason or "no small sizes fit the relations of the network"
+
+    @classmethod
+    def at(cls, graph: Graph, values: Mapping[str, Array], extra: Mapping[str, float]) -> Points:
+        """One given point, for claims in numbers; `extra` are numbers that the network does not have.
+
+        Raises RequestError when a leaf has no value or one of the wrong shape."""
+        one = cls.__new__(cls)
+        one.graph, one.reason, one.note, one.functions = graph, "", "", samples(graph)
+        one.derivation, one.missing = _derive(graph)
+        missing = [n.name for n in graph.leaves if n.name not in values]
+        if missing:
+            raise RequestError(f"Values are needed for {', '.join(missing)} too.")
+        sizes = sizes_from(graph, values)
+        leaves = {k: np.asarray(v, dtype=float) for k, v in values.items()}
+        state = run(graph, leaves, sizes, one.functions)
+        one.batches = [one._batch(sizes, [Point(sizes, leaves, dict(state.values))])]
+        one.extend(extra)
+        return one
+
+    def extend(self, scalars: Mapping[str, float]) -> None:
+        """Numbers that the network does not have: learning rates."""
+        for b in self.batches:
+            b.scalars = {**b.scalars, **scalars}
 
     def _draw(self, sizes: dict[str, int], count: int, seed: Sequence[int]) -> list[Point]:
         points: list[Point] = []
@@ -105,7 +131,8 @@ class Points:
                         for p in points
                     ]
                     gradients[name] = np.stack(rows)
-        scalars = {**{k: float(v.value) for k, v in graph.constants.items()}, **sizes, "pi": np.pi, "inf": np.inf}
+        scalars: dict[str, float] = {r: 0.31 + 0.06 * k for k, r in enumerate(RATES)}
+        scalars |= {**{k: float(v.value) for k, v in graph.constants.items()}, **sizes, "pi": np.pi, "inf": np.inf}
         functions = {k.removeprefix(UNKNOWN): v for k, v in self.functions.items()}
         return Batch(len(points), sizes, values, gradients, scalars, graph.table, functions, _Jacobians(self, points))
 
@@ -182,8 +209,6 @@ class _Jacobians:
         return self.known[key]
 
     def _one(self, point: Point, of: str, wrt: str) -> Array:
-        from symbp.evaluate import run
-
         graph = self.points.graph
         shape, top = point.values[wrt].shape, point.values[of].shape
         n = int(np.prod(shape, dtype=int))

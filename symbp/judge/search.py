@@ -318,8 +318,8 @@ class Search:
                 ):
                     self.attempt(site, c.number(m), "number")
             elif site.wanted is None and site.above and site.above[-1] in ("call", "sum", "power", "compare"):
-                for n in (2, Fraction(1, 2)):
-                    self.attempt(site, scaled(site.tree, c.number(n), 1), "scale", detail=c.number(n), scalar=True)
+                for two in (c.number(2), c.number(Fraction(1, 2))):
+                    self.attempt(site, scaled(site.tree, two, 1), "scale", detail=two, scalar=True)
                 for tree, sizes in self.lexicon.scalars[:60]:
                     if tree.op != "number" and tree not in (site.tree,):
                         self.attempt(site, scaled(site.tree, tree, 1), "scale", detail=tree, scalar=True, sizes=sizes)
@@ -447,13 +447,13 @@ class Search:
             if powers[k] < 0:
                 rest = [i for i in range(n) if i != k]
                 inverse = c.call("inv", (t.args[k],))
-                others = _product([t.args[i] for i in rest], [powers[i] for i in rest])
-                if others.op == "number":
+                left = _product([t.args[i] for i in rest], [powers[i] for i in rest])
+                if left.op == "number":
                     for one in (inverse, c.transpose(inverse)):
-                        self.attempt(site, scaled(one, others, 1), "hadamard")
+                        self.attempt(site, scaled(one, left, 1), "hadamard")
                     continue
-                self.attempt(site, c.chain((inverse, others)), "hadamard")
-                self.attempt(site, c.chain((others, inverse)), "hadamard")
+                self.attempt(site, c.chain((inverse, left)), "hadamard")
+                self.attempt(site, c.chain((left, inverse)), "hadamard")
 
     # ---- edits: reductions -----------------------------------------------------------------------
 

@@ -111,6 +111,10 @@ def _call(tree: Tree) -> tuple[str, int]:
         raise NoText(function)
     if function == "tuple":
         return "(" + ", ".join(map(numpy_text, tree.args)) + ("," if len(tree.args) == 1 else "") + ")", ATOM
+    if function == "stack" and all(a.op == "call" and a.data[0] == "tuple" for a in tree.args) and not options:
+        inside = tree.args[0].args
+        if all(not a.names and not a.gradients for a in inside):
+            return "[" + ", ".join(map(numpy_text, inside)) + "]", ATOM
     words = dict(options)
     args = [numpy_text(a) for a in tree.args]
     if function == "einsum":

@@ -9,6 +9,7 @@ A formula that does not fit raises `ShapeError`; nothing else leaves `Batch.valu
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -351,7 +352,7 @@ class Batch:
         if extra:
             raise ShapeError(f"the index {extra[0]} is free: the left side does not have it", tree)
         order = [v.letters.index(x) for x in tree.data if x in v.letters]
-        a = v.array.reshape(v.array.shape[: 1 + len(v.letters)])
+        a: Array = v.array.reshape(v.array.shape[: 1 + len(v.letters)])
         a = a.transpose((0, *[1 + i for i in order]))
         lengths = [a.shape[1 + order.index(v.letters.index(x))] if x in v.letters else 1 for x in tree.data]
         return Value(a.reshape((a.shape[0], *lengths)))
@@ -475,11 +476,11 @@ class Batch:
             raise ShapeError("an intermediate array is too large", tree)
 
         def at(v: Value, place: tuple[int, ...]) -> Array:
-            index = (place[0] if v.array.shape[0] > 1 else 0, *[place[1 + letters.index(x)] for x in v.letters])
-            return np.asarray(v.array[index])
+            point = place[0] if v.array.shape[0] > 1 else 0
+            return np.asarray(v.array[tuple([point, *(place[1 + letters.index(x)] for x in v.letters)])])
 
         results = []
-        for place in np.ndindex(*lead):
+        for place in itertools.product(*map(range, lead)):
             args = [tuple(at(v, place) for v in s) if isinstance(s, list) else at(s, place) for s in sources]
             results.append(np.asarray(function(*args, **options), dtype=float))
         shape = results[0].shape if results else ()

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from symbp.claim import Claim, Tree, gradient
+from symbp.claim import Claim, Tree, call, gradient, number
 from symbp.judge.diagnose import Mistake, diagnose
 from symbp.judge.equal import OTHER, SAME, Difference, difference, fitted, same
 from symbp.judge.functions import Array
@@ -58,8 +58,8 @@ class Verdict:
 class Judge:
     """Judges claims about one network, one after the other."""
 
-    def __init__(self, points: Points, seconds: float = 2.0) -> None:
-        self.points, self.seconds = points, seconds
+    def __init__(self, points: Points, seconds: float = 2.0, given: Points | None = None) -> None:
+        self.points, self.seconds, self.given = points, seconds, given
         self.lexicon = Lexicon(points)
         self.own: dict[str, Tree] = {}  # node -> the wrong formula that the student gave for its gradient
 
@@ -101,7 +101,7 @@ class Judge:
 
     def _circular(self, claim: Claim) -> str:
         """A gradient may rest on those nearer the loss, never on itself."""
-        if not claim.about:
+        if not claim.about or claim.update:
             return ""
         used = frozenset[str]().union(*(link.gradients for link in claim.links))
         if claim.about in used:
@@ -121,6 +121,11 @@ class Judge:
         paper = claim.notation != "numpy"
         worst = 0.0
         for n, link in enumerate(claim.links):
+            if self.given is not None and _is_number(link):
+                wrong = self._number(claim, link, n)
+                if wrong is not None:
+                    return wrong
+                continue
             try:
                 values = [fitted(v, t, paper) for v, t in zip(self.points.value(link), lefts, strict=True)]
             except ShapeError as why:
@@ -136,6 +141,26 @@ class Judge:
             return Verdict(claim, "loose", proof="numeric")
         proof = "symbolic" if all(proved(self.lexicon, claim, link) for link in claim.links) else "numeric"
         return Verdict(claim, "correct", proof=proof)
+
+    def _number(self, claim: Claim, link: Tree, n: int) -> Verdict | None:
+        """A value claimed at the given point; None if it is right to the digits that are written."""
+        assert self.given is not None and claim.left is not None
+        try:
+            lefts = self.given.value(claim.left)
+            values = [fitted(v, t, True) for v, t in zip(self.given.value(link), lefts, strict=True)]
+        except ShapeError as why:
+            return Verdict(claim, "unreadable", reason=f"the value does not fit: {why.reason}")
+        true, said = lefts[0].array, np.broadcast_to(values[0], lefts[0].array.shape)
+        off = np.abs(true - said)
+        allowed = np.maximum(0.505 * _last_digit(link), 1e-6 * np.abs(true)) + 1e-9
+        if (off <= allowed).all():
+            return None
+        entry = tuple(int(i) for i in np.unravel_index(int(np.argmax(off / allowed)), off.shape))
+        sizes = dict(self.given.batches[0].sizes)
+        example = Counterexample(sizes, entry[1:], float(said[entry]), float(true[entry]))
+        right = _numbers(true[0])
+        mistake = Mistake("value", right, link, right, whole=True)
+        return Verdict(claim, "wrong", mistake=mistake, counterexample=example, right=right, link=n)
 
     # ---- what is wrong ---------------------------------------------------------------------------
 
@@ -206,6 +231,29 @@ class Judge:
                 if same(arrays, [v.array for v in lefts]):
                     return "correct"
         return None
+
+
+def _is_number(tree: Tree) -> bool:
+    """Is this made of numbers only?"""
+    return all(
+        t.op in ("number", "sum", "product", "power") or (t.op == "call" and t.data[0] in ("stack", "tuple", "sqrt"))
+        for t in tree.walk()
+    )
+
+
+def _last_digit(tree: Tree) -> float:
+    """One unit of the last decimal that is written, the coarsest of a list; 0 for whole numbers."""
+    texts = [str(t.data[1]) for t in tree.walk() if t.op == "number"]
+    places = [len(t.partition(".")[2]) for t in texts if "." in t and "e" not in t]
+    return 10.0 ** -min(places) if places else 0.0
+
+
+def _numbers(a: Array) -> Tree:
+    """An array as a list of numbers, to six digits."""
+    if a.ndim == 0:
+        text = f"{float(a) + 0.0:.6g}"
+        return number(Fraction(text), text)
+    return call("stack", [call("tuple", [_numbers(x) for x in a[:50]])])
 
 
 def _substituted(tree: Tree, name: str, by: Tree) -> Tree:

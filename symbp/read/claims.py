@@ -23,13 +23,14 @@ from symbp.claim import Claim, Tree
 from symbp.errors import DeclarationError, Place, nearest
 from symbp.expr import Num, Size
 from symbp.graph import Graph
+from symbp.judge.points import RATES
 from symbp.judge.value import KNOWN
 from symbp.read.source import parse
 
 LONGEST, DEEPEST, DIGITS, HIGHEST = 20_000, 150, 50, 1000
 _ALIKE = str.maketrans(
-    "−–×·∗⋅÷（），：＝＋－＊＠／＜＞．［］𝛿∂′",
-    "--****/(),:=+-*@/<>.[]δd'",
+    "−–×·∗⋅÷（），：＝＋－＊＠／＜＞．［］𝛿∂′←∆",
+    "--****/(),:=+-*@/<>.[]δd'=Δ",
 )
 _BEFORE_NAMES = {"np", "numpy", "jnp", "torch", "tf", "math", "linalg", "scipy", "special", "xp", "cp"}
 _ELEMENTWISE = {"multiply": (1, 1), "divide": (1, -1), "true_divide": (1, -1)}
@@ -134,6 +135,7 @@ class ClaimReader:
         if graph.loss == "E" and "L" not in graph.nodes:
             self.gradients.setdefault("dL", "E")
         self._order = {n: k for k, n in enumerate(graph.nodes)}
+        self.rate = ""  # the rate that updates by numbers are taken at
         self.depth = 0
         self.local: dict[str, Tree] = {}  # names that stand for a tree, inside a pasted function
 
@@ -165,46 +167,94 @@ class ClaimReader:
             raise Unread("one side of the = is empty")
         if len(parts) > 20:
             raise Unread("this is a chain of more than 20 formulas")
-        left, defines, update = None, "", False
+        left, defines, update = None, "", ""
         if len(parts) > 1:
-            left, about, defines, update = self.left(parts[0], about)
+            update = self._update(text, parts)
+            left, about, defines = (None, update[:-1], "") if update else self.left(parts[0], about)
             parts = parts[1:]
         elif about:
             left, about = self._subject(about)
         else:
             self.tree(parts[0])
             raise Unread("what is this the gradient of? Write a left side (dW = …) or use --about", "undefined")
-        links = tuple(self.tree(p) for p in parts)
+        if update:
+            left, links = self._step(update, parts)
+        else:
+            links = tuple(self.tree(p) for p in parts)
         if defines:
             self.defined.add(defines)
-        return Claim(text, left, links, about, defines, "numpy", place, update=update)
+        return Claim(text, left, links, about, defines, "numpy", place, update=bool(update))
+
+    # ---- updates ---------------------------------------------------------------------------------
+
+    def _update(self, text: str, parts: list[str]) -> str:
+        """The leaf that a line moves and how it says so: `w` with Δ (Δw = …), - or + (w -= …), or = (w = w - …)."""
+        left = parts[0]
+        delta = re.fullmatch(r"(?:Δ|delta_|Delta_)\s*(\w+)", left)
+        if delta and delta[1] in self.graph.nodes and left not in self.graph.nodes:
+            return delta[1] + "Δ"
+        new = re.fullmatch(r"(\w+?)(?:_new|_next)?", left)
+        if not new or new[1] not in self.graph.nodes or not self.graph[new[1]].is_leaf or len(parts) != 2:
+            return ""
+        sign = re.match(r"\s*\w+\s*([-+])=", plain(text))
+        if sign:
+            return new[1] + sign[1]
+        return new[1] + "=" if re.match(rf"{re.escape(new[1])}\s*[-+]", parts[1]) else ""
+
+    def _step(self, update: str, parts: list[str]) -> tuple[Tree, tuple[Tree, ...]]:
+        """The true step of gradient descent, and the links, with the learning rate that they name."""
+        leaf, how = update[:-1], update[-1]
+        open_rates = [r for r in RATES if not self._known(r) and r not in self.defined]
+        self.local.update({r: c.name(r) for r in open_rates})
+        try:
+            links = tuple(self.tree(p) for p in parts)
+        finally:
+            for r in open_rates:
+                self.local.pop(r, None)
+        rate = self._rate(links)
+        step = c.gradient(leaf, self.graph.adjoint_name(leaf))
+        if rate is not None:
+            step = c.product((rate, step))
+        if how == "=":
+            return c.sum_((c.name(leaf), step), (1, -1)), links
+        return (step if how == "-" else c.negative(step)), links
+
+    def _rate(self, links: Sequence[Tree]) -> Tree | None:
+        names = frozenset[str]().union(*(link.names for link in links))
+        for r in RATES:
+            if r in names:
+                return c.name(r)
+        if not names and self.rate:
+            return c.name(self.rate)
+        for link in links:
+            for t in link.walk():
+                if t.op == "product":
+                    return next((a for a, p in zip(t.args, t.data[0], strict=True) if a.op == "number" and p > 0), None)
+        return None
 
     def _subject(self, about: str) -> tuple[Tree, str]:
         if about in self.graph.nodes:
             return c.gradient(about, self.graph.adjoint_name(about)), about
-        left, name, defines, _ = self.left(about, "")
+        left, name, defines = self.left(about, "")
         if left is None or defines:
             raise Unread(f"{about[:60]} is not a node of the network", "undefined")
         return left, name
 
-    def left(self, text: str, about: str) -> tuple[Tree | None, str, str, bool]:
-        """A left side: (its true value, the node it is about, the name it defines, is it an update)."""
+    def left(self, text: str, about: str) -> tuple[Tree | None, str, str]:
+        """A left side: its true value, the node it is about, and the name it defines."""
         text = text.strip()
-        update = re.fullmatch(r"(?:Δ|delta_|Delta_|∆)\s*(\w+)", text)
-        if update and update[1] in self.graph.nodes:
-            return c.gradient(update[1], "d" + update[1]), update[1], "", True
         bare = re.fullmatch(r"\w+", text)
         if bare and not self._known(text):
             if not text.isidentifier():
                 raise Unread(f"{text[:60]} is no name")
-            return None, "", text, False
+            return None, "", text
         if bare and text in self.defined and text not in self.gradients:
-            return None, "", text, False
+            return None, "", text
         grads = re.fullmatch(r"(?:self\.)?(?:grads?|gradients?|self\.grads?)\[\s*['\"]d?(\w+)['\"]\s*\]", text)
         if grads and grads[1] in self.graph.nodes:
-            return c.gradient(grads[1], "d" + grads[1]), grads[1], "", False
+            return c.gradient(grads[1], "d" + grads[1]), grads[1], ""
         tree = self.tree(text, left=True)
-        return tree, _subject_of(tree), "", False
+        return tree, _subject_of(tree), ""
 
     def _known(self, name: str) -> bool:
         return name in self.graph.nodes or name in self.gradients or name in self.sizes or name in self.graph.constants
@@ -488,6 +538,13 @@ class ClaimReader:
             return node.value
         raise Unread("an index must be a whole number or a slice of numbers", node=node)
 
+    def _list(self, node: ast.List | ast.Tuple) -> Tree:
+        """A list of numbers is a value; other lists are no formula."""
+        trees = [self.expression(e) for e in node.elts]
+        if not trees or len(trees) > 1000 or any(t.names or t.gradients for t in trees):
+            raise Unread("a comma makes several values of this; a formula is one", node=node)
+        return c.call("stack", [c.call("tuple", trees)])
+
     # ---- calls -----------------------------------------------------------------------------------
 
     def _call(self, node: ast.Call) -> Tree:
@@ -593,6 +650,8 @@ class ClaimReader:
         ast.Attribute: _attribute,
         ast.Subscript: _subscript,
         ast.Call: _call,
+        ast.List: _list,
+        ast.Tuple: _list,
     }
 
 
@@ -609,8 +668,6 @@ _REFUSED: Mapping[type[ast.AST], str] = {
     ast.IfExp: "`a if c else b` is not in the language; write where(c, a, b)",
     ast.BoolOp: "`and`, `or` are not in the language; comparisons are 0 or 1: multiply them",
     ast.Lambda: "functions cannot be defined in a formula",
-    ast.Tuple: "a comma makes several values of this; a formula is one",
-    ast.List: "a list of values is not in the language",
     ast.JoinedStr: "an f-string is not in the language",
     ast.NamedExpr: "`:=` is not in the language",
 }

@@ -22,6 +22,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "The sign is wrong throughout: this is −∂{loss}/∂{x}, the direction of descent, not the gradient.",
         "整式反号：这是更新方向 −∂{loss}/∂{x}，不是梯度。",
     ),
+    "sign-update": (
+        "The sign is wrong: descent goes against the gradient, so this step goes uphill.",
+        "符号错了：下降应沿梯度的反方向，这一步却是上升。",
+    ),
     "factor": (
         "A constant factor is off: it should be {new} instead of {old}.",
         "常数因子不对：应为 {new}，而不是 {old}。",
@@ -194,7 +198,8 @@ def _one(m: Mistake, claim: Claim, loss: str, spell: Callable[[Tree], str], lang
         "loss": loss,
     }
     bare = m.tree is None and not (m.kind == "slope-of-one" or (m.name in _ADDING and m.detail is not None))
-    for key in _keys(m):
+    keys = ["sign-update"] if claim.update and m.name == "sign" and m.whole else _keys(m)
+    for key in keys:
         for book in (BARE,) if bare else (SENTENCES, BARE):
             phrase = book.get(key, ("", ""))[lang == "zh"]
             if phrase and all(places[p] for p in places if "{" + p + "}" in phrase):

@@ -249,9 +249,9 @@ def _facts(
     tree = repaired(v)
     fixed = _speller(v, latex)(tree) if tree is not None else ""
     if fixed:
-        left = text.partition("=")[0].strip() if "=" in text else ""
+        left = re.match(r"[^=]*?\s*(?::|[-+*/])?=\s*", text)
         body = _marked(text.rpartition("=")[2].strip(), fixed, colour) if v.mistake and v.mistake.tree else fixed
-        yield row("right-line", f"{left} = {body}" if left else body)
+        yield row("right-line", f"{left[0].strip()} {body}" if left else body)
     if v.ratio is not None:
         yield row("numbers", say("ratio", lang, v.ratio if isinstance(v.ratio, str) else f"{v.ratio:g}"))
     e = v.counterexample
