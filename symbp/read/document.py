@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -25,7 +25,8 @@ MOST = 2_000
 
 @dataclass(frozen=True)
 class Found:
-    """One formula or assignment: `start` and `end` are its place in the text of its cell."""
+    """One formula or assignment: `start` and `end` are its place in the text of its cell, `display` says
+    that it stands on lines of its own, and `closed` is where its last dollar, bracket or fence ends."""
 
     text: str
     kind: str  # "latex" or "numpy"
@@ -33,6 +34,8 @@ class Found:
     start: int
     end: int
     cell: int = 0
+    display: bool = False
+    closed: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,12 @@ class _Scanner:
     def error(self, at: int, reason: str, hint: str = "") -> ReadError:
         return ReadError(reason, self.place(at), hint)
 
-    def formula(self, start: int, end: int) -> Found | None:
+    def formula(self, start: int, end: int, closed: int = 0, display: bool = False) -> Found | None:
         inside = self.text[start:end]
         if not inside.strip():
             return None
         first = start + len(inside) - len(inside.lstrip())
-        return Found(inside.strip(), "latex", self.place(first), first, start + len(inside.rstrip()), self.cell)
+        return Found(inside.strip(), "latex", self.place(first), first, start + len(inside.rstrip()), self.cell, display, closed or end)
 
     def run(self) -> Iterator[Found]:
         raise NotImplementedError
@@ -156,7 +159,7 @@ class _Scanner:
                 depth, at = depth + 1, next_begin + len(begin)
             else:
                 depth, at = depth - 1, next_end + len(end)
-        return self.formula(match.start(), at), at
+        return self.formula(match.start(), at, at, True), at
 
 
 _OUTER = "|".join(re.escape(n) for n in sorted(ALIGNING - {"aligned", "alignedat", "split", "gathered"}, key=len, reverse=True))
@@ -207,7 +210,7 @@ class _Tex(_Scanner):
         end = self.until(close, start, match.start(), what)
         if word == "$" and "\n\n" in self.text[start:end]:
             raise self.error(match.start(), "the dollar is not closed before the paragraph ends")
-        return self.formula(start, end), end + len(close)
+        return self.formula(start, end, end + len(close), word in ("$$", r"\[")), end + len(close)
 
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*\{?[ \t]*([A-Za-z0-9_+-]*)[^\n]*$", re.M)
@@ -273,10 +276,10 @@ class _Markdown(_Scanner):
             if end < 0 or "\n\n" in text[start:end]:
                 return []  # an escaped bracket of Markdown
             self._after = end + len(close)
-            return self._as_list(self.formula(start, end))
+            return self._as_list(self.formula(start, end, self._after, "[" in word))
         end = self.until("$$", start, match.start(), "the double dollar")
         self._after = end + 2
-        return self._as_list(self.formula(start, end))
+        return self._as_list(self.formula(start, end, end + 2, True))
 
     def _as_list(self, found: Found | None) -> list[Found]:
         return [] if found is None else [found]
@@ -316,7 +319,7 @@ class _Markdown(_Scanner):
         self._after = close.end() if close else len(text)
         inside = text[start:end]
         if language == "math":
-            return self._as_list(self.formula(start, end))
+            return self._as_list(self.formula(start, end, self._after, True))
         if language in ("symbp",) and not self.network:
             self.network = inside
         if language in ("python", "py", "python3", "numpy", "code-cell", "code"):
@@ -397,33 +400,34 @@ def annotated(document: Document, remarks: Sequence[tuple[Found, Sequence[str]]]
     """The document with remarks beside its formulas: comments in LaTeX and Python, quotes in Markdown."""
     if document.suffix == ".ipynb":
         return _annotated_notebook(document, remarks)
-    style = {".tex": _tex_lines, ".py": _python_lines}.get(document.suffix, _markdown_lines)
-    return _inserted(document.cells[0], [(f, lines) for f, lines in remarks], style)
+    style: Style = {".tex": _tex_lines, ".py": _python_lines}.get(document.suffix, _markdown_lines)
+    return _inserted(document.cells[0], remarks, style)
 
 
-def _inserted(text: str, remarks: Sequence[tuple[Found, Sequence[str]]], style: object) -> str:
-    """Remarks after the line (or the block) in which a formula ends."""
+Style = Callable[[Sequence[str], Found, str], str]
+
+
+def _inserted(text: str, remarks: Sequence[tuple[Found, Sequence[str]]], style: Style) -> str:
+    """Remarks after the line (or the paragraph) in which a formula ends; those of one place together."""
+    beside: dict[int, tuple[Found, list[str]]] = {}
+    for found, lines in sorted(remarks, key=lambda r: r[0].end):
+        if lines:
+            at = text.find("\n", max(found.end, found.closed))
+            if style is _markdown_lines and found.kind == "latex" and not found.display:
+                at = _paragraph_end(text, found.closed)
+            beside.setdefault(len(text) if at < 0 else at, (found, []))[1].extend(lines)
     pieces: list[str] = []
     done = 0
-    for found, lines in sorted(remarks, key=lambda r: r[0].end):
-        if not lines:
-            continue
-        if found.kind == "latex" and style is _markdown_lines:
-            end = _block_end(text, found.end)
-        else:
-            end = text.find("\n", found.end)
-            end = len(text) if end < 0 else end
-        end = max(end, done)
-        pieces.append(text[done:end])
+    for at, (found, lines) in sorted(beside.items()):
         indent = re.match(r"[ \t]*", text[text.rfind("\n", 0, found.start) + 1 :])
-        pieces.append(style(lines, found, indent[0] if indent else ""))  # type: ignore[operator]
-        done = end
+        pieces += [text[done:at], style(lines, found, indent[0] if indent else "")]
+        done = at
     return "".join([*pieces, text[done:]])
 
 
-def _block_end(text: str, at: int) -> int:
-    """The end of the paragraph that holds a place, so that a quote does not break it."""
-    match = re.compile(r"\n[ \t]*\n").search(text, at)
+def _paragraph_end(text: str, at: int) -> int:
+    """The end of the paragraph that holds a place: an empty line, a fence or a display formula follows."""
+    match = re.compile(r"\n(?=[ \t]*(?:\n|```|~~~|\$\$|\\begin))").search(text, at)
     return match.start() if match else len(text.rstrip("\n"))
 
 
@@ -438,8 +442,16 @@ def _python_lines(lines: Sequence[str], found: Found, indent: str) -> str:
 def _markdown_lines(lines: Sequence[str], found: Found, indent: str) -> str:
     if found.kind == "numpy":
         return _python_lines(lines, found, indent)
-    escaped = [re.sub(r"([\\`*_{}\[\]<>#|$~&])", r"\\\1", _one_line(x)) for x in lines]
-    return "\n\n" + "\n>\n".join(f"> **symbp:** {x}" if n == 0 else f"> {x}" for n, x in enumerate(escaped))
+    shown = [_escaped(_one_line(x)) for x in lines]
+    return "\n\n" + "\n>\n".join(f"> **symbp:** {x}" if n == 0 else f"> {x}" for n, x in enumerate(shown)) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """A line of Markdown in which only what stands between dollars is not taken literally."""
+    parts = re.split(r"(\$[^$]*\$)", text)
+    return "".join(
+        x.replace("<", r"\lt ").replace(">", r"\gt ") if n % 2 else re.sub(r"([\\`*_{}\[\]<>#|$~&])", r"\\\1", x) for n, x in enumerate(parts)
+    )
 
 
 def _one_line(text: str) -> str:

@@ -11,6 +11,8 @@ from symbp.judge.verdict import Verdict
 from symbp.read.latex.write import NoLatex, latex_of
 from symbp.show.verdict import WORDS, message, repaired, spelled
 
+LONGEST = 100  # a formula up to this length is repeated beside its verdict
+
 
 def in_latex(points: Points) -> Callable[[Verdict, Tree], str]:
     """Writes trees in the symbols of the claim they belong to; empty where there is no such text."""
@@ -32,6 +34,8 @@ def remarks(
     lines: list[str] = []
     for n, v in enumerate(verdicts):
         where = f"({n + 1}) " if len(verdicts) > 1 else ""
+        if v.claim.notation == "latex" and len(v.claim.text) <= LONGEST and "$" not in v.claim.text:
+            where = f"${v.claim.text}$ "
         text = WORDS[v.verdict][lang == "zh"]
         paper = v.claim.notation == "latex"
         said = message(v, graph, (lambda t, v=v: latex(v, t)) if paper else spelled, lang)  # type: ignore[misc]
@@ -42,5 +46,6 @@ def remarks(
         tree = repaired(v) if v.verdict == "wrong" else None
         right = (latex(v, tree) if paper else spelled(tree)) if tree is not None else ""
         if right:
-            lines.append(f"{WORDS['right-line'][lang == 'zh']}: {right}")
+            shown = f"${right}$" if paper else right
+            lines.append(f"{WORDS['right-line'][lang == 'zh']}: {shown}")
     return lines

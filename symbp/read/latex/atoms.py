@@ -167,7 +167,8 @@ def spelled(r: Resolver, node: Node, own: tuple[Sequence[Node], Sequence[Node]] 
     text = _source(r, base)
     subs, sups = own
     if subs:
-        text += "_{" + ",".join(_source(r, s) for s in subs) + "}"
+        inner = ",".join(_source(r, s) for s in subs)
+        text += "_" + inner if len(inner) == 1 else f"_{{{inner}}}"
     if sups:
         text += "^{" + "".join(_source(r, s) for s in sups) + "}"
     return text

@@ -64,6 +64,7 @@ class LatexReader:
         scalars = frozenset(graph.sizes) | frozenset(graph.constants)
         self.symbols = Symbols(self.view.axes, frozenset(s for s in scalars if not s.isdigit()), dict(graph.latex))
         self.macros = dict(macros or {})
+        self.unfit: dict[str, str] = {}  # symbols whose own line does not fit together
         for symbol, meaning in lets:
             self.let(symbol, meaning)
 
@@ -133,6 +134,8 @@ class LatexReader:
     def _statement(self, statement: Statement, formula: str, about: str) -> Claim | None:
         start, end = statement.start, statement.end
         shown = formula[start:end].strip() or formula.strip()
+        if "\\begin" not in shown:
+            shown = re.sub(r"\s*(?<!\\)&\s*", " ", shown)
         where = error(formula, start, "").place
         base = Claim(shown, notation="latex", place=where)
         try:
@@ -147,6 +150,9 @@ class LatexReader:
                 raise Unread("a side of the equation is empty", (start, end))
             return self._equation(nodes, formula, about, base)
         except Unread as problem:
+            for symbol in self.unfit:
+                if problem.kind == "undefined" and key_in(problem.reason, symbol):
+                    problem.hint = "The line that says what it is does not fit together."
             return _explained(base, problem, formula)
         except Ambiguous as problem:
             return replace(base, problem="undefined", message=f"this could be any of {', '.join(problem.lets)}")
@@ -402,8 +408,9 @@ class LatexReader:
                 return self._made(base, value.tree, others, "")
         name = _spelling(symbol)
         if sides[-1][0].shape is None:
-            misfits = [m for _, r in sides for m in r.misfits]
-            raise Unread(f"this does not fit together{': ' + misfits[0][0] if misfits else ''}", misfits[0][1] if misfits else (0, 0))
+            self.unfit[key(symbol)] = name  # judged as it stands, and of no use to later lines
+            notes = tuple(f"it does not fit: {m[0]}" for _, r in sides for m in r.misfits[:1])
+            return replace(base, links=tuple(v.tree for v, _ in sides), defines=name, notes=notes)
         used = [x for x in letters if any(x in free_letters(v.tree) for v, _ in sides)]
         tree = sides[-1][0].tree
         if used:
@@ -449,6 +456,12 @@ def _index_letters(node: Node) -> set[str]:
         case Product(factors=items) | Sum(terms=items) | List(items=items) | Relation(sides=items):
             return {x for i in items for x in _index_letters(i)}
     return set()
+
+
+def key_in(reason: str, symbol: str) -> bool:
+    """Whether a message is about this symbol."""
+    plain = re.sub(r"[\\{}() ]", "", reason)
+    return plain.startswith(symbol.replace(" ", ""))
 
 
 def _bare(tree: Tree) -> Tree:

@@ -233,7 +233,8 @@ class Writer:
             elif i != ":":
                 indices.append("\\" + i if i in ("ell", "alpha", "beta", "mu", "nu", "tau") else i)
         plain = all(len(i.rstrip("'")) == 1 for i in indices)
-        sub = "_{" + ("" if plain else ",").join(indices) + "}"
+        inner = ("" if plain else ",").join(indices)
+        sub = "_" + inner if len(inner) == 1 else f"_{{{inner}}}"
         while base.op == "array" and set(base.data) == {i for i in tree.data if isinstance(i, str)}:
             return self._piece(base.args[0])[0]
         text = self._at(base, ATOM)
