@@ -101,9 +101,9 @@ class Lines:
             return []
         claims = []
         for read in self.latex.read(found.text, about, found.place):
-            equation = read.left is not None or read.defines or read.message != NO_EQUATION and read.problem
+            equation = read.left is not None or read.defines or (read.message != NO_EQUATION and read.problem)
             about_gradients = re.search(r"\\partial|\\nabla|\\delta|∂|∇|δ|\bd[A-Z]|\\bar", read.text)
-            if equation and (not read.problem or about_gradients and "=" in read.text):
+            if equation and (not read.problem or (about_gradients and "=" in read.text)):
                 claims.append(read)
         return claims
 
@@ -112,7 +112,9 @@ def _subject(read: Claim) -> Claim:
     """A formula that nobody said the subject of is no claim."""
     if read.left is None and not read.defines and not read.problem:
         message = "what is this the gradient of? Write a left side (∂L/∂W = …) or use --about"
-        return Claim(read.text, None, read.links, notation="latex", place=read.place, problem="undefined", message=message)
+        return Claim(
+            read.text, None, read.links, notation="latex", place=read.place, problem="undefined", message=message
+        )
     return read
 
 

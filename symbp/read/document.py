@@ -124,7 +124,16 @@ class _Scanner:
         if not inside.strip():
             return None
         first = start + len(inside) - len(inside.lstrip())
-        return Found(inside.strip(), "latex", self.place(first), first, start + len(inside.rstrip()), self.cell, display, closed or end)
+        return Found(
+            inside.strip(),
+            "latex",
+            self.place(first),
+            first,
+            start + len(inside.rstrip()),
+            self.cell,
+            display,
+            closed or end,
+        )
 
     def run(self) -> Iterator[Found]:
         raise NotImplementedError
@@ -162,14 +171,19 @@ class _Scanner:
         return self.formula(match.start(), at, at, True), at
 
 
-_OUTER = "|".join(re.escape(n) for n in sorted(ALIGNING - {"aligned", "alignedat", "split", "gathered"}, key=len, reverse=True))
+_OUTER = "|".join(
+    re.escape(n) for n in sorted(ALIGNING - {"aligned", "alignedat", "split", "gathered"}, key=len, reverse=True)
+)
 _BEGIN = re.compile(rf"\\begin\{{({_OUTER})\}}")
 
 
 class _Tex(_Scanner):
     """LaTeX: comments and verbatim text are skipped, the preamble is not searched."""
 
-    _NEXT = re.compile(r"\\begin\{verbatim\*?\}|\\begin\{lstlisting\}|\\begin\{comment\}|\\verb\b\*?(.)|\\[\\%$]|%|\$\$?|\\\(|\\\[|" + _BEGIN.pattern)
+    _NEXT = re.compile(
+        r"\\begin\{verbatim\*?\}|\\begin\{lstlisting\}|\\begin\{comment\}|\\verb\b\*?(.)|\\[\\%$]|%|\$\$?|\\\(|\\\[|"
+        + _BEGIN.pattern
+    )
 
     def run(self) -> Iterator[Found]:
         at = self.text.find(r"\begin{document}")
@@ -219,7 +233,9 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*\{?[ \t]*([A-Za-z0-9_+-]*)[^\n]*
 class _Markdown(_Scanner):
     """Markdown: fences, inline code, HTML comments and front matter are no text; dollars as GitHub reads them."""
 
-    _NEXT = re.compile(r"<!--|\$`|`+|\\\\\[|\\\\\(|\\[\\$`]|\$\$|\$|\\\(|\\\[|" + _BEGIN.pattern + r"|^ {0,3}(?:`{3,}|~{3,})", re.M)
+    _NEXT = re.compile(
+        r"<!--|\$`|`+|\\\\\[|\\\\\(|\\[\\$`]|\$\$|\$|\\\(|\\\[|" + _BEGIN.pattern + r"|^ {0,3}(?:`{3,}|~{3,})", re.M
+    )
 
     def run(self) -> Iterator[Found]:
         text = self.text
@@ -333,15 +349,21 @@ class _Markdown(_Scanner):
 def _notebook(text: str, file: str) -> Document:
     """The Markdown and code cells of a notebook; outputs and attachments are not looked at."""
     try:
-        data = json.loads(text)
+        data = json.JSONDecoder().decode(text)
     except RecursionError:
         raise LimitError("the notebook is nested too deeply", Place(1, file=file)) from None
     except ValueError as error:
         line = getattr(error, "lineno", 1)
-        raise ReadError(f"this is not JSON ({error})"[:160], Place(line, file=file), "A notebook is a JSON file.") from None
+        raise ReadError(
+            f"this is not JSON ({error})"[:160], Place(line, file=file), "A notebook is a JSON file."
+        ) from None
     if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
         version = data.get("nbformat") if isinstance(data, dict) else None
-        hint = "Old notebooks (nbformat 3 and before): open and save it in Jupyter." if isinstance(version, int) and version < 4 else ""
+        hint = (
+            "Old notebooks (nbformat 3 and before): open and save it in Jupyter."
+            if isinstance(version, int) and version < 4
+            else ""
+        )
         raise ReadError("this notebook has no list of cells", Place(1, file=file), hint)
     cells: list[str] = []
     found: list[Found] = []
@@ -450,7 +472,8 @@ def _escaped(text: str) -> str:
     """A line of Markdown in which only what stands between dollars is not taken literally."""
     parts = re.split(r"(\$[^$]*\$)", text)
     return "".join(
-        x.replace("<", r"\lt ").replace(">", r"\gt ") if n % 2 else re.sub(r"([\\`*_{}\[\]<>#|$~&])", r"\\\1", x) for n, x in enumerate(parts)
+        x.replace("<", r"\lt ").replace(">", r"\gt ") if n % 2 else re.sub(r"([\\`*_{}\[\]<>#|$~&])", r"\\\1", x)
+        for n, x in enumerate(parts)
     )
 
 
@@ -460,7 +483,7 @@ def _one_line(text: str) -> str:
 
 
 def _annotated_notebook(document: Document, remarks: Sequence[tuple[Found, Sequence[str]]]) -> str:
-    data = json.loads(document.raw)
+    data = json.JSONDecoder().decode(document.raw)
     for number, cell in enumerate(data["cells"]):
         mine = [(f, lines) for f, lines in remarks if f.cell == number and lines]
         if mine:

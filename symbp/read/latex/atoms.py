@@ -72,9 +72,22 @@ def _symbol(r: Resolver, node: Node) -> Found | None:
     except Ambiguous as error:
         raise r._ambiguous(node, error) from None
     base = node.base if isinstance(node, Scripts) else node
-    if found is not None and found.note and isinstance(node, Scripts) and node.sups and isinstance(base, Atom) and base.text == "e":
+    if (
+        found is not None
+        and found.note
+        and isinstance(node, Scripts)
+        and node.sups
+        and isinstance(base, Atom)
+        and base.text == "e"
+    ):
         return None
-    if found is not None and isinstance(base, Atom) and base.text in r.bound and not isinstance(node, Scripts) and found.tree.op != "name":
+    if (
+        found is not None
+        and isinstance(base, Atom)
+        and base.text in r.bound
+        and not isinstance(node, Scripts)
+        and found.tree.op != "name"
+    ):
         return found
     if found is not None and isinstance(node, Atom) and node.text in r.bound and found.note:
         return None
@@ -124,9 +137,14 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
-    if r.view.graph[name].is_leaf or r.view.applied(name) in r.view.activations and len(name) == 1:
+    if r.view.graph[name].is_leaf or (r.view.applied(name) in r.view.activations and len(name) == 1):
         return None  # δ_n of a gate n is ∂L/∂n here and the error before its activation there
-    if isinstance(first, Atom) and first.kind == "LETTER" and r._is_letter(first.text) and (first.text in r.bound or first.text in r.left):
+    if (
+        isinstance(first, Atom)
+        and first.kind == "LETTER"
+        and r._is_letter(first.text)
+        and (first.text in r.bound or first.text in r.left)
+    ):
         return None
     sign = r.view.graph.style.get("delta") == "minus"
     tree = claim.gradient(name, rf"\delta_{{{r.words(first)}}}")
@@ -196,11 +214,21 @@ def named(r: Resolver, found: Found, node: Node) -> Value:
         else:
             tree = claim.alias(tree, text)
         if tree.op == "entry":
-            tree = claim.alias(tree, text) if tree.args[0].op == "gradient" else _spelled_entry(r, tree, node, found, text)
+            tree = (
+                claim.alias(tree, text) if tree.args[0].op == "gradient" else _spelled_entry(r, tree, node, found, text)
+            )
     elif tree.op == "name":
         tree = claim.name(tree.data[0], spelled(r, node, found.own))
     subs, sups = list(found.subs), list(found.sups)
-    samples = [s for s in sups if isinstance(s, Bracket) and s.open in ("(", "[") and isinstance(s.body, Atom) and s.body.kind == "LETTER" and not is_transpose(s)]
+    samples = [
+        s
+        for s in sups
+        if isinstance(s, Bracket)
+        and s.open in ("(", "[")
+        and isinstance(s.body, Atom)
+        and s.body.kind == "LETTER"
+        and not is_transpose(s)
+    ]
     if samples and tree.op in ("name", "alias"):
         sups = [s for s in sups if s not in samples]
     else:
@@ -224,7 +252,11 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
     places = _slices(subs) if len(subs) == 1 else None
     if places is not None and whole.shape is not None:
         if len(places) != len(whole.shape):
-            raise Unread(f"{r.words(node)} has {_count(len(places), 'place', 'places')} for {_count(len(whole.shape), 'axis', 'axes')}", node.span)
+            raise Unread(
+                f"{r.words(node)} has {_count(len(places), 'place', 'places')} "
+                f"for {_count(len(whole.shape), 'axis', 'axes')}",
+                node.span,
+            )
         return r.vector(claim.item(tree, places), r.view.is_row(tree.data[0] if tree.op == "name" else ""))
     flat = flat_subscripts(subs)
     if tree.op == "name" and len(flat) == len(subs) == 1 and key(flat[0]) in r.reading.labels:
@@ -233,7 +265,14 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
     if tree.op in ("name", "gradient") and len(flat) > 2 and len(flat) > len(whole.shape or ()):
         raise r.unknown(node)
     for s in flat:
-        if isinstance(s, Atom) and s.kind == "LETTER" and s.text in r.view.axes and s.text not in r.bound and s.text not in r.left and tree.op in ("name", "gradient"):
+        if (
+            isinstance(s, Atom)
+            and s.kind == "LETTER"
+            and s.text in r.view.axes
+            and s.text not in r.bound
+            and s.text not in r.left
+            and tree.op in ("name", "gradient")
+        ):
             raise r.unknown(node)
     indices = [_index(r, s) for s in flat]
     if whole.shape is None:
@@ -278,7 +317,8 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
         full = [indices[0] if k == axis else ":" for k in range(2)]
     else:
         raise Unread(
-            f"{r.words(node)} has {_count(count, 'index', 'indices')}, but {name or 'it'} has {_count(axes, 'axis', 'axes')}",
+            f"{r.words(node)} has {_count(count, 'index', 'indices')}, "
+            f"but {name or 'it'} has {_count(axes, 'axis', 'axes')}",
             node.span,
             f"Say what it is: --let '{r.words(node)} := ...'",
             "undefined",
@@ -340,7 +380,11 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
     if place is not None:
         r.guess(f"{r.words(node)} is read as the sample {index if isinstance(index, str) else ''}".rstrip())
         return place
-    raise Unread(f"{r.words(node)}: is the index a row or a column?", node.span, f"Say which: --let '{r.words(node)} := NAME[i]' or NAME[:, i]")
+    raise Unread(
+        f"{r.words(node)}: is the index a row or a column?",
+        node.span,
+        f"Say which: --let '{r.words(node)} := NAME[i]' or NAME[:, i]",
+    )
 
 
 def integer(r: Resolver, name: str) -> int:
@@ -361,9 +405,14 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
     if isinstance(node, Atom) and node.kind == "NUM" and node.text.isdigit() and int(node.text) > 0:
         return int(node.text) - 1
     word = key(node)
-    if isinstance(node, Atom) and node.kind in ("LETTER",) or r._is_letter(word):
+    if (isinstance(node, Atom) and node.kind in ("LETTER",)) or r._is_letter(word):
         return word
-    if isinstance(node, Scripts) and isinstance(node.base, Atom) and all(is_prime(s) for s in node.sups) and not node.subs:
+    if (
+        isinstance(node, Scripts)
+        and isinstance(node.base, Atom)
+        and all(is_prime(s) for s in node.sups)
+        and not node.subs
+    ):
         return word
     if isinstance(node, (Scripts, Atom)) and r.symbols.symbol(node) is not None:
         return r.expression(node).tree
@@ -384,7 +433,12 @@ def scripted(r: Resolver, value: Value, subs: Sequence[Node], sups: Sequence[Nod
             value = r.value(claim.transpose(value.tree, _mark(r, s)), node.span)
         elif is_prime(s):
             if value.is_scalar or len(sups) > 1 or (isinstance(node, Scripts) and node.subs and value.letters):
-                raise Unread(f"{r.words(node)}: a prime on a number means nothing here", node.span, f"Say what it is: --let '{r.words(node)} := ...'", "undefined")
+                raise Unread(
+                    f"{r.words(node)}: a prime on a number means nothing here",
+                    node.span,
+                    f"Say what it is: --let '{r.words(node)} := ...'",
+                    "undefined",
+                )
             r.note("′ is read as the transpose")
             value = r.value(claim.transpose(value.tree, "'"), node.span)
         else:
@@ -393,7 +447,9 @@ def scripted(r: Resolver, value: Value, subs: Sequence[Node], sups: Sequence[Nod
 
 
 def _mark(r: Resolver, node: Node) -> str:
-    return "^" + (node.text if isinstance(node, Atom) and len(node.text) == 1 else "{" + r.words(node).strip("^{}") + "}")
+    return "^" + (
+        node.text if isinstance(node, Atom) and len(node.text) == 1 else "{" + r.words(node).strip("^{}") + "}"
+    )
 
 
 def _power(r: Resolver, value: Value, exponent: Node, node: Node) -> Value:
@@ -403,20 +459,35 @@ def _power(r: Resolver, value: Value, exponent: Node, node: Node) -> Value:
         if is_transpose(term):
             inverse = r.value(claim.call("inv", [value.tree]), node.span)
             return r.value(claim.transpose(inverse.tree), node.span)
-        if isinstance(term, Atom) and term.text == "1" and value.shape is not None and len(value.shape) == 2 and not value.is_scalar:
+        if (
+            isinstance(term, Atom)
+            and term.text == "1"
+            and value.shape is not None
+            and len(value.shape) == 2
+            and not value.is_scalar
+        ):
             if value.shape[0] != value.shape[1]:
                 r.misfit(f"the inverse of a {value.shape[0]} × {value.shape[1]} matrix", node)
             return r.value(claim.call("inv", [value.tree]), node.span)
         if isinstance(term, Scripts) and isinstance(term.base, Atom) and term.base.text == "1":
             raise Unread(f"the exponent {r.words(exponent)} is not read", exponent.span)
     if isinstance(inner, Product) and isinstance(inner.factors[0], Atom) and inner.factors[0].kind == "SYM":
-        inner = inner.factors[1] if len(inner.factors) == 2 else Product(inner.span, inner.factors[1:], ("", *inner.operators[2:]))
-    elif isinstance(inner, Bracket) or isinstance(inner, Atom) and inner.kind in ("SYM", "TEXT", "WORD", "DOTS"):
+        inner = (
+            inner.factors[1]
+            if len(inner.factors) == 2
+            else Product(inner.span, inner.factors[1:], ("", *inner.operators[2:]))
+        )
+    elif isinstance(inner, Bracket) or (isinstance(inner, Atom) and inner.kind in ("SYM", "TEXT", "WORD", "DOTS")):
         raise r.unknown(node)
     if isinstance(inner, Atom) and inner.kind == "NUM":
         if Rational(inner.text) > LARGEST_POWER:
             raise Unread(f"the exponent {inner.text[:20]} is too large", inner.span)
-        if value.shape is not None and len(value.shape) == 2 and value.shape[0] == value.shape[1] and not value.is_scalar:
+        if (
+            value.shape is not None
+            and len(value.shape) == 2
+            and value.shape[0] == value.shape[1]
+            and not value.is_scalar
+        ):
             r.note(f"{r.words(node)[:40]} is read entry by entry")
         return r.value(claim.power(value.tree, _number(inner).tree), node.span)
     if isinstance(inner, Atom) and inner.kind == "LETTER":
@@ -440,12 +511,14 @@ def _bracket(r: Resolver, bracket: Bracket, subs: tuple[Node, ...], sups: tuple[
         inner = r.expression(body)
         return scripted(r, r.value(claim.call("abs", [inner.tree]), node.span), subs, sups, node)
     if kind == "<":
-        if isinstance(body, List) and len(body.items) == 2 or isinstance(body, Relation) and body.names == ("mid",):
+        if (isinstance(body, List) and len(body.items) == 2) or (isinstance(body, Relation) and body.names == ("mid",)):
             pair = body.items if isinstance(body, List) else body.sides
             a, b = (r.expression(i) for i in pair)
             if a.shape != b.shape and a.shape is not None and b.shape is not None and not a.is_scalar:
                 r.misfit("the two sides of an inner product have different shapes", node)
-            return scripted(r, r.value(claim.call("sum", [claim.product([a.tree, b.tree])]), node.span), subs, sups, node)
+            return scripted(
+                r, r.value(claim.call("sum", [claim.product([a.tree, b.tree])]), node.span), subs, sups, node
+            )
         raise Unread(f"{r.words(node)[:40]} is not read", node.span)
     if kind in ("floor", "ceil", "."):
         if kind == ".":
@@ -485,13 +558,20 @@ def _fraction(r: Resolver, node: Fraction) -> Value:
         raise Unread("a vector of ones in a fraction", node.span)
     if top.tree.op == bottom.tree.op == "number" and bottom.tree.data[0] != 0:
         pass
-    if top.shape is not None and bottom.shape is not None and not bottom.is_scalar and not top.is_scalar and top.shape != bottom.shape and not r.reading.loose:
+    if (
+        top.shape is not None
+        and bottom.shape is not None
+        and not bottom.is_scalar
+        and not top.is_scalar
+        and top.shape != bottom.shape
+        and not r.reading.loose
+    ):
         r.misfit("the two sides of a fraction have different shapes", node)
     return r.value(claim.product([top.tree, bottom.tree], [1, -1], r"\frac"), node.span)
 
 
 def _environment(r: Resolver, node: Environment) -> Value:
-    if "cases" in node.name or node.name == "array" and _is_cases(node):
+    if "cases" in node.name or (node.name == "array" and _is_cases(node)):
         return _cases(r, node)
     rows = node.rows
     if any(isinstance(c, Atom) and c.kind == "DOTS" for row in rows for c in row):
@@ -524,7 +604,9 @@ def _beside(r: Resolver, values: list[Value], axis: int, node: Node) -> Value:
 
 
 def _is_cases(node: Environment) -> bool:
-    return all(len(row) == 2 for row in node.rows) and any(isinstance(_condition(row[1]), Relation) for row in node.rows)
+    return all(len(row) == 2 for row in node.rows) and any(
+        isinstance(_condition(row[1]), Relation) for row in node.rows
+    )
 
 
 def _condition(cell: Node) -> Node | None:
@@ -536,7 +618,12 @@ def _condition(cell: Node) -> Node | None:
         return found[0] if len(found) == 1 else None
     if isinstance(cell, Relation):
         first = cell.sides[0]
-        if isinstance(first, Product) and isinstance(first.factors[0], Atom) and first.factors[0].kind in ("TEXT", "WORD") and first.factors[0].text.lower().strip(" :,") in _IF:
+        if (
+            isinstance(first, Product)
+            and isinstance(first.factors[0], Atom)
+            and first.factors[0].kind in ("TEXT", "WORD")
+            and first.factors[0].text.lower().strip(" :,") in _IF
+        ):
             rest = first.factors[1:]
             head = rest[0] if len(rest) == 1 else Product(first.span, rest, ("", *first.operators[2:]))
             return Relation(cell.span, (head, *cell.sides[1:]), cell.names)
@@ -544,7 +631,7 @@ def _condition(cell: Node) -> Node | None:
     return None
 
 
-_IF = frozenset("if for when wenn falls si für where 若 当 如果 if:".split())
+_IF = frozenset(["if", "for", "when", "wenn", "falls", "si", "für", "where", "若", "当", "如果", "if:"])
 
 
 def _cases(r: Resolver, node: Environment) -> Value:
@@ -565,8 +652,8 @@ def _cases(r: Resolver, node: Environment) -> Value:
     if not pairs or len(pairs) == 1:
         raise Unread("cases need two rows", node.span)
     result = pairs[-1][0].tree
-    for value, cell in reversed(pairs[:-1]):
-        where = _condition(cell) if cell is not None else None
+    for value, condition in reversed(pairs[:-1]):
+        where = None if condition is None else _condition(condition)
         if where is None:
             raise Unread("a case has no condition that can be read", node.span)
         result = claim.where(r.expression(where).tree, value.tree, result)

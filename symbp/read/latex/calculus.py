@@ -13,10 +13,23 @@ from symbp.claim import Tree
 from symbp.read.latex import atoms
 from symbp.read.latex.names import Ambiguous, Found, key, parts
 from symbp.read.latex.resolve import Resolver, Unread, Value
-from symbp.read.latex.tree import Accent, Atom, Bracket, Fraction, Node, Product, Relation, Scripts, is_prime, is_transpose
+from symbp.read.latex.tree import (
+    Accent,
+    Atom,
+    Bracket,
+    Fraction,
+    Node,
+    Product,
+    Relation,
+    Scripts,
+    is_prime,
+    is_transpose,
+)
 
-LOSSES = frozenset("L J E C ell".split())
-LOSS_WORDS = frozenset("loss Loss cost Cost error Error out CE MSE BCE NLL FL Obj obj NCE".split())
+LOSSES = frozenset(["L", "J", "E", "C", "ell"])
+LOSS_WORDS = frozenset(
+    ["loss", "Loss", "cost", "Cost", "error", "Error", "out", "CE", "MSE", "BCE", "NLL", "FL", "Obj", "obj", "NCE"]
+)
 
 
 def derivative(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, int] | None:
@@ -63,8 +76,13 @@ def _halves(node: Node) -> tuple[str, list[Node]] | None:
         return "∂2", items[1:]
     word = first.base if isinstance(first, Scripts) else first
     if isinstance(word, Atom) and word.kind == "WORD" and word.text[0] == "d" and len(word.text) > 1:
-        rest = Atom((word.span[0] + 1, word.span[1]), "WORD" if len(word.text) > 2 else "LETTER", word.text[1:], word.font)
-        return "d", [Scripts(first.span, rest, first.subs, first.sups) if isinstance(first, Scripts) else rest, *items[1:]]
+        rest = Atom(
+            (word.span[0] + 1, word.span[1]), "WORD" if len(word.text) > 2 else "LETTER", word.text[1:], word.font
+        )
+        return "d", [
+            Scripts(first.span, rest, first.subs, first.sups) if isinstance(first, Scripts) else rest,
+            *items[1:],
+        ]
     return None
 
 
@@ -76,7 +94,11 @@ def _fraction(r: Resolver, node: Fraction, factors: list[Node], operators: list[
         raise Unread("a second derivative is not read", node.span)
     if "∂" not in (top[0], bottom[0]) and top[0] != bottom[0]:
         return None
-    if top[0] == "δ" and r.symbols.symbol(node.top if isinstance(node.top, (Atom, Scripts)) else node.bottom) is not None and not top[1]:
+    if (
+        top[0] == "δ"
+        and r.symbols.symbol(node.top if isinstance(node.top, (Atom, Scripts)) else node.bottom) is not None
+        and not top[1]
+    ):
         return None
     wrt = r._around(bottom[1])
     if top[1]:
@@ -88,7 +110,9 @@ def _fraction(r: Resolver, node: Fraction, factors: list[Node], operators: list[
     return value, 1 + count
 
 
-def _applied(r: Resolver, run: list[Node], factors: list[Node], operators: list[str], wrt: Node, node: Node) -> tuple[int, Value]:
+def _applied(
+    r: Resolver, run: list[Node], factors: list[Node], operators: list[str], wrt: Node, node: Node
+) -> tuple[int, Value]:
     """∂/∂W before an expression: the loss with its arguments, or all that stands to the right."""
     if is_loss(r, run[0]):
         count = 2 if len(run) > 1 and isinstance(run[1], Bracket) else 1
@@ -154,7 +178,9 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
     return Value(Tree("gradient", (), ("", r.words(r._around([node, run[0]])))), (), None), used
 
 
-def _differential(r: Resolver, node: Node, base: Node, factors: list[Node], operators: list[str]) -> tuple[Value, int] | None:
+def _differential(
+    r: Resolver, node: Node, base: Node, factors: list[Node], operators: list[str]
+) -> tuple[Value, int] | None:
     """`dW`, `\\mathrm{d}W`, `\\bar x`."""
     if isinstance(base, Accent) and base.name == "bar" and r.symbols.symbol(node) is None:
         inner = Scripts(node.span, base.body, node.subs, node.sups) if isinstance(node, Scripts) else base.body
@@ -215,7 +241,7 @@ def is_loss(r: Resolver, node: Node) -> bool:
 
 def _derived(r: Resolver, top: list[Node], wrt: Node, node: Node) -> Value:
     """The derivative of what stands in the numerator."""
-    if is_loss(r, top[0]) and (len(top) == 1 or isinstance(top[1], Bracket) and len(top) == 2):
+    if is_loss(r, top[0]) and (len(top) == 1 or (isinstance(top[1], Bracket) and len(top) == 2)):
         return gradient(r, wrt, node)
     inner = top[0]
     while len(top) == 1 and isinstance(inner, Bracket) and inner.open in ("", "("):
@@ -267,7 +293,7 @@ def _wrt(r: Resolver, node: Node) -> Tree:
 
 def _array(tree: Tree) -> tuple[str | None, tuple[object, ...] | None]:
     """The tensor that a tree is, and its indices if it is one entry."""
-    while tree.op == "alias" or tree.op == "call" and tree.data[0] in ("column", "row"):
+    while tree.op == "alias" or (tree.op == "call" and tree.data[0] in ("column", "row")):
         tree = tree.args[0]
     if tree.op == "name":
         return tree.data[0], None
@@ -276,17 +302,31 @@ def _array(tree: Tree) -> tuple[str | None, tuple[object, ...] | None]:
     return None, None
 
 
-def _jacobian(r: Resolver, of: str, of_index: tuple[object, ...] | None, wrt: str, wrt_index: tuple[object, ...] | None, node: Node) -> Value:
+def _jacobian(
+    r: Resolver,
+    of: str,
+    of_index: tuple[object, ...] | None,
+    wrt: str,
+    wrt_index: tuple[object, ...] | None,
+    node: Node,
+) -> Value:
     """∂of/∂wrt: one entry, or a whole array that a chain rule must put in its place."""
     tree = claim.jacobian(of, wrt, r.words(node))
     of_axes, wrt_axes = r.view.axes[of], r.view.axes[wrt]
     whole = (of_index is None and of_axes > 0) or (wrt_index is None and wrt_axes > 0)
     if not whole:
-        return r.value(claim.alias(Tree("entry", (tree,), (*(of_index or ()), *(wrt_index or ()))), r.words(node)) if of_axes + wrt_axes else tree, node.span)
+        return r.value(
+            claim.alias(Tree("entry", (tree,), (*(of_index or ()), *(wrt_index or ()))), r.words(node))
+            if of_axes + wrt_axes
+            else tree,
+            node.span,
+        )
     if of_axes == 0 and of_index is None and wrt_index is None:
         return r.vector(tree, r.view.is_row(wrt))
     if of_index is not None and wrt_index is None and len(of_index) == of_axes:
-        return r.vector(claim.alias(Tree("entry", (tree,), (*of_index, *[":"] * wrt_axes)), r.words(node)), r.view.is_row(wrt))
+        return r.vector(
+            claim.alias(Tree("entry", (tree,), (*of_index, *[":"] * wrt_axes)), r.words(node)), r.view.is_row(wrt)
+        )
     if of_index is None and wrt_index is None:
         return Value(tree, (), None, jacobian=(of, wrt))
     raise Unread(f"{r.words(node)} mixes a whole array and an entry", node.span, "Give both an index, or none.")
@@ -307,12 +347,18 @@ def _replaced(r: Resolver, tree: Tree, text: str, wrt: Node) -> Tree:
         return claim.alias(_replaced(r, tree.args[0], text, wrt), text)
     if tree.op == "name" and tree.data[0] in r.view.axes:
         return claim.gradient(tree.data[0], text)
-    if tree.op in ("entry", "transpose", "item", "array") or tree.op == "call" and tree.data[0] in ("column", "row", "transpose", "reshape"):
+    if tree.op in ("entry", "transpose", "item", "array") or (
+        tree.op == "call" and tree.data[0] in ("column", "row", "transpose", "reshape")
+    ):
         inner = tree.args[0].data[1] if tree.op == "entry" and tree.args[0].op == "name" else ""
         if inner:
             text = _without_index(text, r.words(wrt), inner)
         return Tree(tree.op, (_replaced(r, tree.args[0], text, wrt), *tree.args[1:]), tree.data)
-    raise Unread(f"a derivative with respect to {r.words(wrt)[:40]} is not read", wrt.span, kind="undefined" if tree.op == "name" else "unreadable")
+    raise Unread(
+        f"a derivative with respect to {r.words(wrt)[:40]} is not read",
+        wrt.span,
+        kind="undefined" if tree.op == "name" else "unreadable",
+    )
 
 
 def _without_index(text: str, shown: str, inner: str) -> str:
@@ -330,20 +376,31 @@ def chain_rule(r: Resolver, items: list[Value], ops: list[str], node: Node) -> V
     items = [_slope(r, v, n, items, ops) for n, v in enumerate(items)]
     if not any(v.jacobian for v in items):
         return r._joined(items, ops, [node] * len(items), node)
-    start = [v for v in items if v.tree.op in ("gradient",) or v.tree.op == "call" and v.tree.args and v.tree.args[0].op == "gradient"]
+    start = [
+        v
+        for v in items
+        if v.tree.op in ("gradient",) or (v.tree.op == "call" and v.tree.args and v.tree.args[0].op == "gradient")
+    ]
     links = {v.jacobian[0]: v.jacobian[1] for v in items if v.jacobian}
     scalars = [v for v in items if v.shape == () and v not in start and not v.jacobian]
     if len(items) == 1:
         raise Unread(f"{r.words(node)} is a whole Jacobian", node.span, "Give it indices.")
     if len(start) != 1 or len(links) + 1 + len(scalars) != len(items):
-        raise Unread(f"{r.words(node)[:60]} mixes Jacobians and other factors", node.span, "Give every factor its indices.")
+        raise Unread(
+            f"{r.words(node)[:60]} mixes Jacobians and other factors", node.span, "Give every factor its indices."
+        )
     current = start[0].tree if start[0].tree.op == "gradient" else start[0].tree.args[0]
     at = current.data[0]
     while at in links:
         to = links.pop(at)
         outer = [r.letter() for _ in range(r.view.axes[at])]
         inner = [r.letter() for _ in range(r.view.axes[to])]
-        body = claim.product([claim.entry(current, *outer) if outer else current, claim.entry(claim.jacobian(at, to), *outer, *inner) if outer + inner else claim.jacobian(at, to)])
+        body = claim.product(
+            [
+                claim.entry(current, *outer) if outer else current,
+                claim.entry(claim.jacobian(at, to), *outer, *inner) if outer + inner else claim.jacobian(at, to),
+            ]
+        )
         summed = claim.over("sum", outer, body) if outer else body
         current = claim.array(inner, summed) if inner else summed
         at = to

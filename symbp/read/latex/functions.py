@@ -13,10 +13,28 @@ from symbp.read.latex.names import key
 from symbp.read.latex.resolve import FUNCTIONS, Resolver, Unread, Value, argument_of
 from symbp.read.latex.tree import Atom, Bracket, List, Node, Product, Scripts, Sum, is_prime, is_transpose
 
-_WHOLE = frozenset({"softmax", "log_softmax", "logsumexp", "trace", "diag", "det", "logdet", "norm", "mean", "sum", "max", "min", "inv"})
+_WHOLE = frozenset(
+    {
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "trace",
+        "diag",
+        "det",
+        "logdet",
+        "norm",
+        "mean",
+        "sum",
+        "max",
+        "min",
+        "inv",
+    }
+)
 
 
-def call(r: Resolver, name: str, node: Node, factors: list[Node], operators: list[str], bracketed: bool) -> tuple[Value, int] | None:
+def call(
+    r: Resolver, name: str, node: Node, factors: list[Node], operators: list[str], bracketed: bool
+) -> tuple[Value, int] | None:
     """A function with a name, applied to a bracket or to the factor that follows."""
     subs, sups = (node.subs, node.sups) if isinstance(node, Scripts) else ((), ())
     if len(factors) == 1 or operators[1] not in ("",):
@@ -44,7 +62,9 @@ def call(r: Resolver, name: str, node: Node, factors: list[Node], operators: lis
                 while end < len(factors) and not operators[end] and not isinstance(factors[end], Bracket):
                     end += 1
                 body = factors[1:end]
-                values = [r.expression(Product(factors[1].span, tuple(body), ("",) * len(body)) if len(body) > 1 else body[0])]
+                values = [
+                    r.expression(Product(factors[1].span, tuple(body), ("",) * len(body)) if len(body) > 1 else body[0])
+                ]
             else:
                 values = [r.factor(factors[1])]
             used = end
@@ -54,7 +74,7 @@ def call(r: Resolver, name: str, node: Node, factors: list[Node], operators: lis
     elif subs and name not in ("norm", "log", "sigmoid", "relu", "max", "min"):
         pass
     if powers:
-        value = atoms.scripted(r, value, (), [p for p in powers], node)
+        value = atoms.scripted(r, value, (), powers, node)
     if after[0] or after[1]:
         value = atoms.scripted(r, value, after[0], after[1], r._around(factors[:2]))
     return value, used
@@ -64,7 +84,9 @@ def _is_function(r: Resolver, node: Node) -> bool:
     base = node.base if isinstance(node, Scripts) else node
     if not isinstance(base, Atom):
         return False
-    return base.kind == "FUN" and base.text in FUNCTIONS or base.text in ("sigma", "f", "g", "h") and r._own(node) is None
+    return (base.kind == "FUN" and base.text in FUNCTIONS) or (
+        base.text in ("sigma", "f", "g", "h") and r._own(node) is None
+    )
 
 
 def _apply(r: Resolver, name: str, values: list[Value], primes: int, node: Node) -> Value:
@@ -85,7 +107,17 @@ def _apply(r: Resolver, name: str, values: list[Value], primes: int, node: Node)
         for t in trees[1:]:
             tree = claim.call("maximum" if name == "max" else "minimum", [tree, t])
         return r.value(tree, node.span)
-    if len(values) > 1 and name not in ("outer", "dot", "leaky_relu", "elu", "clip", "maximum", "minimum", "where", "xlogy"):
+    if len(values) > 1 and name not in (
+        "outer",
+        "dot",
+        "leaky_relu",
+        "elu",
+        "clip",
+        "maximum",
+        "minimum",
+        "where",
+        "xlogy",
+    ):
         raise Unread(f"{r.words(node)} takes one argument here", node.span)
     if name == "sech":
         return r.value(claim.product([claim.number(1, "1"), claim.call("cosh", trees)], [1, -1]), node.span)
@@ -100,7 +132,12 @@ def _apply(r: Resolver, name: str, values: list[Value], primes: int, node: Node)
             return r.value(claim.call("diag", [r.flat(first)]), node.span)
         return r.vector(claim.call("diag", trees))
     if name == "logit":
-        return r.value(claim.call("log", [claim.product([trees[0], claim.sum_([claim.number(1, "1"), trees[0]], [1, -1])], [1, -1])]), node.span)
+        return r.value(
+            claim.call(
+                "log", [claim.product([trees[0], claim.sum_([claim.number(1, "1"), trees[0]], [1, -1])], [1, -1])]
+            ),
+            node.span,
+        )
     if name in ("outer", "dot"):
         return r.vector(claim.call(name, [r.flat(v) for v in values]))
     return r.value(claim.call(name, trees), node.span)
@@ -166,7 +203,9 @@ def node_call(r: Resolver, node: Node, factors: list[Node]) -> tuple[Value, int]
     inner = _only_input(r, name)
     if inner is not None and len(arguments) == 1 and not r.view.graph[inner].is_leaf:
         value = r.expression(arguments[0])
-        if value.is_scalar == (not r.view.axes[inner]) and r.evaluator.same(value.tree, r.vector(claim.name(inner), r.view.is_row(inner)).tree):
+        if value.is_scalar == (not r.view.axes[inner]) and r.evaluator.same(
+            value.tree, r.vector(claim.name(inner), r.view.is_row(inner)).tree
+        ):
             return atoms.scripted(r, r.factor(bare), argument[1], argument[2], node), 2
     return None
 
@@ -176,7 +215,9 @@ def _only_input(r: Resolver, name: str) -> str | None:
     return next((z for z, nodes in r.view.elementwise.items() if name in nodes), None)
 
 
-def _node_slope(r: Resolver, name: str, arguments: tuple[Node, ...], node: Node, factors: list[Node]) -> tuple[Value, int] | None:
+def _node_slope(
+    r: Resolver, name: str, arguments: tuple[Node, ...], node: Node, factors: list[Node]
+) -> tuple[Value, int] | None:
     """`f'(z)` where f is a node: its slope in z, or the gradient if f is the loss."""
     whole = r._around(factors[:2])
     if len(arguments) != 1:
@@ -197,12 +238,21 @@ def _node_slope(r: Resolver, name: str, arguments: tuple[Node, ...], node: Node,
 
 def activation(r: Resolver, word: str, node: Node, factors: list[Node]) -> tuple[Value, int]:
     """`f(z)`, `f'(z)`, `\\sigma(z)` where nothing has that name."""
-    subs, sups = (node.subs, node.sups) if isinstance(node, Scripts) else ((), ())
+    sups = node.sups if isinstance(node, Scripts) else ()
     argument = argument_of(factors[1])
     assert argument is not None
     whole = r._around(factors[:2])
     primes = sum(is_prime(s) for s in sups)
-    powers = [s for s in sups if not is_prime(s) and not isinstance(s, Bracket) and isinstance(s, Atom) and s.kind == "NUM" and s.text == "2" and word == "sigma"]
+    powers = [
+        s
+        for s in sups
+        if not is_prime(s)
+        and not isinstance(s, Bracket)
+        and isinstance(s, Atom)
+        and s.kind == "NUM"
+        and s.text == "2"
+        and word == "sigma"
+    ]
     if primes > 1:
         raise Unread("a second derivative is not read", node.span)
     inside = argument[0].body
@@ -218,7 +268,7 @@ def activation(r: Resolver, word: str, node: Node, factors: list[Node]) -> tuple
 
 def _function_of(r: Resolver, word: str, x: Value, primes: int, node: Node, whole: Node) -> Value:
     name, index = _tensor(x.tree)
-    if word == "sigma" and "sigmoid" in r.view.functions or word == "sigma" and _is_logistic(r):
+    if (word == "sigma" and "sigmoid" in r.view.functions) or (word == "sigma" and _is_logistic(r)):
         return _named_function(r, "sigmoid", x, primes, whole)
     if name is not None:
         known = r.view.elementwise.get(name, [])
@@ -234,13 +284,20 @@ def _function_of(r: Resolver, word: str, x: Value, primes: int, node: Node, whol
 
 def _is_logistic(r: Resolver) -> bool:
     """Networks that spell the logistic function out: 1/(1 + exp(−z)), log(1 + exp(z))."""
-    return "exp" in r.view.functions and not r.view.activations and "softmax" not in r.view.functions or "softplus" in r.view.functions
+    return (
+        "exp" in r.view.functions and not r.view.activations and "softmax" not in r.view.functions
+    ) or "softplus" in r.view.functions
 
 
 def _which(r: Resolver, word: str, node: Node) -> Unread:
     shown = r.words(node)
     known = ", ".join(r.view.activations) or "none"
-    return Unread(f"which function is {shown}? (the network has: {known})", node.span, f"Say what it is: --let '{shown}(z) := ...'", "undefined")
+    return Unread(
+        f"which function is {shown}? (the network has: {known})",
+        node.span,
+        f"Say what it is: --let '{shown}(z) := ...'",
+        "undefined",
+    )
 
 
 def _named_function(r: Resolver, name: str, x: Value, primes: int, whole: Node) -> Value:
@@ -250,7 +307,7 @@ def _named_function(r: Resolver, name: str, x: Value, primes: int, whole: Node) 
 
 def _tensor(tree: Tree) -> tuple[str | None, tuple[object, ...] | None]:
     """The tensor that a tree is, whole or one entry of it."""
-    while tree.op in ("alias",) or tree.op == "call" and tree.data[0] in ("column", "row"):
+    while tree.op in ("alias",) or (tree.op == "call" and tree.data[0] in ("column", "row")):
         tree = tree.args[0]
     if tree.op == "name":
         return tree.data[0], None
@@ -259,7 +316,9 @@ def _tensor(tree: Tree) -> tuple[str | None, tuple[object, ...] | None]:
     return None, None
 
 
-def _node_function(r: Resolver, of: str, wrt: str, index: tuple[object, ...] | None, x: Value, primes: int, whole: Node) -> Value:
+def _node_function(
+    r: Resolver, of: str, wrt: str, index: tuple[object, ...] | None, x: Value, primes: int, whole: Node
+) -> Value:
     """The node that is a function of `wrt` alone, or its slope: the diagonal of its Jacobian."""
     text = r.words(whole)
     if not primes:

@@ -19,7 +19,6 @@ from symbp.read.latex.commands import (
     COMBINING,
     DANGEROUS,
     DEFINING,
-    FONTS,
     OPERATORS,
     RELATIONS,
     SIGNS,
@@ -82,9 +81,11 @@ def scan(text: str, *, comments: bool = True) -> list[Raw]:
             spaced = True
         elif first == "%":
             if not comments and word[1:].strip():
-                raise error(text, start, "% starts a comment, which hides the rest of the line", r"For a percent sign write \%.")
+                raise error(
+                    text, start, "% starts a comment, which hides the rest of the line", r"For a percent sign write \%."
+                )
             spaced = True
-        elif plain or first.isascii() and (len(word) == 1 or word.isascii()):
+        elif plain or (first.isascii() and (len(word) == 1 or word.isascii())):
             found.append(Raw(word, start, end, spaced))
             spaced = False
         else:
@@ -124,7 +125,9 @@ def _unicode(word: str, start: int, end: int, spaced: bool, found: list[Raw]) ->
 def group(tokens: list[Raw], at: int, text: str) -> tuple[list[Raw], int]:
     """The tokens of one TeX argument that starts at `at`, and where it ends."""
     if at >= len(tokens):
-        raise error(text, tokens[-1].end if tokens else 0, "something is missing at the end", "An argument was expected.")
+        raise error(
+            text, tokens[-1].end if tokens else 0, "something is missing at the end", "An argument was expected."
+        )
     if tokens[at].text != "{":
         return [tokens[at]], at + 1
     depth = 0
@@ -147,7 +150,11 @@ def optional(tokens: list[Raw], at: int, text: str) -> tuple[list[Raw] | None, i
     raise error(text, tokens[at].start, "this bracket [ is not closed")
 
 
-_MEANING = {"\\" + name for table in (OPERATORS, RELATIONS, SIGNS, BIG) for name in table} | {"\\partial", "\\nabla", "\\frac"}
+_MEANING = {"\\" + name for table in (OPERATORS, RELATIONS, SIGNS, BIG) for name in table} | {
+    "\\partial",
+    "\\nabla",
+    "\\frac",
+}
 
 
 def definition(tokens: list[Raw], at: int, text: str) -> tuple[str, Macro, int]:
@@ -173,7 +180,12 @@ def definition(tokens: list[Raw], at: int, text: str) -> tuple[str, Macro, int]:
         default, at = optional(tokens, at, text)
     body, at = group(tokens, at, text)
     if command == "\\DeclareMathOperator":
-        body = [Raw("\\operatorname", body[0].start, body[0].end) if body else tokens[start], Raw("{", 0, 0), *body, Raw("}", 0, 0)]
+        body = [
+            Raw("\\operatorname", body[0].start, body[0].end) if body else tokens[start],
+            Raw("{", 0, 0),
+            *body,
+            Raw("}", 0, 0),
+        ]
     problem = ""
     if name[0].text in _MEANING and command != "\\providecommand":
         problem = f"the document redefines {name[0].text}, so that it could mean anything"
@@ -213,7 +225,9 @@ def expand(tokens: list[Raw], macros: Mapping[str, Macro], text: str) -> list[Ra
             raise error(text, token.start, found.problem)
         count += 1
         if count > EXPANSIONS or len(done) + len(left) > LARGEST_RESULT:
-            raise LimitError(f"{name} is expanded more than {EXPANSIONS} times or grows too long", Place(1, token.start + 1))
+            raise LimitError(
+                f"{name} is expanded more than {EXPANSIONS} times or grows too long", Place(1, token.start + 1)
+            )
         left.pop()
         body = _filled(found, left, token, text)
         left += reversed([Raw(t.text, token.start, token.end, t.spaced or n == 0) for n, t in enumerate(body)])
@@ -265,7 +279,9 @@ def _filled(macro: Macro, left: list[Raw], call: Raw, text: str) -> list[Raw]:
 def read_macros(text: str) -> dict[str, Macro]:
     """The macros that a document defines, as far as they can be read; the others are left out."""
     macros: dict[str, Macro] = {}
-    for match in re.finditer(r"\\(?:newcommand|renewcommand|providecommand|DeclareRobustCommand|DeclareMathOperator|def)\b\*?", text):
+    for match in re.finditer(
+        r"\\(?:newcommand|renewcommand|providecommand|DeclareRobustCommand|DeclareMathOperator|def)\b\*?", text
+    ):
         piece = text[match.start() : match.start() + 2000]
         try:
             tokens = scan(piece)
@@ -274,5 +290,3 @@ def read_macros(text: str) -> dict[str, Macro]:
             continue
         macros[name] = macro
     return macros
-
-

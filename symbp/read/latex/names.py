@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product as combinations
 
@@ -36,11 +37,15 @@ from symbp.show.alphabet import GREEK, Latex, parse_name
 
 Key = tuple[str, ...]
 
-_SAME = {"varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "varrho": "rho", "varsigma": "sigma", "varpi": "pi",
-         "varPhi": "Phi", "varDelta": "Delta", "varSigma": "Sigma", "varTheta": "Theta", "varGamma": "Gamma",
-         "varLambda": "Lambda", "varPsi": "Psi", "varOmega": "Omega", "varXi": "Xi", "varPi": "Pi"}  # fmt: skip
-_GREEK_NAMES = {"lam": "lambda", "lambd": "lambda", "lambda_": "lambda", "lmbda": "lambda", "lmbd": "lambda", "eps": "epsilon", "alph": "alpha", "sig": "sigma",
-                "gam": "gamma", "bet": "beta", "thet": "theta", "del": "delta", "ell": "ell"}  # fmt: skip
+_SAME = {
+    "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "varrho": "rho", "varsigma": "sigma",
+    "varpi": "pi", "varPhi": "Phi", "varDelta": "Delta", "varSigma": "Sigma", "varTheta": "Theta",
+    "varGamma": "Gamma", "varLambda": "Lambda", "varPsi": "Psi", "varOmega": "Omega", "varXi": "Xi", "varPi": "Pi",
+}  # fmt: skip
+_GREEK_NAMES = {
+    "lam": "lambda", "lambd": "lambda", "lambda_": "lambda", "lmbda": "lambda", "lmbd": "lambda", "eps": "epsilon",
+    "alph": "alpha", "sig": "sigma", "gam": "gamma", "bet": "beta", "thet": "theta", "del": "delta", "ell": "ell",
+}  # fmt: skip
 
 
 def key(node: Node, tight: bool = False) -> str:
@@ -173,11 +178,19 @@ def unify(pattern: Sequence[Node], nodes: Sequence[Node], letters: frozenset[str
         p, n = _same_level(p), _same_level(n)
         if isinstance(p, Atom) and p.text in letters and p.kind == "LETTER":
             value: str | int
-            if isinstance(n, Atom) and n.kind == "LETTER" and len(n.text) == 1 or isinstance(n, Atom) and n.text in ("ell",):
+            if (isinstance(n, Atom) and n.kind == "LETTER" and len(n.text) == 1) or (
+                isinstance(n, Atom) and n.text in ("ell",)
+            ):
                 value = n.text
             elif isinstance(n, Atom) and n.kind == "NUM" and n.text.isdigit() and int(n.text) > 0:
                 value = int(n.text) - 1
-            elif isinstance(n, Scripts) and isinstance(n.base, Atom) and n.base.kind == "LETTER" and all(is_prime(s) for s in n.sups) and not n.subs:
+            elif (
+                isinstance(n, Scripts)
+                and isinstance(n.base, Atom)
+                and n.base.kind == "LETTER"
+                and all(is_prime(s) for s in n.sups)
+                and not n.subs
+            ):
                 value = key(n)
             else:
                 return False
@@ -190,7 +203,11 @@ def unify(pattern: Sequence[Node], nodes: Sequence[Node], letters: frozenset[str
             case Accent(name=a, body=x), Accent(name=b, body=y):
                 return a == b and one(x, y)
             case Scripts(), Scripts():
-                return one(p.base, n.base) and many(_flat(p.subs), _flat(n.subs)) and many(_sorted(p.sups), _sorted(n.sups))
+                return (
+                    one(p.base, n.base)
+                    and many(_flat(p.subs), _flat(n.subs))
+                    and many(_sorted(p.sups), _sorted(n.sups))
+                )
             case Bracket(open=a, body=x), Bracket(open=b, body=y):
                 return (a == b or {a, b} <= {"(", "[", "{"}) and one(x, y)
             case Fraction(name=a, top=t, bottom=u), Fraction(name=b, top=v, bottom=w):
@@ -265,11 +282,9 @@ class Symbols:
         self.words = frozenset(words)
         first, later, last = [], [], []
         for n in names:
-            shown = Latex(self.latex).tensor(n) if n in self.tensors else Latex(self.latex).tensor(n)
-            try:
+            shown = Latex(self.latex).tensor(n)
+            with suppress(SymbpError):
                 first.append((key(read_symbol(shown, self.words)), n))
-            except SymbpError:
-                pass
             first.append((n, n))
             a, b = spellings(n)
             later += [(s, n) for s in a]
@@ -302,7 +317,14 @@ class Symbols:
             number = re.search(r"(\d+)$", base.data[0]) if base.op in ("name", "gradient") else None
             for s in let.symbol[0].sups:
                 s = _plain(s)
-                if isinstance(s, Atom) and s.kind == "LETTER" and number and not is_transpose(s) and not is_prime(s) and s.text not in let.letters:
+                if (
+                    isinstance(s, Atom)
+                    and s.kind == "LETTER"
+                    and number
+                    and not is_transpose(s)
+                    and not is_prime(s)
+                    and s.text not in let.letters
+                ):
                     self.layers.setdefault(s.text, int(number[1]))
 
     def span(self, nodes: Sequence[Node]) -> tuple[int, Found] | None:
@@ -400,7 +422,13 @@ class Symbols:
         found = [spelling]
         if self.layers and isinstance(node, Scripts):
             for letter, number in self.layers.items():
-                found.append(re.sub(rf"(?<=[\^_]){re.escape(letter)}([+-]\d+)?(?=$|[\^_])", lambda m, n=number: str(n + int(m[1] or 0)), spelling))
+                found.append(
+                    re.sub(
+                        rf"(?<=[\^_]){re.escape(letter)}([+-]\d+)?(?=$|[\^_])",
+                        lambda m, n=number: str(n + int(m[1] or 0)),  # type: ignore[misc]
+                        spelling,
+                    )
+                )
         return found
 
 
@@ -414,7 +442,7 @@ class Ambiguous(Exception):
 
 def _forget(tree: Tree) -> Tree:
     """The tree with its index letters made equal: which array is it?"""
-    return rename(tree, {x: "" for x in free_letters(tree)})
+    return rename(tree, dict.fromkeys(free_letters(tree), ""))
 
 
 def _whole(tree: Tree, letters: Sequence[str]) -> Tree | None:
@@ -463,7 +491,11 @@ def _splits(subs: tuple[Node, ...], sups: tuple[Node, ...]) -> Iterable[_Split]:
         for chosen in combinations((True, False), repeat=n) if n <= 4 else [(True,) * n, (False,) * n]:
             mine = tuple(s for s, c in zip(sups, chosen, strict=True) if c)
             rest = tuple(s for s, c in zip(sups, chosen, strict=True) if not c)
-            if any(is_prime(s) or is_transpose(s) for s in mine) and rest and not any(is_prime(s) or is_transpose(s) for s in rest):
+            if (
+                any(is_prime(s) or is_transpose(s) for s in mine)
+                and rest
+                and not any(is_prime(s) or is_transpose(s) for s in rest)
+            ):
                 if any(is_transpose(s) for s in mine):
                     continue
             ways.append((k + len(mine), taken, left, mine, rest))
@@ -486,7 +518,9 @@ def spellings(name: str) -> tuple[list[str], list[str]]:
         shown = f"{taken.accent}{{{base}}}" if taken.accent else base
         likely += _with(shown, taken.subs)
     if taken.accent == "" and len(taken.base) > 1 and taken.base not in GREEK and taken.base.isascii():
-        stem = next((g for g in sorted(GREEK, key=len, reverse=True) if taken.base.startswith(g) and len(g) > 2), taken.base[0])
+        stem = next(
+            (g for g in sorted(GREEK, key=len, reverse=True) if taken.base.startswith(g) and len(g) > 2), taken.base[0]
+        )
         rest = taken.base[len(stem) :]
         for base in _bases(stem):
             unlikely += _with(base, (rest, *taken.subs))
@@ -527,7 +561,12 @@ def filled(node: Node, numbers: Mapping[str, str]) -> Node:
         case Accent():
             return Accent(node.span, node.name, filled(node.body, numbers))
         case Scripts():
-            return Scripts(node.span, filled(node.base, {}), tuple(filled(s, numbers) for s in node.subs), tuple(filled(s, numbers) for s in node.sups))
+            return Scripts(
+                node.span,
+                filled(node.base, {}),
+                tuple(filled(s, numbers) for s in node.subs),
+                tuple(filled(s, numbers) for s in node.sups),
+            )
         case Bracket():
             return Bracket(node.span, node.open, node.close, filled(node.body, numbers))
         case Fraction():

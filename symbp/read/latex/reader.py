@@ -17,7 +17,7 @@ from symbp.errors import DeclarationError, Place, ReadError
 from symbp.graph import Graph
 from symbp.read.latex import calculus
 from symbp.read.latex.grammar import parse
-from symbp.read.latex.macros import Macro, error, expand, scan
+from symbp.read.latex.macros import LONGEST, Macro, error, expand, scan
 from symbp.read.latex.names import (
     Ambiguous,
     Let,
@@ -34,7 +34,20 @@ from symbp.read.latex.names import (
 from symbp.read.latex.resolve import Reading, Resolver, Unread, Value
 from symbp.read.latex.statements import Side, Statement, statements
 from symbp.read.latex.tokens import tokenise
-from symbp.read.latex.tree import Accent, Atom, Bracket, Fraction, List, Node, Product, Relation, Scripts, Sum, is_prime, is_transpose
+from symbp.read.latex.tree import (
+    Accent,
+    Atom,
+    Bracket,
+    Fraction,
+    List,
+    Node,
+    Product,
+    Relation,
+    Scripts,
+    Sum,
+    is_prime,
+    is_transpose,
+)
 from symbp.read.latex.view import Evaluator, View
 
 READINGS: tuple[tuple[bool, str], ...] = ((False, "last"), (False, "left"), (False, "first"), (True, "last"))
@@ -45,7 +58,9 @@ Expression = Callable[[str, Collection[str]], Tree]
 
 def is_latex(text: str) -> bool:
     """Whether a line looks like LaTeX rather than like NumPy."""
-    return bool(re.search(r"\\[A-Za-z,;!|{\[(]|[_^]\{|\$|\^|[∂∇⊙Σδ·−ᵀ]|_\s*[A-Za-z0-9]\s*[^\w(\[.]", text)) and not re.search(r"np\.|\*\*|@|\.T\b", text)
+    return bool(
+        re.search(r"\\[A-Za-z,;!|{\[(]|[_^]\{|\$|\^|[∂∇⊙Σδ·−ᵀ]|_\s*[A-Za-z0-9]\s*[^\w(\[.]", text)
+    ) and not re.search(r"np\.|\*\*|@|\.T\b", text)
 
 
 class LatexReader:
@@ -81,7 +96,11 @@ class LatexReader:
         pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P=\1)", pattern.pattern))
         found = [m for m in (pattern.fullmatch(n) for n in self.view.axes) if m]
         if not found:
-            raise ReadError(f"no name of the network fits {meaning}", None, "A name in braces stands for a number: W{l} is W1, W2, ...")
+            raise ReadError(
+                f"no name of the network fits {meaning}",
+                None,
+                "A name in braces stands for a number: W{l} is W1, W2, ...",
+            )
         node = read_symbol(text, self.symbols.words)
         for match in found:
             numbers = match.groupdict()
@@ -102,11 +121,26 @@ class LatexReader:
         """The claims of one formula, one for each statement; what cannot be read is a claim that says so."""
         formula, offset = _formula(text)
         try:
-            found = statements(tokenise(expand(scan(formula, comments="\n" in text.strip()), self.macros, formula), formula, self.symbols.words))
+            found = statements(
+                tokenise(
+                    expand(scan(formula, comments="\n" in text.strip()), self.macros, formula),
+                    formula,
+                    self.symbols.words,
+                )
+            )
         except DeclarationError as problem:
-            return [_unreadable(text, problem, place, offset)]
+            shown = text if len(text) <= LONGEST else text[:80] + " …"
+            return [_unreadable(shown, problem, place, offset)]
         except RecursionError:
-            return [Claim(text, notation="latex", place=place, problem="unreadable", message="the formula is nested too deeply")]
+            return [
+                Claim(
+                    text,
+                    notation="latex",
+                    place=place,
+                    problem="unreadable",
+                    message="the formula is nested too deeply",
+                )
+            ]
         claims: list[Claim] = []
         for statement in found:
             if _is_range(statement) and len(found) > 1:
@@ -115,7 +149,9 @@ class LatexReader:
             if made is not None:
                 claims.append(replace(made, place=_moved(made.place, place, offset)))
         if not claims:
-            claims = [Claim(text, notation="latex", place=place, problem="unreadable", message="there is no formula here")]
+            claims = [
+                Claim(text, notation="latex", place=place, problem="unreadable", message="there is no formula here")
+            ]
         return claims
 
     def read_line(self, text: str, about: str = "", place: Place | None = None) -> Claim:
@@ -164,9 +200,11 @@ class LatexReader:
     def _other(self, statement: Statement, base: Claim) -> Claim | None:
         """Declarations of shapes and ranges are no claims; other relations are not judged."""
         relations = {s.relation for s in statement.sides[1:]}
-        if relations <= {"in", "notin", "ni", ":", "sim", "subset", "gets"} or statement.asides and not relations:
+        if relations <= {"in", "notin", "ni", ":", "sim", "subset", "gets"} or (statement.asides and not relations):
             return replace(base, problem="unreadable", message="this is no equation")
-        return replace(base, problem="unreadable", message=f"only equations are judged, not {' '.join(sorted(relations))}")
+        return replace(
+            base, problem="unreadable", message=f"only equations are judged, not {' '.join(sorted(relations))}"
+        )
 
     # -------- one statement
 
@@ -189,7 +227,12 @@ class LatexReader:
         axes = self.view.axes[name]
         for let in self.symbols.lets:
             tree = let.tree
-            if tree.op == "entry" and tree.args[0].op == "name" and tree.args[0].data[0] == name and sorted(let.letters) == letters:
+            if (
+                tree.op == "entry"
+                and tree.args[0].op == "name"
+                and tree.args[0].data[0] == name
+                and sorted(let.letters) == letters
+            ):
                 if value.shape is None or sum(n != 1 for n in value.shape) == sum(i == ":" for i in tree.data):
                     return Tree("entry", (whole,), tree.data)
         lengths = dict(zip(value.letters, self._extents(value), strict=False))
@@ -212,7 +255,14 @@ class LatexReader:
 
     def _extents(self, value: Value) -> list[int]:
         try:
-            return [self.evaluator.shape(claim.array([x], claim.over("sum", [y for y in value.letters if y != x], _scalar(value))) if len(value.letters) > 1 else claim.array([x], _scalar(value)))[1][0] for x in value.letters]
+            return [
+                self.evaluator.shape(
+                    claim.array([x], claim.over("sum", [y for y in value.letters if y != x], _scalar(value)))
+                    if len(value.letters) > 1
+                    else claim.array([x], _scalar(value))
+                )[1][0]
+                for x in value.letters
+            ]
         except ValueError:
             return []
 
@@ -234,7 +284,7 @@ class LatexReader:
                 return self._definition(nodes, formula, base)
             raise
         if left.tree.op == "gradient" and not left.tree.data[0]:  # \nabla E: of which leaf?
-            value, other = self._side(nodes[1], formula, ())
+            value, _ = self._side(nodes[1], formula, ())
             left = left._replace(tree=claim.gradient(self._unnamed(value, nodes[0], formula), left.tree.data[1]))
         left = left._replace(tree=_bare(left.tree))
         letters = _ordered_letters(left.tree)
@@ -274,9 +324,24 @@ class LatexReader:
         )
 
     def _left(self, node: Node, formula: str, reading: Reading) -> Value:
-        found = Resolver(self.symbols, self.view, self.evaluator, formula, reading, sorted(x for x in _index_letters(node) if x not in self.view.axes))
-        if isinstance(node, Scripts) and isinstance(node.base, Atom) and node.base.text == "delta" and self.symbols.symbol(node) is None:
-            if not isinstance(node.subs[0] if node.subs else node.base, Atom) or self.symbols.spelled.get(key(node.subs[0]) if node.subs else "") not in self.view.axes:
+        found = Resolver(
+            self.symbols,
+            self.view,
+            self.evaluator,
+            formula,
+            reading,
+            sorted(x for x in _index_letters(node) if x not in self.view.axes),
+        )
+        if (
+            isinstance(node, Scripts)
+            and isinstance(node.base, Atom)
+            and node.base.text == "delta"
+            and self.symbols.symbol(node) is None
+        ):
+            if (
+                not isinstance(node.subs[0] if node.subs else node.base, Atom)
+                or self.symbols.spelled.get(key(node.subs[0]) if node.subs else "") not in self.view.axes
+            ):
                 raise found.unknown(node)  # no Kronecker on a left side
         value = found.expression(node)
         if value.jacobian is not None:
@@ -285,7 +350,9 @@ class LatexReader:
             raise Unread(f"the left side does not fit: {reading.misfits[0][0]}", node.span)
         return value
 
-    def _side(self, node: Node, formula: str, letters: Sequence[str], about: str = "", tree: Tree | None = None) -> tuple[Value, Reading]:
+    def _side(
+        self, node: Node, formula: str, letters: Sequence[str], about: str = "", tree: Tree | None = None
+    ) -> tuple[Value, Reading]:
         """The first reading of a side that fits; if none does, the first one."""
         first: tuple[Value, Reading] | None = None
         unread: Unread | None = None
@@ -310,14 +377,23 @@ class LatexReader:
             if value.ones:  # c 1: as long as the left side
                 target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and not _ordered_letters(target):
-                    value = resolver.value(claim.alias(claim.product([value.tree, claim.call("ones_like", [target])]), resolver.words(node)))
+                    value = resolver.value(
+                        claim.alias(
+                            claim.product([value.tree, claim.call("ones_like", [target])]), resolver.words(node)
+                        )
+                    )
             if first is None:
                 first = value, reading
-            fits = not reading.misfits and value.shape is not None and (tree is None or self._like(tree, value, letters))
+            fits = (
+                not reading.misfits and value.shape is not None and (tree is None or self._like(tree, value, letters))
+            )
             if fits:
                 self._bounded(value.tree, tree, node)
                 if reading.order != "last":
-                    reading.notes.append("elementwise products are read " + ("from left to right" if reading.order == "left" else "before matrix products"))
+                    reading.notes.append(
+                        "elementwise products are read "
+                        + ("from left to right" if reading.order == "left" else "before matrix products")
+                    )
                 if reading.columns:
                     reading.notes.append("vectors are read as columns")
                 return value, reading
@@ -326,7 +402,8 @@ class LatexReader:
             raise unread
         if first[1].guesses:
             raise Unread(
-                f"{first[1].guesses[0]}; then it does not fit" + (f" ({first[1].misfits[0][0]})" if first[1].misfits else ""),
+                f"{first[1].guesses[0]}; then it does not fit"
+                + (f" ({first[1].misfits[0][0]})" if first[1].misfits else ""),
                 node.span,
                 "Say what the symbols are with --let 'SYMBOL := NAME'.",
                 "undefined",
@@ -339,12 +416,23 @@ class LatexReader:
         placed = {i for t in trees if t.op == "entry" for i in t.data if isinstance(i, str)}
         for t in tree.walk():
             if t.op == "letter" and t.data[0] not in placed:
-                raise Unread(f"nothing says how far the index {t.data[0]} runs", node.span, "Say what the symbols are with --let.", "undefined")
+                raise Unread(
+                    f"nothing says how far the index {t.data[0]} runs",
+                    node.span,
+                    "Say what the symbols are with --let.",
+                    "undefined",
+                )
 
     def _labelled(self, left: Tree, letters: Sequence[str]) -> Tree | None:
         """∂L/∂v_c as ∂L/∂v: the whole vector, if its only index could be a label."""
         body = left.args[0] if left.op == "alias" else left
-        if len(letters) == 1 and body.op == "entry" and body.args[0].op == "gradient" and sum(i == letters[0] for i in body.data) == 1 and ":" not in body.data:
+        if (
+            len(letters) == 1
+            and body.op == "entry"
+            and body.args[0].op == "gradient"
+            and sum(i == letters[0] for i in body.data) == 1
+            and ":" not in body.data
+        ):
             return body.args[0]
         return None
 
@@ -417,7 +505,7 @@ class LatexReader:
             tree = claim.array(used, tree)
         self._define(symbol, name, tree, used)
         notes = tuple(n for _, r in sides for n in r.notes)
-        return replace(base, links=tuple(v.tree for v, _ in sides[:-1]) + (tree,), defines=name, notes=notes)
+        return replace(base, links=(*[v.tree for v, _ in sides[:-1]], tree), defines=name, notes=notes)
 
     def _define(self, symbol: Node, name: str, tree: Tree, letters: Sequence[str]) -> None:
         define = getattr(self.evaluator, "define", None)
@@ -448,7 +536,12 @@ def _index_letters(node: Node) -> set[str]:
     """The letters that stand in scripts."""
     match node:
         case Scripts(base=base, subs=subs, sups=sups):
-            return _index_letters(base) | {x for s in (*subs, *sups) for x in letters_of(s)} - {"T", "top", "prime", "intercal"}
+            return _index_letters(base) | {x for s in (*subs, *sups) for x in letters_of(s)} - {
+                "T",
+                "top",
+                "prime",
+                "intercal",
+            }
         case Accent(body=body) | Bracket(body=body):
             return _index_letters(body)
         case Fraction(top=top, bottom=bottom):
@@ -482,7 +575,11 @@ def _ordered_letters(tree: Tree) -> list[str]:
 
 def _is_gradient(tree: Tree) -> bool:
     """A gradient, an entry of one, or one with a factor or sign."""
-    while tree.op in ("alias", "entry", "transpose") or tree.op == "call" and tree.data[0] in ("column", "row") or tree.op == "sum" and len(tree.args) == 1:
+    while (
+        tree.op in ("alias", "entry", "transpose")
+        or (tree.op == "call" and tree.data[0] in ("column", "row"))
+        or (tree.op == "sum" and len(tree.args) == 1)
+    ):
         tree = tree.args[0]
     return tree.op == "gradient"
 
@@ -510,7 +607,13 @@ def _is_range(statement: Statement) -> bool:
     if len(statement.sides) == 1 and tokens[0].kind == "TEXT":
         return True
     first = statement.sides[0].tokens
-    return len(first) == 1 and first[0].kind == "LETTER" and first[0].text in "ijklmnpqrst" and len(statement.sides) == 2 and all(t.kind in ("NUM", "LETTER", "DOTS", "COMMA") for t in statement.sides[1].tokens)
+    return (
+        len(first) == 1
+        and first[0].kind == "LETTER"
+        and first[0].text in "ijklmnpqrst"
+        and len(statement.sides) == 2
+        and all(t.kind in ("NUM", "LETTER", "DOTS", "COMMA") for t in statement.sides[1].tokens)
+    )
 
 
 def _undollared(text: str) -> str:
@@ -542,9 +645,17 @@ def _explained(base: Claim, problem: Unread, formula: str) -> Claim:
     return replace(base, problem=problem.kind, message=message, place=where)
 
 
-def _unreadable(text: str, problem: DeclarationError, place: Place | None, offset: int, inner: Place | None = None) -> Claim:
+def _unreadable(
+    text: str, problem: DeclarationError, place: Place | None, offset: int, inner: Place | None = None
+) -> Claim:
     message = problem.reason + (f". {problem.hint}" if problem.hint else "")
-    return Claim(text, notation="latex", place=_moved(problem.place or inner, place, offset), problem="unreadable", message=message)
+    return Claim(
+        text,
+        notation="latex",
+        place=_moved(problem.place or inner, place, offset),
+        problem="unreadable",
+        message=message,
+    )
 
 
 def _first_name(meaning: str) -> str:

@@ -23,8 +23,6 @@ from symbp.read.latex.tree import (
     Accent,
     Atom,
     Bracket,
-    Environment,
-    Fraction,
     List,
     Node,
     Nothing,
@@ -65,20 +63,32 @@ class Value(NamedTuple):
 
 
 FUNCTIONS = {
-    "log": "log", "ln": "log", "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "arctan": "arctan", "erf": "erf", "sigmoid": "sigmoid", "sigm": "sigmoid", "Sigmoid": "sigmoid", "logistic": "sigmoid", "relu": "relu",
-    "ReLU": "relu", "Relu": "relu", "RELU": "relu", "softmax": "softmax", "Softmax": "softmax", "softplus": "softplus", "sgn": "sign",
-    "sign": "sign", "abs": "abs", "tr": "trace", "Tr": "trace", "trace": "trace", "diag": "diag", "Diag": "diag", "det": "det",
-    "logdet": "logdet", "logsumexp": "logsumexp", "lse": "logsumexp", "norm": "norm", "gelu": "gelu", "GELU": "gelu", "silu": "silu",
-    "SiLU": "silu", "swish": "silu", "elu": "elu", "ELU": "elu", "selu": "selu", "softsign": "softsign", "mish": "mish", "mean": "mean", "sum": "sum",
-    "sech": "sech", "max": "max", "min": "min", "coth": "coth", "log_softmax": "log_softmax", "leaky_relu": "leaky_relu", "LeakyReLU": "leaky_relu",
-    "clip": "clip", "maximum": "maximum", "minimum": "minimum", "where": "where", "xlogy": "xlogy", "tril": "tril",
-    "Tanh": "tanh", "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
+    "log": "log", "ln": "log", "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
+    "tanh": "tanh", "arctan": "arctan", "erf": "erf", "sigmoid": "sigmoid", "sigm": "sigmoid", "Sigmoid": "sigmoid",
+    "logistic": "sigmoid", "relu": "relu", "ReLU": "relu", "Relu": "relu", "RELU": "relu", "softmax": "softmax",
+    "Softmax": "softmax", "softplus": "softplus", "sgn": "sign", "sign": "sign", "abs": "abs", "tr": "trace",
+    "Tr": "trace", "trace": "trace", "diag": "diag", "Diag": "diag", "det": "det", "logdet": "logdet",
+    "logsumexp": "logsumexp", "lse": "logsumexp", "norm": "norm", "gelu": "gelu", "GELU": "gelu", "silu": "silu",
+    "SiLU": "silu", "swish": "silu", "elu": "elu", "ELU": "elu", "selu": "selu", "softsign": "softsign",
+    "mish": "mish", "mean": "mean", "sum": "sum", "sech": "sech", "max": "max", "min": "min", "coth": "coth",
+    "log_softmax": "log_softmax", "leaky_relu": "leaky_relu", "LeakyReLU": "leaky_relu", "clip": "clip",
+    "maximum": "maximum", "minimum": "minimum", "where": "where", "xlogy": "xlogy", "tril": "tril", "Tanh": "tanh",
+    "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
 }  # fmt: skip
-_LETTER_FUNCTIONS = frozenset("f g h phi psi sigma varphi Phi varPhi sigma_1 a F G".split()) | {"varsigma"}
+_LETTER_FUNCTIONS = frozenset(
+    ["f", "g", "h", "phi", "psi", "sigma", "varphi", "Phi", "varPhi", "sigma_1", "a", "F", "G"]
+) | {"varsigma"}
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "!=", "=", "=="})
 _ELEMENTWISE = frozenset({"odot", "circ", "bullet", "*"})
-_MARKS = {"odot": r"\odot", "circ": r"\circ", "bullet": r"\bullet", "*": "*", "cdot": r"\cdot", "times": r"\times", "otimes": r"\otimes"}
+_MARKS = {
+    "odot": r"\odot",
+    "circ": r"\circ",
+    "bullet": r"\bullet",
+    "*": "*",
+    "cdot": r"\cdot",
+    "times": r"\times",
+    "otimes": r"\otimes",
+}
 
 
 @dataclass
@@ -92,13 +102,17 @@ class Reading:
     licence: bool = False  # a chain of Jacobians was put in order
     guesses: list[str] = field(default_factory=list)  # names that were only guessed
     columns: bool = False  # vectors are columns, whatever the network has
-    labels: frozenset[str] = frozenset()  # letters that are labels, not indices: the i of x_i in a network of one sample
+    labels: frozenset[str] = (
+        frozenset()
+    )  # letters that are labels, not indices: the i of x_i in a network of one sample
 
 
 class Resolver:
     """Reads expressions of one formula in one reading."""
 
-    def __init__(self, symbols: Symbols, view: View, evaluator: Evaluator, text: str, reading: Reading, left: Sequence[str] = ()) -> None:
+    def __init__(
+        self, symbols: Symbols, view: View, evaluator: Evaluator, text: str, reading: Reading, left: Sequence[str] = ()
+    ) -> None:
         self.symbols, self.view, self.evaluator, self.text, self.reading = symbols, view, evaluator, text, reading
         self.left = left  # the letters of the left side
         self.bound: dict[str, str] = {}  # letters that a sum binds -> the size it runs to
@@ -180,7 +194,7 @@ class Resolver:
                     return self._sum(node)
                 case Product():
                     return self._product(list(node.factors), list(node.operators), node)
-                case Relation(sides=sides, names=names) if "mid" not in names and all(n in _COMPARISONS for n in names):
+                case Relation(names=names) if "mid" not in names and all(n in _COMPARISONS for n in names):
                     return self._condition(node)
                 case Nothing():
                     raise Unread("something is missing here", node.span)
@@ -206,7 +220,10 @@ class Resolver:
         return self.value(tree, node.span)
 
     def _is_bias(self, values: list[Value]) -> bool:
-        return any(v.tree.op == "call" and v.tree.data[0] == "row" and v.tree.args[0].names <= self.view.added_to_rows for v in values)
+        return any(
+            v.tree.op == "call" and v.tree.data[0] == "row" and v.tree.args[0].names <= self.view.added_to_rows
+            for v in values
+        )
 
     def _biases(self, values: list[Value]) -> list[Value]:
         """`X W + b` where the network adds b to every row: b is written as it stands there."""
@@ -216,7 +233,13 @@ class Resolver:
         done = []
         for v in values:
             tree = v.tree
-            if tree.op == "call" and tree.data[0] == "column" and tree.args[0].op == "name" and tree.args[0].data[0] in self.view.added_to_rows and v.shape == (wide[0][1], 1):
+            if (
+                tree.op == "call"
+                and tree.data[0] == "column"
+                and tree.args[0].op == "name"
+                and tree.args[0].data[0] in self.view.added_to_rows
+                and v.shape == (wide[0][1], 1)
+            ):
                 v = self.value(claim.row(tree.args[0]))
             done.append(v)
         return done
@@ -230,7 +253,11 @@ class Resolver:
             if n and shape != long[0]:
                 if shape == (1, long[0][-1]) and self._is_bias(values):
                     continue
-                if self.reading.loose and len(shape) == len(long[0]) and all(a == b or 1 in (a, b) for a, b in zip(shape, long[0])):
+                if (
+                    self.reading.loose
+                    and len(shape) == len(long[0])
+                    and all(a == b or 1 in (a, b) for a, b in zip(shape, long[0]))
+                ):
                     self.note(f"{self.words(node)[:60]}: a vector is added to every row or column")
                     continue
                 self.misfit(f"{_by(long[0])} and {_by(shape)} cannot be added", node)
@@ -238,7 +265,10 @@ class Resolver:
 
     def _identity(self, term: Node, node: Sum) -> Value | None:
         """`I` beside a square matrix."""
-        if not (isinstance(term, Atom) and term.text in ("I",) or isinstance(term, Scripts) and isinstance(term.base, Atom) and term.base.text == "I" and not term.sups):
+        if not (
+            (isinstance(term, Atom) and term.text in ("I",))
+            or (isinstance(term, Scripts) and isinstance(term.base, Atom) and term.base.text == "I" and not term.sups)
+        ):
             return None
         if self.symbols.symbol(term) is not None:
             return None
@@ -247,7 +277,9 @@ class Resolver:
                 v = self.expression(other)
                 if v.shape is not None and len(v.shape) == 2 and v.shape[0] == v.shape[1]:
                     column = claim.item(v.tree, (("slice", None, None, None), 0))
-                    return self.value(claim.alias(claim.call("diag", [claim.call("ones_like", [column])]), "I"), term.span)
+                    return self.value(
+                        claim.alias(claim.call("diag", [claim.call("ones_like", [column])]), "I"), term.span
+                    )
         return None
 
     def _condition(self, node: Relation) -> Value:
@@ -298,7 +330,11 @@ class Resolver:
                 elif isinstance(node, Atom) and node.kind == "DOTS":
                     raise Unread("an ellipsis is no formula", node.span)
                 else:
-                    taken = calculus.derivative(self, factors[n:], operators[n:]) or self._indicator(factors[n : n + run]) or self._call(factors[n:], operators[n:])
+                    taken = (
+                        calculus.derivative(self, factors[n:], operators[n:])
+                        or self._indicator(factors[n : n + run])
+                        or self._call(factors[n:], operators[n:])
+                    )
                     if taken is not None:
                         value, used = taken
                     else:
@@ -322,7 +358,10 @@ class Resolver:
         if chained is not None:
             return chained
         signed = [o.split(" ") for o in ops]
-        items = [self.value(claim.negative(v.tree)) if len(s) > 1 and s[-1] == "-" else v for v, s in zip(items, signed, strict=True)]
+        items = [
+            self.value(claim.negative(v.tree)) if len(s) > 1 and s[-1] == "-" else v
+            for v, s in zip(items, signed, strict=True)
+        ]
         ops = [s[0] for s in signed]
         order = self.reading.order
         if order == "last":
@@ -349,7 +388,11 @@ class Resolver:
             return self._run(merged, marks, places, node)
         total, place = items[0], parts[0]
         for v, o, p in zip(items[1:], ops[1:], parts[1:], strict=True):
-            total = self._elementwise([total, v], ["", o], node) if o in _ELEMENTWISE else self._run([total, v], ["", o], [place, p], node)
+            total = (
+                self._elementwise([total, v], ["", o], node)
+                if o in _ELEMENTWISE
+                else self._run([total, v], ["", o], [place, p], node)
+            )
         return total
 
     def _elementwise(self, values: list[Value], marks: list[str], node: Node) -> Value:
@@ -361,7 +404,13 @@ class Resolver:
             if len(values) == 2 and marks[1] == "*" and self.reading.loose and _chains(values[0], values[1]):
                 self.note("* is read as the matrix product, because nothing else fits")
                 return self.value(claim.chain([v.tree for v in values], "*"), node.span)
-            if not (self.reading.loose and all(len(s) == len(reference) and all(a == b or 1 in (a, b) for a, b in zip(s, reference)) for s in shapes)):
+            if not (
+                self.reading.loose
+                and all(
+                    len(s) == len(reference) and all(a == b or 1 in (a, b) for a, b in zip(s, reference))
+                    for s in shapes
+                )
+            ):
                 other = next(s for s in shapes if s != reference)
                 self.misfit(f"elementwise product of {_by(reference)} and {_by(other)}", node)
             else:
@@ -391,8 +440,6 @@ class Resolver:
                         matrices = [(self.value(claim.product([v.tree], [-1])), "", p)]
             elif o in ("", "cdot", "times", "otimes"):
                 if v.shape == () and not v.ones:
-                    if matrices and o == "times" and False:
-                        pass
                     scalars.append((v.tree, 1))
                 else:
                     matrices.append((v, o, p))
@@ -413,7 +460,11 @@ class Resolver:
     def _scaled(self, scalars: list[tuple[Tree, int]], rest: Value | None, node: Node) -> Value:
         if rest is not None and rest.ones:
             if scalars:
-                tree = scalars[0][0] if len(scalars) == 1 and scalars[0][1] == 1 else claim.product([t for t, _ in scalars], [p for _, p in scalars])
+                tree = (
+                    scalars[0][0]
+                    if len(scalars) == 1 and scalars[0][1] == 1
+                    else claim.product([t for t, _ in scalars], [p for _, p in scalars])
+                )
                 return self.value(tree, node.span)._replace(ones=rest.ones)
             return rest
         if not scalars:
@@ -444,7 +495,11 @@ class Resolver:
             pair = self._pair(total, v, o, place, p)
             if pair is None:
                 if total.shape is not None and v.shape is not None:
-                    self.misfit(f"product of {_by(total.shape)} and {_by(v.shape)} ({self.words(place)[:40]}, then {self.words(p)[:40]})", node)
+                    self.misfit(
+                        f"product of {_by(total.shape)} and {_by(v.shape)} "
+                        f"({self.words(place)[:40]}, then {self.words(p)[:40]})",
+                        node,
+                    )
                 pair = Value(_chain(total, v, _MARKS.get(o, "")), (), None)
             total, place = pair, node
         return total
@@ -476,7 +531,12 @@ class Resolver:
         if a.shape is None or b.shape is None:
             return Value(_chain(a, b, mark), (), None)
         if op == "otimes":
-            if len(a.shape) == len(b.shape) == 2 and 1 in a.shape and 1 in b.shape and not (a.shape == b.shape and self.reading.loose):
+            if (
+                len(a.shape) == len(b.shape) == 2
+                and 1 in a.shape
+                and 1 in b.shape
+                and not (a.shape == b.shape and self.reading.loose)
+            ):
                 x = claim.column(self.flat(a))
                 y = claim.row(self.flat(b))
                 return self.value(claim.chain([x, y], mark), span)
@@ -490,7 +550,11 @@ class Resolver:
         if op == "cdot" and a.shape == b.shape and 1 in a.shape:
             x, y = (claim.transpose(a.tree), b.tree) if a.shape[1] == 1 else (a.tree, claim.transpose(b.tree))
             return self.value(claim.chain([x, y], mark), span)
-        if a.shape == b.shape and op == "" and (not self.view.has_matrix or self.reading.loose and (a.letters or b.letters)):
+        if (
+            a.shape == b.shape
+            and op == ""
+            and (not self.view.has_matrix or (self.reading.loose and (a.letters or b.letters)))
+        ):
             self.note(f"{self.words(left)[:30]} times {self.words(right)[:30]} is read entry by entry")
             return self.value(claim.product([a.tree, b.tree]), span)
         return None
@@ -518,14 +582,14 @@ class Resolver:
                 return Value(b.tree, (), None)
             if a.ones == "row" and len(b.shape) == 2:
                 return self.value(claim.call("sum", [b.tree], axis=0, keepdims=True), span)
-            if a.ones == "column" and (b.is_scalar or len(b.shape) == 2 and b.shape[0] == 1):
+            if a.ones == "column" and (b.is_scalar or (len(b.shape) == 2 and b.shape[0] == 1)):
                 return b
             return None
         if a.shape is None:
             return Value(a.tree, (), None)
         if b.ones == "column" and len(a.shape) == 2:
             return self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span)
-        if b.ones == "row" and (a.is_scalar or len(a.shape) == 2 and a.shape[1] == 1):
+        if b.ones == "row" and (a.is_scalar or (len(a.shape) == 2 and a.shape[1] == 1)):
             return a
         return None
 
@@ -554,7 +618,11 @@ class Resolver:
         for x in letters:
             self.bound[x] = bound
         try:
-            body = self.expression(Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators[2:used])) if len(rest) > 1 else rest[0])
+            body = self.expression(
+                Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators[2:used]))
+                if len(rest) > 1
+                else rest[0]
+            )
             condition: Tree | None = None
             for c in conditions:
                 tree = self.expression(c).tree
@@ -563,11 +631,15 @@ class Resolver:
             self.bound = saved
         return self._summed(kind, letters, body, condition, node), used
 
-    def _spelled_out(self, kind: str, letter: str, low: int, high: int, rest: Sequence[Node], operators: Sequence[str], node: Node) -> Value | None:
+    def _spelled_out(
+        self, kind: str, letter: str, low: int, high: int, rest: Sequence[Node], operators: Sequence[str], node: Node
+    ) -> Value | None:
         """A sum or product over numbers, where the letter is a part of names: `\\prod_{j=1}^{4} \\sigma'(z_j)`."""
         from symbp.read.latex.names import filled
 
-        body: Node = Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators)) if len(rest) > 1 else rest[0]
+        body: Node = (
+            Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators)) if len(rest) > 1 else rest[0]
+        )
         before = list(self.reading.misfits), list(self.reading.notes)
         try:
             with self.also([letter]):
@@ -598,15 +670,28 @@ class Resolver:
                 self.note(f"the sum without an index is read over {extra[0]}")
                 inside = extra
             elif body.shape is not None and not body.is_scalar:
-                self.note("the sum without an index is read over all entries" if 1 in body.shape else "the sum without an index is read over the samples")
+                self.note(
+                    "the sum without an index is read over all entries"
+                    if 1 in body.shape
+                    else "the sum without an index is read over the samples"
+                )
                 return self._axis_sum(body, kind, node)
             else:
                 raise Unread("over which index is this sum?", node.span)
         tree = body.tree
         for x in inside:
             if x in self.sets and not self._runs_over(x, body, self.sets.pop(x)):
-                raise Unread(f"the set of the index {x} is not known", node.span, "Write the condition: \\sum_{i: z_i > 0}.")
-        if inside and self.reading.loose and body.shape is not None and len(body.shape) == 2 and not body.is_scalar and 1 in body.shape:
+                raise Unread(
+                    f"the set of the index {x} is not known", node.span, "Write the condition: \\sum_{i: z_i > 0}."
+                )
+        if (
+            inside
+            and self.reading.loose
+            and body.shape is not None
+            and len(body.shape) == 2
+            and not body.is_scalar
+            and 1 in body.shape
+        ):
             entry = self._per_sample(body, inside[0])
             if entry is not None:
                 self.note(f"a vector beside indexed factors is read as its entry {inside[0]}")
@@ -620,7 +705,9 @@ class Resolver:
             if value.shape is None:
                 continue
             if value.is_scalar:
-                raise Unread(f"the index {x} is summed, but does not occur", node.span, "Give what is summed this index.")
+                raise Unread(
+                    f"the index {x} is summed, but does not occur", node.span, "Give what is summed this index."
+                )
             value = self._axis_sum(value, kind, node)
         return value
 
@@ -631,7 +718,9 @@ class Resolver:
         others = [x for x in free_letters(body.tree) if x != letter]
         tree = body.tree if body.shape == () else claim.call("sum", [body.tree])
         try:
-            return self.evaluator.shape(claim.array([letter], claim.over("sum", others, tree) if others else tree))[1][0] == integer(self, size)
+            return self.evaluator.shape(claim.array([letter], claim.over("sum", others, tree) if others else tree))[1][
+                0
+            ] == integer(self, size)
         except ValueError:
             return True
 
@@ -696,7 +785,11 @@ class Resolver:
                 if size in self.symbols.scalars:
                     self.sets |= dict.fromkeys(head, str(size))
                 if not self._everything(item.sides[1]):
-                    raise Unread(f"the set {self.words(item.sides[1])} is not known", item.span, "Write the condition: \\sum_{i: z_i > 0}.")
+                    raise Unread(
+                        f"the set {self.words(item.sides[1])} is not known",
+                        item.span,
+                        "Write the condition: \\sum_{i: z_i > 0}.",
+                    )
                 return
             if item.names[0] == "!=" and len(item.sides) == 2:
                 if head[0] not in letters and head[0] not in self.left and head[0] not in self.bound:
@@ -717,28 +810,34 @@ class Resolver:
         found = [key(x) for x in flat_subscripts((item,))]
         if all(self._is_letter(f) for f in found):
             letters += [f for f in found if f not in letters]
-        elif isinstance(item, Product) and not any(item.operators) or isinstance(item, Atom):
+        elif (isinstance(item, Product) and not any(item.operators)) or isinstance(item, Atom):
             letters.append("".join(found))  # a word: "batch"
         else:
             raise Unread(f"the range {self.words(item)} of the sum is not read", item.span)
 
     def _everything(self, node: Node) -> bool:
-        """Whether a set is the whole axis: `\\mathcal{B}` where |𝓑| is a size, `N`, `\\{1, …, n\\}`, `Downstream(j)`."""
+        """Whether a set is the whole axis: `\\mathcal{B}` where |𝓑| is a size, `N`, `Downstream(j)`."""
         if (f"|{key(node)}|",) in self.symbols.exact or self.symbols.spelled.get(key(node)) in self.symbols.scalars:
             return True
         if isinstance(node, Bracket):
             return True
         items = node.factors if isinstance(node, Product) and not any(node.operators) else (node,)
-        if len(items) > 1 and isinstance(items[-1], Bracket) or isinstance(node, Atom) and node.kind in ("WORD", "FUN"):
+        if (len(items) > 1 and isinstance(items[-1], Bracket)) or (
+            isinstance(node, Atom) and node.kind in ("WORD", "FUN")
+        ):
             return True  # Downstream(j), children(j)
         return isinstance(node, Atom) and node.text in ("B", "D", "N", "batch")
 
     def _as_index(self, node: Node) -> Node:
-        return Accent(node.span, "index", node) if isinstance(node, (Atom, Scripts)) and self._is_letter(key(node)) else node
+        return (
+            Accent(node.span, "index", node)
+            if isinstance(node, (Atom, Scripts)) and self._is_letter(key(node))
+            else node
+        )
 
     def _is_letter(self, word: str) -> bool:
         bare = word.rstrip("'")
-        return len(bare) == 1 and bare.isalpha() or bare in ("ell", "alpha", "beta", "mu", "nu", "tau")
+        return (len(bare) == 1 and bare.isalpha()) or bare in ("ell", "alpha", "beta", "mu", "nu", "tau")
 
     # -------- indicators
 
@@ -750,9 +849,16 @@ class Resolver:
             if node.open == "(" or node.open == "":
                 self.note(f"{self.words(node)[:40]} is read as 1 where it holds, else 0")
             return self.expression(node.body), 1
-        if isinstance(node, Bracket) and node.open == "[" and isinstance(node.body, Bracket) and _holds_relation(node.body.body):
+        if (
+            isinstance(node, Bracket)
+            and node.open == "["
+            and isinstance(node.body, Bracket)
+            and _holds_relation(node.body.body)
+        ):
             return self.expression(node.body.body), 1
-        one = isinstance(base, Atom) and (base.text in ("1", "I") and base.kind in ("NUM", "LETTER") or base.text in ("chi",))
+        one = isinstance(base, Atom) and (
+            (base.text in ("1", "I") and base.kind in ("NUM", "LETTER")) or base.text in ("chi",)
+        )
         if not one:
             return None
         if isinstance(node, Scripts) and not node.sups and len(node.subs) == 1:
@@ -760,7 +866,12 @@ class Resolver:
             inner = sub.body if isinstance(sub, Bracket) else sub
             if _holds_relation(inner):
                 return self.expression(inner), 1
-        if len(factors) > 1 and isinstance(factors[1], Bracket) and node is base and _holds_relation(_opened(factors[1].body)):
+        if (
+            len(factors) > 1
+            and isinstance(factors[1], Bracket)
+            and node is base
+            and _holds_relation(_opened(factors[1].body))
+        ):
             return self.expression(_opened(factors[1].body)), 2
         return None
 
@@ -774,7 +885,12 @@ class Resolver:
         if isinstance(base, Bracket) and base.open in ("(", "[") and any(is_prime(s) for s in sups) and bracketed:
             inner = base.body  # [f]'(h)
             if isinstance(inner, (Atom, Scripts)):
-                merged = Scripts(node.span, inner.base if isinstance(inner, Scripts) else inner, (*(inner.subs if isinstance(inner, Scripts) else ()), *subs), (*(inner.sups if isinstance(inner, Scripts) else ()), *sups))
+                merged = Scripts(
+                    node.span,
+                    inner.base if isinstance(inner, Scripts) else inner,
+                    (*(inner.subs if isinstance(inner, Scripts) else ()), *subs),
+                    (*(inner.sups if isinstance(inner, Scripts) else ()), *sups),
+                )
                 return self._call([merged, *factors[1:]], operators)
         if not isinstance(base, Atom):
             return None
@@ -798,7 +914,12 @@ class Resolver:
                 return self._unknown_call(word if word in unknown else spelled, node, factors)
             if word in _LETTER_FUNCTIONS or any(is_prime(s) for s in sups):
                 return self._applied(word, node, factors)
-        if base.kind == "LETTER" and not bracketed and any(is_prime(s) for s in sups) and word in ("f", "g", "sigma", "phi", "varphi"):
+        if (
+            base.kind == "LETTER"
+            and not bracketed
+            and any(is_prime(s) for s in sups)
+            and word in ("f", "g", "sigma", "phi", "varphi")
+        ):
             raise Unread(f"{self.words(node)} needs an argument", node.span)
         return None
 
@@ -806,12 +927,16 @@ class Resolver:
         """Whether a symbol is a variable of the network or of the student."""
         base = node.base if isinstance(node, Scripts) else node
         try:
-            found = self.symbols.symbol(node) or (self.symbols.symbol(base) if isinstance(base, Atom) and base.kind == "LETTER" else None)
+            found = self.symbols.symbol(node) or (
+                self.symbols.symbol(base) if isinstance(base, Atom) and base.kind == "LETTER" else None
+            )
         except Ambiguous:
             return None
         return found if found is not None and not (found.note and isinstance(base, Atom)) else None
 
-    def _function(self, name: str, node: Node, factors: list[Node], operators: list[str], bracketed: bool) -> tuple[Value, int] | None:
+    def _function(
+        self, name: str, node: Node, factors: list[Node], operators: list[str], bracketed: bool
+    ) -> tuple[Value, int] | None:
         from symbp.read.latex import functions
 
         return functions.call(self, name, node, factors, operators, bracketed)
@@ -840,7 +965,12 @@ class Resolver:
         return atoms.named(self, found, whole)
 
     def _ambiguous(self, node: Node, error: Ambiguous) -> Unread:
-        return Unread(f"{self.words(node)} could be any of {', '.join(error.lets)}", node.span, f"Say which: --let '{self.words(node)} := ...'", "undefined")
+        return Unread(
+            f"{self.words(node)} could be any of {', '.join(error.lets)}",
+            node.span,
+            f"Say which: --let '{self.words(node)} := ...'",
+            "undefined",
+        )
 
     def unknown(self, node: Node) -> Unread:
         """The error of a symbol that nothing explains, with the let that would help."""
@@ -871,7 +1001,9 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _chains(a: Value, b: Value) -> bool:
-    return a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape) == 2 and a.shape[1] == b.shape[0]
+    return (
+        a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape) == 2 and a.shape[1] == b.shape[0]
+    )
 
 
 def _chain(a: Value, b: Value, mark: str) -> Tree:
@@ -931,7 +1063,11 @@ def _letters(node: Node) -> set[str]:
 
 def _holds_relation(node: Node) -> bool:
     node = _opened(node)
-    return isinstance(node, Relation) and all(n in _COMPARISONS for n in node.names) and not any(isinstance(s, Nothing) for s in node.sides)
+    return (
+        isinstance(node, Relation)
+        and all(n in _COMPARISONS for n in node.names)
+        and not any(isinstance(s, Nothing) for s in node.sides)
+    )
 
 
 def _opened(node: Node) -> Node:

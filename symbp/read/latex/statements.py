@@ -68,7 +68,12 @@ def _unwrapped(tokens: list[Token]) -> list[Token]:
     while True:
         if len(tokens) > 2 and tokens[0].kind in ("OPEN", "LB") and _closing(tokens, 0) == len(tokens) - 1:
             inside = tokens[1:-1]
-            if inside and inside[0].kind == "BEGIN" and inside[0].text in ALIGNING and _closing(inside, 0) == len(inside) - 1:
+            if (
+                inside
+                and inside[0].kind == "BEGIN"
+                and inside[0].text in ALIGNING
+                and _closing(inside, 0) == len(inside) - 1
+            ):
                 tokens = inside
                 continue
             if tokens[0].kind == "LB":
@@ -115,7 +120,11 @@ def _pieces(row: list[Token]) -> list[list[Token]]:
     for n, token in enumerate(row):
         depth += (token.kind in ("OPEN", "LB", "BEGIN")) - (token.kind in ("CLOSE", "RB", "END"))
         before, after = row[n - 1].kind if n else "", row[n + 1].kind if n + 1 < len(row) else ""
-        if depth == 0 and token.kind == "SEP" and (before in ("REL", "OP", "ADD") or after in ("REL", "OP", "ADD", "TEXT")):
+        if (
+            depth == 0
+            and token.kind == "SEP"
+            and (before in ("REL", "OP", "ADD") or after in ("REL", "OP", "ADD", "TEXT"))
+        ):
             continue  # space around an operator
         if depth == 0 and token.kind in ("SEP", "ARROW", "COMMA"):
             pieces.append([])

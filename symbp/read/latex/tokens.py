@@ -5,6 +5,7 @@ letters, one digit is taken where TeX takes one (`x^23`, `\\frac12`), bars are t
 without a base gets an empty one. After this every token has one role in the grammar.
 """
 
+# ruff: noqa: SIM905
 from __future__ import annotations
 
 import re
@@ -32,14 +33,19 @@ class Token:
 
 
 _WORDS = frozenset(
-    """log ln exp tanh sinh cosh sin cos tan max min softmax softplus sigmoid sigm logsumexp relu ReLU Relu RELU GELU gelu ELU SiLU
-    diag sgn sign sum mean erf trace arctan sqrt argmax net Softmax Sigmoid Tanh logit LeakyReLU lse rank det abs norm swish
-    sech argmin var cov vec mish selu prod reshape""".split()
+    """log ln exp tanh sinh cosh sin cos tan max min softmax softplus sigmoid sigm logsumexp relu ReLU Relu RELU GELU
+    gelu ELU SiLU diag sgn sign sum mean erf trace arctan sqrt argmax net Softmax Sigmoid Tanh logit LeakyReLU lse
+    rank det abs norm swish sech argmin var cov vec mish selu prod reshape""".split()
 )
 _CALLABLE = commands.FUNCTIONS | (_WORDS - {"net", "sum", "prod"}) | {"sigm", "swish"}
-_PROSE = frozenset("and or where with if so let hence thus for since then otherwise else und oder wobei mit falls sonst wenn et où si avec y con donde otherwise, si".split())
-_SIMPLE = {"{": "LB", "}": "RB", "^": "SUP", "_": "SUB", "'": "PRIME", "&": "AMP", "\\\\": "NEWLINE", ",": "COMMA", ";": "COMMA",
-           "+": "ADD", "-": "ADD", "*": "OP", "/": "OP", "@": "OP", "=": "REL", "<": "REL", ">": "REL"}  # fmt: skip
+_PROSE = frozenset(
+    """and or where with if so let hence thus for since then otherwise else und oder wobei mit falls sonst wenn et où
+    si avec y con donde""".split()
+)
+_SIMPLE = {
+    "{": "LB", "}": "RB", "^": "SUP", "_": "SUB", "'": "PRIME", "&": "AMP", "\\\\": "NEWLINE", ",": "COMMA",
+    ";": "COMMA", "+": "ADD", "-": "ADD", "*": "OP", "/": "OP", "@": "OP", "=": "REL", "<": "REL", ">": "REL",
+}  # fmt: skip
 _ONE_ARGUMENT = {"SUP": 1, "SUB": 1, "ACCENT": 1, "FRAC": 2}
 
 
@@ -55,7 +61,9 @@ class Tokeniser:
         self.font = ""
 
     def emit(self, kind: str, text: str, raw: Raw, end: int | None = None, font: str | None = None) -> None:
-        token = Token(kind, text, raw.start, raw.end if end is None else end, self.font if font is None else font, raw.spaced)
+        token = Token(
+            kind, text, raw.start, raw.end if end is None else end, self.font if font is None else font, raw.spaced
+        )
         self.done.append(token)
         takes = _ONE_ARGUMENT.get(kind)
         if takes is not None:
@@ -71,7 +79,7 @@ class Tokeniser:
             first = word[0]
             if first == "\\" and len(word) > 1 and word != "\\\\":
                 self.command(token)
-            elif first.isdigit() or first == "." and len(word) > 1:
+            elif first.isdigit() or (first == "." and len(word) > 1):
                 self.number(token)
             elif first.isalpha():
                 self.letters(token)
@@ -80,7 +88,9 @@ class Tokeniser:
             if len(self.done) > MOST:
                 raise LimitError(f"the formula has more than {MOST} tokens", Place(1))
         if self.stack:
-            raise error(self.text, next(t.start for t in reversed(self.done) if t.kind == "LB"), "this brace { is not closed")
+            last = next((t for t in reversed(self.done) if t.kind in ("LB", "BEGIN")), self.done[0])
+            what = "this brace {" if last.kind == "LB" else f"the environment {last.text}"
+            raise error(self.text, last.start, f"{what} is not closed")
         return self.done
 
     # -------- single characters
@@ -93,7 +103,9 @@ class Tokeniser:
             self.expect = 0
             self.emit("LB", "{", token)
             if len(self.stack) > DEEPEST:
-                raise LimitError(f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place)
+                raise LimitError(
+                    f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place
+                )
         elif word == "}":
             if not self.stack:
                 raise error(self.text, token.start, "this brace } closes nothing")
@@ -202,7 +214,11 @@ class Tokeniser:
         end = self.at
         while end < len(self.raw):
             after = self.raw[end]
-            if len(after.text) != 1 or not (after.text.isascii() and after.text.isalpha()) or end > self.at and after.spaced:
+            if (
+                len(after.text) != 1
+                or not (after.text.isascii() and after.text.isalpha())
+                or (end > self.at and after.spaced)
+            ):
                 break
             end += 1
         run = "".join(t.text for t in self.raw[self.at : end])
@@ -220,7 +236,7 @@ class Tokeniser:
         """The word that a run of letters starts with, or its first letter."""
         for size in range(min(len(run), 30), 1, -1):
             word = run[:size]
-            if word in self.names and (size > 2 or size == len(run)) or word in _WORDS:
+            if (word in self.names and (size > 2 or size == len(run))) or word in _WORDS:
                 return word
         if len(run) > 2 and run in _PROSE:
             return run
@@ -260,9 +276,7 @@ class Tokeniser:
             self.emit("NABLA", name, token)
         elif name in commands.BIG:
             self.emit("BIGOP", commands.BIG[name], token)
-        elif name in commands.DROPPED:
-            pass
-        elif name == " " or name.isspace():
+        elif name in commands.DROPPED or name == " " or name.isspace():
             pass
         elif name in commands.SIZING:
             self._sized(token, commands.SIZING[name], name)
@@ -323,7 +337,15 @@ class Tokeniser:
         elif name in commands.DANGEROUS:
             raise error(self.text, token.start, f"the command \\{name} has no place in a formula; it was not run")
         else:
-            known = [*commands.FUNCTIONS, *commands.LETTERS, *commands.OPERATORS, *commands.RELATIONS, "frac", "partial", "nabla"]
+            known = [
+                *commands.FUNCTIONS,
+                *commands.LETTERS,
+                *commands.OPERATORS,
+                *commands.RELATIONS,
+                "frac",
+                "partial",
+                "nabla",
+            ]
             near = nearest(name, known).replace("'", "", 1).replace("'", "", 1).replace("mean ", "mean \\")
             hint = near or f"Define it with \\newcommand, or say what it means: --let '\\{name[:40]} := ...'"
             raise error(self.text, token.start, f"unknown command \\{name[:40]}", hint)
@@ -375,10 +397,20 @@ class Tokeniser:
                 self.at += 1
             self.emit({"open": "OPEN", "close": "CLOSE"}.get(side, "REL"), ".", spot, after.start + 1)
             return
-        bar = {"|": "||" if after.text == "\\|" else "|", "vert": "|", "Vert": "||", "lvert": "|", "rvert": "|", "lVert": "||", "rVert": "||"}.get(word)
-        if bar is not None and (after.text != "|" or True):
+        bar = {
+            "|": "||" if after.text == "\\|" else "|",
+            "vert": "|",
+            "Vert": "||",
+            "lvert": "|",
+            "rvert": "|",
+            "lVert": "||",
+            "rVert": "||",
+        }.get(word)
+        if bar is not None:
             self.at += 1
-            self.emit({"open": "OPEN", "close": "CLOSE", "mid": "REL"}.get(side, "BAR"), bar if side != "mid" else "mid", spot)
+            self.emit(
+                {"open": "OPEN", "close": "CLOSE", "mid": "REL"}.get(side, "BAR"), bar if side != "mid" else "mid", spot
+            )
             return
         shape = commands.OPENING.get(word) or commands.CLOSING.get(word) or {"<": "<", ">": ">", "/": "/"}.get(word)
         if shape is None or after.text in ("{", "}"):
@@ -386,7 +418,7 @@ class Tokeniser:
                 return  # \big before something that is no bracket
             raise error(self.text, token.start, f"a bracket is missing after \\{name}")
         self.at += 1
-        if shape == "/" :
+        if shape == "/":
             self.emit("OP", "/", spot)
             return
         kind = {"open": "OPEN", "close": "CLOSE"}.get(side) or ("OPEN" if word in commands.OPENING else "CLOSE")
@@ -427,7 +459,9 @@ class Tokeniser:
             self.emit("LB", "{", brace)
             self.font = font
             if len(self.stack) > DEEPEST:
-                raise LimitError(f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place)
+                raise LimitError(
+                    f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place
+                )
             return
         if self.at < len(self.raw):  # \mathbf x, \mathbf\Phi: the next token only
             outer, before = self.font, len(self.done)
@@ -460,11 +494,26 @@ class Tokeniser:
         plain = "".join((" " if t.spaced and n else "") + t.text for n, t in enumerate(inside)).strip()
         font = commands.FONTS.get(name, "rm")
         raw = Raw(token.text, token.start, self.raw[after - 1].end, token.spaced)
-        bare = plain.replace("\\_", "_").replace("\\-", "-").replace("\\,", "").replace("\\!", "").replace(" ", "") if not upright else plain.replace("\\_", "_")
+        bare = (
+            plain.replace("\\_", "_").replace("\\-", "-").replace("\\,", "").replace("\\!", "").replace(" ", "")
+            if not upright
+            else plain.replace("\\_", "_")
+        )
         spelled = bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", bare)) and len(bare) > 1
-        if name in ("mathcal", "mathbf", "bold", "boldsymbol", "bm") and spelled and bare not in self.names and bare not in _WORDS:
+        if (
+            name in ("mathcal", "mathbf", "bold", "boldsymbol", "bm")
+            and spelled
+            and bare not in self.names
+            and bare not in _WORDS
+        ):
             spelled = False  # \mathbf{XW} is a product
-        if name in ("mathrm", "mathit", "mathsf", "mathtt") and spelled and len(bare) == 2 and bare[0] == "d" and bare not in self.names:
+        if (
+            name in ("mathrm", "mathit", "mathsf", "mathtt")
+            and spelled
+            and len(bare) == 2
+            and bare[0] == "d"
+            and bare not in self.names
+        ):
             spelled = False  # \mathrm{dx}
         if spelled:
             self.at = after
@@ -475,7 +524,9 @@ class Tokeniser:
         elif upright and not plain.isalnum() and len(plain) == 1:
             self.at = after
             self.emit("TEXT", plain, raw, font=font)
-        elif upright and len(plain) != 1 and not (inside and all(t.text[0] == "\\" or t.text in "^_{}" for t in inside)):
+        elif (
+            upright and len(plain) != 1 and not (inside and all(t.text[0] == "\\" or t.text in "^_{}" for t in inside))
+        ):
             self.at = after
             if plain:
                 self.emit("TEXT", plain, raw, font=font)
@@ -495,25 +546,38 @@ class Tokeniser:
                 from symbp.read.latex.macros import optional
 
                 _, self.at = optional(self.raw, self.at, self.text)
-            if word in ("array", "tabular", "alignat", "alignat*", "alignedat", "IEEEeqnarray", "IEEEeqnarray*", "empheq") and self._next("{"):
+            if word in (
+                "array",
+                "tabular",
+                "alignat",
+                "alignat*",
+                "alignedat",
+                "IEEEeqnarray",
+                "IEEEeqnarray*",
+                "empheq",
+            ) and self._next("{"):
                 self._argument(token)
             self.stack.append((self.font, word, 0))
             if len(self.stack) > DEEPEST:
-                raise LimitError(f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place)
+                raise LimitError(
+                    f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place
+                )
             self.expect = 0
             self.emit("BEGIN", word, token)
             return
-        if not self.stack or self.done and self.stack[-1][1] != word:
+        if not self.stack or (self.done and self.stack[-1][1] != word):
             raise error(self.text, token.start, f"\\end{{{word}}} does not fit what is open here")
         self.font, _, self.expect = self.stack.pop()
         self.emit("END", word, token)
 
     def _dropped(self, token: Raw, name: str) -> None:
         inside = "".join(t.text for t in self._argument(token))
-        if name.startswith(("hspace", "vspace")) and not re.fullmatch(r"-?[0-9]{0,2}(\.[0-9]*)?\s*[a-z]*|\\[A-Za-z]+", inside):
+        if name.startswith(("hspace", "vspace")) and not re.fullmatch(
+            r"-?[0-9]{0,2}(\.[0-9]*)?\s*[a-z]*|\\[A-Za-z]+", inside
+        ):
             raise error(self.text, token.start, f"\\{name} of {inside[:20]} is a page-filling space")
         if name == "label":
-            count = getattr(self, "labels", set())
+            count: set[str] = getattr(self, "labels", set())
             if inside in count:
                 raise error(self.text, token.start, f"the label {inside[:40]!r} is set twice")
             self.labels = {*count, inside}
@@ -531,8 +595,42 @@ class Tokeniser:
 
 # ---------------------------------------------------------------- bars, lone operators, scripts without a base
 
-_BEFORE_OPENING = {"OP", "ADD", "REL", "COMMA", "OPEN", "LB", "AMP", "NEWLINE", "SEP", "ARROW", "BEGIN", "FRAC", "ACCENT", "BIGOP", "FUN", "SUP", "SUB"}
-_NO_BASE = {"OP", "ADD", "REL", "COMMA", "OPEN", "LB", "AMP", "NEWLINE", "SEP", "ARROW", "BEGIN", "SUP", "SUB", "FRAC", "ACCENT"}
+_BEFORE_OPENING = {
+    "OP",
+    "ADD",
+    "REL",
+    "COMMA",
+    "OPEN",
+    "LB",
+    "AMP",
+    "NEWLINE",
+    "SEP",
+    "ARROW",
+    "BEGIN",
+    "FRAC",
+    "ACCENT",
+    "BIGOP",
+    "FUN",
+    "SUP",
+    "SUB",
+}
+_NO_BASE = {
+    "OP",
+    "ADD",
+    "REL",
+    "COMMA",
+    "OPEN",
+    "LB",
+    "AMP",
+    "NEWLINE",
+    "SEP",
+    "ARROW",
+    "BEGIN",
+    "SUP",
+    "SUB",
+    "FRAC",
+    "ACCENT",
+}
 
 
 def decorate(tokens: list[Token], text: str) -> list[Token]:
@@ -560,10 +658,22 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
             wanted = {"CLOSE": "OPEN", "RB": "LB", "END": "BEGIN"}[kind]
             if not depth:
                 raise error(text, token.start, f"this {token.text} closes nothing")
-            if kind == "RB" and depth[-1].kind == "OPEN" and len(depth) > 1 and depth[-2].kind == "LB" and _loose(done, depth[-2]):
+            if (
+                kind == "RB"
+                and depth[-1].kind == "OPEN"
+                and len(depth) > 1
+                and depth[-2].kind == "LB"
+                and _loose(done, depth[-2])
+            ):
                 done.remove(depth.pop(-2))  # TeX does not pair brackets and braces: \large{(}
                 continue
-            if kind == "CLOSE" and depth[-1].kind == "LB" and len(depth) > 1 and depth[-2].kind == "OPEN" and _loose(done, depth[-1]):
+            if (
+                kind == "CLOSE"
+                and depth[-1].kind == "LB"
+                and len(depth) > 1
+                and depth[-2].kind == "OPEN"
+                and _loose(done, depth[-1])
+            ):
                 done.remove(depth[-1])
                 skipped.add(id(_partner(tokens, depth.pop())))
             if depth[-1].kind != wanted:
@@ -579,7 +689,15 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
             if kind == "SEP":
                 continue
             token = Token("REL", "to", token.start, token.end)
-        elif kind in ("OP", "ADD", "REL") and before in ("LB", "OPEN", "SUP", "SUB") and (before in ("SUP", "SUB") or after in ("RB", "CLOSE") or kind == "OP" and before == "LB" and len(done) > 1 and done[-2].kind == "SUP"):
+        elif (
+            kind in ("OP", "ADD", "REL")
+            and before in ("LB", "OPEN", "SUP", "SUB")
+            and (
+                before in ("SUP", "SUB")
+                or after in ("RB", "CLOSE")
+                or (kind == "OP" and before == "LB" and len(done) > 1 and done[-2].kind == "SUP")
+            )
+        ):
             token = Token("SYM", token.text, token.start, token.end)
         elif kind == "PRIME":
             if before in ("SUP", "SUB"):
@@ -595,7 +713,11 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
                 pass
         done.append(token)
     if depth:
-        raise error(text, depth[-1].start, f"the {'environment' if depth[-1].kind == 'BEGIN' else 'bracket'} {depth[-1].text} is not closed")
+        raise error(
+            text,
+            depth[-1].start,
+            f"the {'environment' if depth[-1].kind == 'BEGIN' else 'bracket'} {depth[-1].text} is not closed",
+        )
     return done
 
 
@@ -625,7 +747,7 @@ def _bars(tokens: list[Token]) -> None:
             for open_bar in levels.pop() if len(levels) > 1 else []:
                 open_bar.kind = open_bar.type = "REL"
                 open_bar.text = "mid"
-        elif kind in ("AMP", "NEWLINE") or kind == "REL" and token.text in ("=", ":=") and len(levels) == 1:
+        elif kind in ("AMP", "NEWLINE") or (kind == "REL" and token.text in ("=", ":=") and len(levels) == 1):
             for open_bar in levels[-1]:
                 open_bar.kind, open_bar.type, open_bar.text = "REL", "REL", "mid"
             levels[-1].clear()
@@ -664,7 +786,7 @@ def _another(tokens: list[Token], n: int, text: str) -> bool:
         elif depth == 0:
             if token.kind == "BAR" and token.text == text:
                 return True
-            if token.kind in ("AMP", "NEWLINE") or token.kind == "REL" and token.text in ("=", ":="):
+            if token.kind in ("AMP", "NEWLINE") or (token.kind == "REL" and token.text in ("=", ":=")):
                 return False
     return False
 

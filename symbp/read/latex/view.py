@@ -65,7 +65,11 @@ class View:
         for left, right in self._products():
             if isinstance(right, ast.Name) and self.axes.get(right.id) == 1:
                 columns.add(right.id)
-            if isinstance(left, ast.Name) and self.axes.get(left.id) == 1 and not (isinstance(right, ast.Name) and self.axes.get(right.id) == 1):
+            if (
+                isinstance(left, ast.Name)
+                and self.axes.get(left.id) == 1
+                and not (isinstance(right, ast.Name) and self.axes.get(right.id) == 1)
+            ):
                 rows.add(left.id)
         return columns, rows
 
@@ -88,7 +92,13 @@ class View:
             for x in ast.walk(tree):
                 if isinstance(x, ast.BinOp) and isinstance(x.op, (ast.Add, ast.Sub, ast.Mult)):
                     pair = (x.left, x.right)
-                    found |= {y.id for y in pair if isinstance(y, ast.Name) and self.axes.get(y.id) == 1 and self.graph[y.id].shape[0] == node.shape[1]}
+                    found |= {
+                        y.id
+                        for y in pair
+                        if isinstance(y, ast.Name)
+                        and self.axes.get(y.id) == 1
+                        and self.graph[y.id].shape[0] == node.shape[1]
+                    }
         return found
 
     @cached_property
@@ -124,7 +134,7 @@ class View:
             data = [n for n in self.graph.leaves if len(n.shape) == 2]
             if len(inner) == 1 and len(data) == 1 and data[0].shape[0] in inner:
                 return next(iter(inner))
-            if len(data) == 1 and not inner and not any(n.shape == (data[0].shape[1],) for n in ()):
+            if len(data) == 1 and not inner:
                 matches = [d for d in data[0].shape if any(n.shape == (d,) for n in self.graph.leaves)]
                 if data[0].shape[0] in matches:
                     return data[0].shape[0]
@@ -159,7 +169,23 @@ class View:
     @cached_property
     def activations(self) -> list[str]:
         """Elementwise functions that could be called f, in order of use."""
-        likely = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", "selu", "softsign", "mish", "arctan", "sin", "cos", "erf")
+        likely = (
+            "sigmoid",
+            "tanh",
+            "relu",
+            "leaky_relu",
+            "elu",
+            "softplus",
+            "gelu",
+            "silu",
+            "selu",
+            "softsign",
+            "mish",
+            "arctan",
+            "sin",
+            "cos",
+            "erf",
+        )
         found = [f for f in likely if f in self.functions]
         return [*found, *[n for n, s in self.graph.functions.items() if s.is_elementwise]]
 
@@ -176,7 +202,11 @@ class View:
             for z in arguments:
                 shaped = self.graph[z].shape == node.shape
                 others = [a for a in arguments if a != z]
-                if shaped and all(x.args == node.axes for x in inner if x.tensor == z) and all(not self.graph[o].shape for o in others):
+                if (
+                    shaped
+                    and all(x.args == node.axes for x in inner if x.tensor == z)
+                    and all(not self.graph[o].shape for o in others)
+                ):
                     found.setdefault(z, []).append(node.name)
         return found
 
@@ -202,7 +232,11 @@ class View:
         """node -> everything it is computed from."""
         found: dict[str, frozenset[str]] = {}
         for node in self.graph.nodes.values():
-            found[node.name] = frozenset() if node.body is None else frozenset(node.body.tensors).union(*[found.get(t, frozenset()) for t in node.body.tensors])
+            found[node.name] = (
+                frozenset()
+                if node.body is None
+                else frozenset(node.body.tensors).union(*[found.get(t, frozenset()) for t in node.body.tensors])
+            )
         return found
 
 

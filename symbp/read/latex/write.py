@@ -19,9 +19,12 @@ from symbp.show.alphabet import Latex
 COMPARISON, SUM, PRODUCT, ATOM = range(4)
 Shape = Callable[[Tree], tuple[tuple[str, ...], tuple[int, ...]]]
 
-_FUNCTIONS = {"exp": r"\exp", "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh",
-              "tanh": r"\tanh", "arctan": r"\arctan", "sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min", "max": r"\max",
-              "min": r"\min", "det": r"\det", "trace": r"\operatorname{tr}", "sign": r"\operatorname{sgn}", "relu": r"\mathrm{ReLU}"}  # fmt: skip
+_FUNCTIONS = {
+    "exp": r"\exp", "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh",
+    "cosh": r"\cosh", "tanh": r"\tanh", "arctan": r"\arctan", "sigmoid": r"\sigma", "maximum": r"\max",
+    "minimum": r"\min", "max": r"\max", "min": r"\min", "det": r"\det", "trace": r"\operatorname{tr}",
+    "sign": r"\operatorname{sgn}", "relu": r"\mathrm{ReLU}",
+}  # fmt: skip
 _RELATIONS = {">=": r"\ge", "<=": r"\le", "==": "=", "!=": r"\ne"}
 
 
@@ -32,7 +35,13 @@ class NoLatex(ValueError):
 class Writer:
     """Writes trees of one network; `like` is the student's own formula, whose habits are kept."""
 
-    def __init__(self, latex: Mapping[str, str] | None = None, loss: str = "L", shape: Shape | None = None, like: Tree | None = None) -> None:
+    def __init__(
+        self,
+        latex: Mapping[str, str] | None = None,
+        loss: str = "L",
+        shape: Shape | None = None,
+        like: Tree | None = None,
+    ) -> None:
         self.names, self.loss, self.shape = Latex(latex), loss, shape
         marks: Counter[str] = Counter()
         odots: Counter[str] = Counter()
@@ -75,7 +84,13 @@ class Writer:
             case "product":
                 return self._product(tree)
             case "chain":
-                return self._juxtaposed([self._at(a, PRODUCT if a.op != "product" or not self._is_elementwise(a) else ATOM) for a in tree.args], tree.data), PRODUCT
+                return self._juxtaposed(
+                    [
+                        self._at(a, PRODUCT if a.op != "product" or not self._is_elementwise(a) else ATOM)
+                        for a in tree.args
+                    ],
+                    tree.data,
+                ), PRODUCT
             case "transpose":
                 return self._transpose(tree), ATOM
             case "power":
@@ -115,12 +130,21 @@ class Writer:
             return text
         if name == "pi":
             return r"\pi"
-        return self.spelled.get(("name", name)) or (name[1:] if name.startswith("\\") and not name[1:].isalpha() else self.names.tensor(name) if not name.startswith("\\") else name)
+        return self.spelled.get(("name", name)) or (
+            name[1:]
+            if name.startswith("\\") and not name[1:].isalpha()
+            else self.names.tensor(name)
+            if not name.startswith("\\")
+            else name
+        )
 
     def _gradient(self, name: str, text: str) -> str:
-        if text and "\\" in text or text.startswith("d") and text not in ("d" + name,):
+        if (text and "\\" in text) or (text.startswith("d") and text not in ("d" + name,)):
             return text
-        return self.spelled.get(("gradient", name)) or rf"\frac{{\partial {self._name(self.loss, self.loss)}}}{{\partial {self._name(name, name)}}}"
+        return (
+            self.spelled.get(("gradient", name))
+            or rf"\frac{{\partial {self._name(self.loss, self.loss)}}}{{\partial {self._name(name, name)}}}"
+        )
 
     # -------- sums and products
 
@@ -135,7 +159,9 @@ class Writer:
         return out, SUM
 
     def _is_elementwise(self, tree: Tree) -> bool:
-        return tree.op == "product" and (tree.data[1] in (r"\odot", r"\circ", r"\bullet", "*") or self._arrays(tree) > 1)
+        return tree.op == "product" and (
+            tree.data[1] in (r"\odot", r"\circ", r"\bullet", "*") or self._arrays(tree) > 1
+        )
 
     def _arrays(self, tree: Tree) -> int:
         """How many factors are no scalars."""
@@ -165,20 +191,31 @@ class Writer:
         if len(factors) == 1:
             return self._piece(factors[0])
         elementwise = mark in (r"\odot", r"\circ", r"\bullet", "*")
-        if not mark and self._arrays(Tree("product", tuple(factors), ((1,) * len(factors), ""))) > 1 and not _idiom(factors):
+        if (
+            not mark
+            and self._arrays(Tree("product", tuple(factors), ((1,) * len(factors), ""))) > 1
+            and not _idiom(factors)
+        ):
             elementwise, mark = True, self.odot
         if elementwise:
             if self.shape is not None and mark == self.odot:  # scalars stand in front
                 scalars = [f for f in factors if self._is_scalar(f)]
-                if scalars and len(scalars) < len(factors) and len(factors) - len(scalars) > 1 and not tree_marked(factors):
+                if (
+                    scalars
+                    and len(scalars) < len(factors)
+                    and len(factors) - len(scalars) > 1
+                    and not tree_marked(factors)
+                ):
                     rest = [f for f in factors if f not in scalars]
                     head = self._juxtaposed([self._at(s, PRODUCT) for s in scalars])
                     return f"{head} {_bracketed(self._factors(rest, mark)[0])}", PRODUCT
-            return f" {mark} ".join(self._at(f, PRODUCT if f.op != "over" and not self._is_elementwise(f) else ATOM) for f in factors), PRODUCT
+            return f" {mark} ".join(
+                self._at(f, PRODUCT if f.op != "over" and not self._is_elementwise(f) else ATOM) for f in factors
+            ), PRODUCT
         pieces = []
         for n, f in enumerate(factors):
             last = n == len(factors) - 1
-            loose = f.op == "over" and not last or self._is_elementwise(f)
+            loose = (f.op == "over" and not last) or self._is_elementwise(f)
             pieces.append(self._at(f, ATOM if loose else PRODUCT))
         return self._juxtaposed(pieces, mark), PRODUCT
 
@@ -209,7 +246,11 @@ class Writer:
         if mark == "'":
             return text + "'"
         if "^" in _outside(text):
-            joined = re.sub(r"\^\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}$", lambda m: "^{" + m[1] + mark.lstrip("^").strip("{}") + "}", text)
+            joined = re.sub(
+                r"\^\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}$",
+                lambda m: "^{" + m[1] + mark.lstrip("^").strip("{}") + "}",
+                text,
+            )
             return joined if joined != text and mark.strip("^{}") == "T" else f"{{{text}}}{mark}"
         return text + mark
 
@@ -258,7 +299,9 @@ class Writer:
                 raise NoLatex("condition")
             a, b = (self._piece(x)[0] for x in condition.args)
             relation = _RELATIONS.get(condition.data, condition.data)
-            below = f"{a} {relation} {b}" if condition.data == "!=" and letters == (a,) else f"{below}: {a} {relation} {b}"
+            below = (
+                f"{a} {relation} {b}" if condition.data == "!=" and letters == (a,) else f"{below}: {a} {relation} {b}"
+            )
         return rf"{sign}_{{{below}}} {self._at(tree.args[0], PRODUCT)}"
 
     # -------- calls
@@ -315,9 +358,15 @@ class Writer:
             except ValueError:
                 shape = ()
             if len(shape) == 2 and shape[1] == 1:
-                return rf"\mathbf{{1}}^{{\top}} {self._at(body, PRODUCT if not self._is_elementwise(body) else ATOM)}", PRODUCT
+                return (
+                    rf"\mathbf{{1}}^{{\top}} {self._at(body, PRODUCT if not self._is_elementwise(body) else ATOM)}",
+                    PRODUCT,
+                )
         if axis == 0:
-            return rf"\mathbf{{1}}^{{\top}} {self._at(body, PRODUCT if not self._is_elementwise(body) else ATOM)}", PRODUCT
+            return (
+                rf"\mathbf{{1}}^{{\top}} {self._at(body, PRODUCT if not self._is_elementwise(body) else ATOM)}",
+                PRODUCT,
+            )
         if axis in (1, -1):
             return rf"{self._at(body, PRODUCT if not self._is_elementwise(body) else ATOM)} \mathbf{{1}}", PRODUCT
         if body.op == "call" and body.data[0] == "abs":
@@ -368,6 +417,12 @@ def _idiom(factors: list[Tree]) -> bool:
     return last.op == "sum" and len(last.args) == 2 and last.args[0].op == "number" and last.args[1] is factors[-2]
 
 
-def latex_of(tree: Tree, latex: Mapping[str, str] | None = None, loss: str = "L", shape: Shape | None = None, like: Tree | None = None) -> str:
+def latex_of(
+    tree: Tree,
+    latex: Mapping[str, str] | None = None,
+    loss: str = "L",
+    shape: Shape | None = None,
+    like: Tree | None = None,
+) -> str:
     """A tree as LaTeX in the habits of `like`; raises NoLatex."""
     return Writer(latex, loss, shape, like).text(tree)
