@@ -99,9 +99,10 @@ class Tokeniser:
         word = token.text
         self.at += 1
         if word == "{":
+            argument = "argument" if self.expect else ""
             self.stack.append((self.font, self.font, max(self.expect - 1, 0)))
             self.expect = 0
-            self.emit("LB", "{", token)
+            self.emit("LB", "{", token, font=argument)
             if len(self.stack) > DEEPEST:
                 raise LimitError(
                     f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place
@@ -152,7 +153,7 @@ class Tokeniser:
         elif word == "\\":
             raise error(self.text, token.start, "a backslash at the end means nothing")
         elif word in '"`?':
-            raise error(self.text, token.start, f"the character {word} has no meaning in a formula")
+            self.emit("SYM", word, token)
         elif word == "#":
             raise error(self.text, token.start, "# has no meaning here", "It stands for an argument in a macro.")
         else:
@@ -454,9 +455,10 @@ class Tokeniser:
             outer = self.font
             brace = self.raw[self.at]
             self.at += 1
+            argument = "argument" if self.expect else ""
             self.stack.append((outer, outer, max(self.expect - 1, 0)))
             self.expect = 0
-            self.emit("LB", "{", brace)
+            self.emit("LB", "{", brace, font=argument)
             self.font = font
             if len(self.stack) > DEEPEST:
                 raise LimitError(
@@ -663,7 +665,7 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
                 and depth[-1].kind == "OPEN"
                 and len(depth) > 1
                 and depth[-2].kind == "LB"
-                and _loose(done, depth[-2])
+                and depth[-2].font != "argument"
             ):
                 done.remove(depth.pop(-2))  # TeX does not pair brackets and braces: \large{(}
                 continue
@@ -672,7 +674,7 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
                 and depth[-1].kind == "LB"
                 and len(depth) > 1
                 and depth[-2].kind == "OPEN"
-                and _loose(done, depth[-1])
+                and depth[-1].font != "argument"
             ):
                 done.remove(depth[-1])
                 skipped.add(id(_partner(tokens, depth.pop())))
@@ -719,12 +721,6 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
             f"the {'environment' if depth[-1].kind == 'BEGIN' else 'bracket'} {depth[-1].text} is not closed",
         )
     return done
-
-
-def _loose(done: list[Token], brace: Token) -> bool:
-    """Whether a brace is no argument, so that it may be left out."""
-    at = next(n for n in range(len(done) - 1, -1, -1) if done[n] is brace)
-    return at == 0 or done[at - 1].kind not in ("SUP", "SUB", "FRAC", "ACCENT", "RB")
 
 
 def _partner(tokens: list[Token], brace: Token) -> Token:
