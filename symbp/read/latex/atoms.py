@@ -371,7 +371,7 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
         found = r.symbols.spelled.get(bound)
         if found in r.symbols.scalars:
             try:
-                size = integer(r, found)
+                size = r.integer(found)
             except ValueError:
                 size = -1
             fits = [k for k, n in enumerate(whole.shape) if n == size]
@@ -385,17 +385,6 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
         node.span,
         f"Say which: --let '{r.words(node)} := NAME[i]' or NAME[:, i]",
     )
-
-
-def integer(r: Resolver, name: str) -> int:
-    """The length that a size name stands for, seen on a tensor that has it."""
-    from symbp.expr import Size
-
-    for node in r.view.graph.nodes.values():
-        for k, d in enumerate(node.shape):
-            if isinstance(d, Size) and d.name == name:
-                return r._length(node.name, k)
-    raise ValueError(name)
 
 
 def _index(r: Resolver, node: Node) -> str | int | Tree:

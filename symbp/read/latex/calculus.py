@@ -22,7 +22,6 @@ from symbp.read.latex.tree import (
     Product,
     Relation,
     Scripts,
-    is_prime,
     is_transpose,
 )
 
@@ -424,6 +423,3 @@ def _slope(r: Resolver, v: Value, n: int, items: list[Value], ops: list[str]) ->
     letters = [r.letter() for _ in range(r.view.axes[wrt])]
     tree = claim.alias(claim.array(letters, claim.entry(claim.jacobian(of, wrt), *letters, *letters)), v.tree.data[2])
     return r.vector(tree, r.view.is_row(wrt))
-
-
-__all__ = ["chain_rule", "derivative", "gradient", "is_loss", "is_prime"]

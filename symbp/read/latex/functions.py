@@ -9,9 +9,8 @@ from __future__ import annotations
 from symbp import claim
 from symbp.claim import Tree
 from symbp.read.latex import atoms
-from symbp.read.latex.names import key
 from symbp.read.latex.resolve import FUNCTIONS, Resolver, Unread, Value, argument_of
-from symbp.read.latex.tree import Atom, Bracket, List, Node, Product, Scripts, Sum, is_prime, is_transpose
+from symbp.read.latex.tree import Atom, Bracket, List, Node, Product, Scripts, is_prime
 
 _WHOLE = frozenset(
     {
@@ -333,6 +332,3 @@ def _node_function(
     if index is None:
         return r.vector(tree, r.view.is_row(wrt))
     return r.value(Tree("entry", (tree,), index), whole.span)
-
-
-__all__ = ["Sum", "activation", "call", "is_transpose", "key", "unknown"]

@@ -15,7 +15,7 @@ from symbp import claim
 from symbp.claim import Claim, Tree
 from symbp.errors import DeclarationError, Place, ReadError
 from symbp.graph import Graph
-from symbp.read.latex import calculus
+from symbp.read.latex.formula import Formula
 from symbp.read.latex.grammar import parse
 from symbp.read.latex.macros import LONGEST, Macro, error, expand, scan
 from symbp.read.latex.names import (
@@ -29,10 +29,9 @@ from symbp.read.latex.names import (
     letters_of,
     parts,
     read_symbol,
-    rename,
 )
-from symbp.read.latex.resolve import Reading, Resolver, Unread, Value
-from symbp.read.latex.statements import Side, Statement, statements
+from symbp.read.latex.resolve import Reading, Unread, Value
+from symbp.read.latex.statements import Statement, statements
 from symbp.read.latex.tokens import tokenise
 from symbp.read.latex.tree import (
     Accent,
@@ -324,7 +323,7 @@ class LatexReader:
         )
 
     def _left(self, node: Node, formula: str, reading: Reading) -> Value:
-        found = Resolver(
+        found = Formula(
             self.symbols,
             self.view,
             self.evaluator,
@@ -366,7 +365,7 @@ class LatexReader:
         if self.view.rows:
             ways.append(Reading(columns=True))
         for reading in ways:
-            resolver = Resolver(self.symbols, self.view, self.evaluator, formula, reading, left)
+            resolver = Formula(self.symbols, self.view, self.evaluator, formula, reading, left)
             try:
                 value = resolver.expression(node)
             except Unread as problem:
@@ -447,7 +446,7 @@ class LatexReader:
             value, reading = self._side(node, formula, letters, tree=whole)
             if reading.misfits or not self._like(whole, value, ()) or value.letters:
                 reading = Reading(labels=frozenset(letters))
-                value = Resolver(self.symbols, self.view, self.evaluator, formula, reading, []).expression(node)
+                value = Formula(self.symbols, self.view, self.evaluator, formula, reading, []).expression(node)
         except Unread:
             return False
         return not reading.misfits and not value.letters and self._like(whole, value, ())
@@ -662,6 +661,3 @@ def _first_name(meaning: str) -> str:
     """The name with placeholders in an expression: `W{l}` in `W{l}[k, i]`."""
     match = re.search(r"[A-Za-z]\w*(?:\{\w+\}\w*)+", meaning)
     return match[0].split("/d")[-1] if match else meaning
-
-
-__all__ = ["Claim", "LatexReader", "Side", "calculus", "is_latex", "rename"]

@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 from symbp.errors import LimitError, Place, nearest
 from symbp.read.latex import commands
-from symbp.read.latex.macros import Raw, error
+from symbp.read.latex.macros import Raw, error, group, optional
 
 DEEPEST = 50
 MOST = 5_000
@@ -352,16 +352,12 @@ class Tokeniser:
             raise error(self.text, token.start, f"unknown command \\{name[:40]}", hint)
 
     def _argument(self, token: Raw) -> list[Raw]:
-        from symbp.read.latex.macros import group
-
         inside, self.at = group(self.raw, self.at, self.text)
         return inside
 
     def _undollared(self) -> None:
         """`\\colorbox{red}{$ x $}`: back in mathematics."""
         if self._next("{"):
-            from symbp.read.latex.macros import group
-
             inside, after = group(self.raw, self.at, self.text)
             if len(inside) > 1 and inside[0].text == inside[-1].text == "$":
                 self.raw[self.at + 1 : after - 1] = inside[1:-1]
@@ -373,8 +369,6 @@ class Tokeniser:
                 self.at += 1
             self.at += 1
         if self._next("{"):
-            from symbp.read.latex.macros import group
-
             inside, after = group(self.raw, self.at, self.text)
             self.raw[self.at : after] = inside
 
@@ -437,8 +431,6 @@ class Tokeniser:
     def _accent(self, token: Raw, name: str) -> None:
         meant = commands.ACCENTS[name]
         if name == "sqrt" and self._next("["):
-            from symbp.read.latex.macros import optional
-
             inside, self.at = optional(self.raw, self.at, self.text)
             self.emit("FRAC", "root", token)
             braced = [Raw("{", token.start, token.end), *(inside or []), Raw("}", token.start, token.end)]
@@ -490,8 +482,6 @@ class Tokeniser:
             if name in commands.FONTS:
                 self._font(token, name)
             return
-        from symbp.read.latex.macros import group
-
         inside, after = group(self.raw, self.at, self.text)
         plain = "".join((" " if t.spaced and n else "") + t.text for n, t in enumerate(inside)).strip()
         font = commands.FONTS.get(name, "rm")
@@ -545,8 +535,6 @@ class Tokeniser:
             raise error(self.text, token.start, f"the environment {word[:40]!r} is not read in a formula")
         if name == "begin":
             if self._next("["):
-                from symbp.read.latex.macros import optional
-
                 _, self.at = optional(self.raw, self.at, self.text)
             if word in (
                 "array",
