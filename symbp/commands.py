@@ -260,7 +260,7 @@ def _style(graph: Graph, options: DeriveOptions) -> Style:
 
 
 @dataclass(frozen=True)
-class Document:
+class Written:
     """What there is to lay out: blocks in any alphabet, the network they are about, and its program."""
 
     blocks: Callable[[Alphabet], Iterable[Block]]
@@ -269,7 +269,7 @@ class Document:
     program: str = ""
 
 
-def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> Document:
+def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> Written:
     """A derivation as a document."""
     from symbp.convention import minus
     from symbp.show.document import document
@@ -281,7 +281,7 @@ def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> 
         from symbp.draw import draw, figure
 
         picture = (figure(draw(derivation.graph, lang=options.lang, derivation=derivation, style=view.style)),)
-    return Document(
+    return Written(
         lambda alphabet: illustrated(document(shown, alphabet, view), picture), derivation.graph, view.style, program
     )
 
@@ -312,7 +312,7 @@ def _program(derivation: Derivation) -> str:
         return ""
 
 
-def _laid_out(documents: Sequence[Document], options: DeriveOptions, screen: Screen) -> str:
+def _laid_out(documents: Sequence[Written], options: DeriveOptions, screen: Screen) -> str:
     """Documents in the format asked for."""
     from symbp.show.alphabet import Latex, Unicode
 
@@ -417,7 +417,7 @@ def _higher(
         if whole is not None and chain is not None:
             yield from product_blocks(whole, chain, alphabet, options.lang)
 
-    return _laid_out([Document(everything, derivative.graph, style)], options, screen), status
+    return _laid_out([Written(everything, derivative.graph, style)], options, screen), status
 
 
 def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
