@@ -31,7 +31,8 @@ from symbp.expr import (
     rebuild,
     substitute,
 )
-from symbp.index import affine, decide, place, places_normal, within, without_implied
+from symbp.index import affine, bound_of, decide, place, places_normal, within, without_implied
+from symbp.sizes import value_of
 
 # ---- measuring ---------------------------------------------------------------------------------
 
@@ -240,6 +241,9 @@ def sum_over(indices: tuple[Index, ...], body: Expr) -> Expr:
             done = _use_delta(indices, body.args, f)
             if done is not None:
                 return done
+    done = _at_the_only_place(indices, body.args)
+    if done is not None:
+        return done
     bound = frozenset(indices)
     outside = [f for f in body.args if bound.isdisjoint(f.free)]
     if outside:
@@ -279,6 +283,25 @@ def _use_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Del
                 body = places_normal(body)
             body = powers((body, *checks))
             return sum_over(rest, body) if rest else body
+    return None
+
+
+def _at_the_only_place(indices: tuple[Index, ...], factors: tuple[Expr, ...]) -> Expr | None:
+    """Σ_i f(i) 1[i < 1] = f(0): a letter that its conditions hold at one number."""
+    bounds = [(f, room) for f in factors if isinstance(f, Compare) and not f.tensors and (room := bound_of(f))]
+    for letter in indices:
+        mine = [(f, room) for f, room in bounds if abs(room.get(letter, 0)) == 1 and set(room) <= {letter, ONE}]
+        if not mine:
+            continue
+        number = value_of(letter.dim)
+        low = max([-room.get(ONE, Fraction(0)) for _, room in mine if room[letter] == 1], default=Fraction(0))
+        tops = [room.get(ONE, Fraction(0)) for _, room in mine if room[letter] == -1]
+        top = min(tops if number is None else [*tops, Fraction(number - 1)], default=None)
+        if low == top:
+            used = [f for f, _ in mine]
+            body = substitute(powers(f for f in factors if f not in used), {letter: Num(low)})
+            rest = tuple(i for i in indices if i is not letter)
+            return sum_over(rest, places_normal(body)) if rest else places_normal(body)
     return None
 
 

@@ -109,6 +109,9 @@ class NumpyPrinter:
         parts = ", ".join(map(self, x.args))
         return self._call_text("concatenate", f"({parts})" + (f", axis={x.data[0]}" if x.data[0] else ""))
 
+    def _reshape(self, x: Form) -> Text:
+        return self._call_text("reshape", self(x.args[0]), self._shape([d for d in x.data if isinstance(d, Expr)]))
+
     # -- windows --
 
     def _view(self, x: Form) -> Text:
