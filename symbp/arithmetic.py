@@ -241,7 +241,7 @@ def sum_over(indices: tuple[Index, ...], body: Expr) -> Expr:
             done = _use_delta(indices, body.args, f)
             if done is not None:
                 return done
-    done = _at_the_only_place(indices, body.args)
+    done = _at_the_only_place(indices, body.args) or _use_inner_delta(indices, body.args)
     if done is not None:
         return done
     bound = frozenset(indices)
@@ -283,6 +283,43 @@ def _use_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Del
                 body = places_normal(body)
             body = powers((body, *checks))
             return sum_over(rest, body) if rest else body
+    return _solve_delta(indices, factors, delta)
+
+
+def _solve_delta(
+    indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Delta, more: tuple[Index, ...] = ()
+) -> Expr | None:
+    """Σ_j δ(i, j + p) f(j) = f(i − p), where i − p is always in the range of j."""
+    left, right = affine(delta.args[0]), affine(delta.args[1])
+    if left is None or right is None or not all(isinstance(a, Add) or a.free for a in delta.args):
+        return None
+    for letter in indices:
+        c = left.get(letter, Fraction(0)) - right.get(letter, Fraction(0))
+        if abs(c) != 1 or all(isinstance(a, Index) for a in delta.args):
+            continue
+        value = place((delta.args[1] - delta.args[0]) * Num(c) + letter)
+        if letter in value.free or within(value, letter.dim):
+            continue
+        rest = (*(i for i in indices if i is not letter), *more)
+        body = places_normal(substitute(powers(f for f in factors if f is not delta), {letter: value}))
+        return sum_over(rest, body) if rest else body
+    return None
+
+
+def _use_inner_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...]) -> Expr | None:
+    """Σ_j f(j) Σ_i δ(j + p, 2 i) x(i): a δ inside that has an outer letter."""
+    for f in factors:
+        if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Mul):
+            deltas = [d for d in f.body.args if isinstance(d, Delta) and not d.free.isdisjoint(indices)]
+            if not deltas or all(isinstance(a, Index) for a in deltas[0].args):
+                continue
+            inner, core = f.open()
+            delta = core.args[f.body.args.index(deltas[0])]
+            assert isinstance(delta, Delta)
+            both = [x for g in factors for x in (core.args if g is f else (g,))]
+            done = _solve_delta(indices, tuple(both), delta, inner)
+            if done is not None:
+                return done
     return None
 
 

@@ -10,7 +10,7 @@ name, and is emitted like any other. What fits none of these stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symbp.expr import (
@@ -238,26 +238,20 @@ class ViewEmitter(Emitter):
         digits = self.digits(rest)
         if digits is None or digits.letters[-1] is not last or set(digits.letters) != {*qs, last}:
             return None
-        residue = place(from_room(room))
-        read = [x for f in term.factors for x in walk(f) if isinstance(x, Entry) for p in x.idx if place(p) is residue]
+        put = {i: digits.index}
+        read = [f for f in term.factors if _reads_last_digit(f, i, put, digits)]
         return (digits, i) if read and self._holds(digits, i.dim) else None
 
     def _merge(self, term: Term, digits: Digits, at: Expr, used: set[Expr], i: Index | None = None) -> bool:
         letters = set(digits.letters)
         mine = [f for f in term.factors if f not in used and not letters.isdisjoint(f.free)]
-        if i is not None:  # the letter that is made of the digits
-            residue = place(i - digits.index + digits.letters[-1])
-            mine += [
-                f
-                for f in term.factors
-                if f not in mine and any(isinstance(x, Entry) and residue in map(place, x.idx) for x in walk(f))
-            ]
-        masks = [m for m in term.masks if m not in used and not letters.isdisjoint(m.free)]
-        body = mul(*mine, *masks)
-        if not mine or (i is not None and any(_slides(x, residue) for f in mine for x in walk(f))):
-            return False
+        put = {i: digits.index} if i is not None else {}
         if i is not None:
-            body = places_normal(substitute(body, {i: digits.index}))
+            mine += [f for f in term.factors if f not in mine and _reads_last_digit(f, i, put, digits)]
+        masks = [m for m in term.masks if m not in used and not letters.isdisjoint(m.free)]
+        body = places_normal(substitute(mul(*mine, *masks), put))
+        if not mine or any(_slides(x) for x in walk(body)):
+            return False
         gone = (*used, *mine, *masks)
         rest = [f for f in (*term.factors, *term.masks) if f not in gone]
         within = [
@@ -273,7 +267,7 @@ class ViewEmitter(Emitter):
         others = [a for a in order if a is not None]
         kept = [*others[:n], *others[n + len(digits.letters) :]]
         shape = (*(a.dim for a in others[:n]), digits.length, *(a.dim for a in others[n + len(digits.letters) :]))
-        entry = self.view(View(reshaped(x, shape), shape), [*kept[:n], at, *kept[n:]])
+        entry = ViewEmitter.split(self, self.view(View(reshaped(x, shape), shape), [*kept[:n], at, *kept[n:]]))
         term.factors = [entry if f is mine[0] else f for f in term.factors if f is mine[0] or f not in gone]
         term.masks = [m for m in term.masks if m not in gone]
         if i is not None and not self.same_size(digits.length, i.dim):
@@ -296,11 +290,21 @@ class ViewEmitter(Emitter):
         return (*dict.fromkeys(rest), *digits.letters)
 
 
-def _slides(x: Expr, residue: Expr) -> bool:
-    """Does an entry look through a window at another place too?"""
+def _reads_last_digit(f: Expr, i: Index, put: Mapping[Index, Expr], digits: Digits) -> bool:
+    """Does an entry read i − q·B, the last digit of i, once the digits are put in?"""
+    last = digits.letters[-1]
+    for x in walk(f):
+        for p in x.idx if isinstance(x, Entry) and i in x.free else ():
+            done = place(substitute(p, put))
+            if i in p.free and last in done.free and done.free.isdisjoint(digits.letters[:-1]):
+                return True
+    return False
+
+
+def _slides(x: Expr) -> bool:
+    """Does an entry look through a window?"""
     return isinstance(x, Entry) and any(
-        isinstance(p, Add) and place(p) is not residue and any(c < 0 for a, c in (affine(p) or {}).items() if a.free)
-        for p in x.idx
+        isinstance(p, Add) and any(c < 0 for a, c in (affine(p) or {}).items() if a.free) for p in x.idx
     )
 
 
@@ -316,21 +320,22 @@ def has_places(e: Expr) -> bool:
     )
 
 
-def opened(bound: Sequence[Index], body: Expr) -> Term:
-    """A term with its comparisons of indices apart, and sums inside it opened if there are any."""
+def opened(bound: Sequence[Index], body: Expr, levels: int = 99) -> Term:
+    """A term with its comparisons of indices apart, and sums inside it opened, down to so many levels,
+    if there are any comparisons."""
     term = Term(list(bound), [], [])
-    pending = list(body.args) if isinstance(body, Mul) else [body]
-    masked = any(is_mask(x) for f in pending for x in (f, *(f.args if isinstance(f, (Select, Mul)) else ())))
+    pending = [(f, levels) for f in (body.args if isinstance(body, Mul) else (body,))]
+    masked = any(is_mask(x) for f, _ in pending for x in (f, *(f.args if isinstance(f, (Select, Mul)) else ())))
     while pending:
-        f = pending.pop(0)
+        f, left = pending.pop(0)
         if isinstance(f, Select) and f.args[2] is ZERO and isinstance(f.args[1], Entry) and not f.args[0].tensors:
-            pending[:0] = f.args[:2]
+            pending[:0] = [(a, left) for a in f.args[:2]]
         elif isinstance(f, Mul):
-            pending[:0] = f.args
-        elif isinstance(f, Reduce) and f.op == "sum" and (masked or not (term.factors or pending)):
+            pending[:0] = [(a, left) for a in f.args]
+        elif isinstance(f, Reduce) and f.op == "sum" and ((masked and left) or not (term.factors or pending)):
             inner, core = f.open()
             term.bound += inner
-            pending.insert(0, core)
+            pending.insert(0, (core, left - 1 if masked else left))
         elif isinstance(f, Compare) and is_mask(f):
             term.masks.append(f)
         else:

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from symbp.expr import ONE, ZERO, Add, Compare, Delta, Entry, Expr, Index, Num, Reduce, fresh, mul, walk
+from symbp.expr import ONE, ZERO, Add, Compare, Delta, Entry, Expr, Index, Num, Reduce, fresh, mul, substitute, walk
 from symbp.expr import replace as rewrite
 from symbp.form import Form, form
-from symbp.index import affine, at_least, bound_of, place
+from symbp.index import affine, at_least, bound_of, place, places_normal
 from symbp.sizes import size_text
 from symbp.views import Term, View, ViewEmitter, added, numbers, opened, sum_of, without
 
@@ -100,6 +100,40 @@ class WindowEmitter(ViewEmitter):
                 found = self._collect(term, members) or found
         return found
 
+    def _recentred(self, term: Term) -> bool:
+        """A sum that is read at i − q only, as a tensor: the window inside it is seen on its own."""
+        ends: dict[Expr, Expr] = {}
+        for m in term.masks:
+            for n in term.masks:
+                if (
+                    m.fn == ">="
+                    and n.fn == "<"
+                    and m.args[1] is ZERO
+                    and n.args[0] is m.args[0]
+                    and _is_window(m.args[0])
+                ):
+                    ends[m.args[0]] = n.args[1]
+        put: dict[Index, Expr] = {}
+        places: dict[Index, Expr] = {}
+        for e, dim in ends.items():
+            parts = affine(e) or {}
+            letter = next((i for i, c in parts.items() if abs(c) == 1 and isinstance(i, Index) and i not in put), None)
+            if letter is not None:
+                at = fresh(dim)
+                put[letter], places[at] = place((at - e) * Num(parts[letter]) + letter), e
+        moved = frozenset().union(*(e.free for e in places.values()))
+        inside = {f: places_normal(substitute(f, put)) for f in term.factors if not moved.isdisjoint(f.free)}
+        mine = [f for f, done in inside.items() if done.free.isdisjoint(moved)]
+        if not any(isinstance(f, Reduce) for f in mine):
+            return False
+        body = mul(*(inside[f] for f in mine))
+        others = sorted((i for i in body.free if i not in places and isinstance(i, Index)), key=lambda i: i.name)
+        order = (*others, *(i for i in places if i in body.free))
+        view = View(self.exactly(body, order), tuple(i.dim for i in order))
+        entry = self.view(view, [places.get(i, i) for i in order])
+        term.factors = [entry if f is mine[0] else f for f in term.factors if f is mine[0] or f not in mine]
+        return True
+
     def _collect(self, term: Term, members: Sequence[Expr]) -> bool:
         places: dict[Expr, Expr] = {}
         body = mul(*members)
@@ -122,9 +156,9 @@ class WindowEmitter(ViewEmitter):
         return True
 
     def seen(self, e: Expr, bound: Sequence[Index], body: Expr) -> Expr:
-        term = opened(bound, body)
+        term, found = self._opened(bound, body)
         before = list(term.factors)
-        found = self._blocks(term) or self.merged(term)
+        found = self._blocks(term) or self.merged(term) or found
         term.factors = [self._single(f) if isinstance(f, (Entry, Reduce)) else f for f in term.factors]
         found = self._collected(term) or found
         for see in (self._dilated, self._windowed, self._convolved):
@@ -133,6 +167,16 @@ class WindowEmitter(ViewEmitter):
         term.factors = [f if isinstance(f, Entry) else self.inside(f) for f in term.factors]
         found = found or any(a is not b for a, b in zip(before, term.factors, strict=True))
         return term.whole() if found else e
+
+    def _opened(self, bound: Sequence[Index], body: Expr) -> tuple[Term, bool]:
+        """A term opened as far as something in it is read at i − q only, else altogether."""
+        for levels in range(4):
+            term = opened(bound, body, levels)
+            if self._recentred(term):
+                return term, True
+            if not any(isinstance(f, Reduce) for f in term.factors):
+                break
+        return opened(bound, body), False
 
     def _single(self, f: Expr) -> Expr:
         """A factor on its own: a sum with what is in it seen, an entry at digits or from the end."""
@@ -144,6 +188,8 @@ class WindowEmitter(ViewEmitter):
     # -- blocks: 0 ≤ i − s q < s --
 
     def _blocks(self, term: Term) -> bool:
+        if term.masks:
+            term.factors = [rewrite(f, self._digits_seen) for f in term.factors]
         blocks = {q: found for q in term.bound if (found := self._block(term, q)) is not None}
         if not blocks:
             return False
@@ -160,6 +206,9 @@ class WindowEmitter(ViewEmitter):
 
         term.factors = [rewrite(f, rule) for f in term.factors]
         return True
+
+    def _digits_seen(self, e: Expr) -> Expr | None:
+        return ViewEmitter.split(self, e) if isinstance(e, Entry) and e.tensor not in self.views else None
 
     def _block(self, term: Term, q: Index) -> tuple[Index, Expr, tuple[Compare, ...]] | None:
         """The letter i and the step s of which q is i // s, and the two conditions that say so."""
@@ -186,8 +235,9 @@ class WindowEmitter(ViewEmitter):
         if sorted(sizes) == [rank - 2, rank - 1] and sizes[rank - 2] is sizes[rank - 1]:
             return View(form("upsample", (x,), (None,) * rank, sizes[rank - 1]), whole)
         for n, step in steps:
+            spread = (*shape[: n + 1], step, *shape[n + 1 :])
             shape = tuple(place(step * d) if n == m else d for m, d in enumerate(shape))
-            x = form("repeat", (x,), (None,) * rank, n, step, shape)
+            x = form("repeat", (x,), (None,) * rank, n, spread, shape)
         return View(x, whole)
 
     # -- dilated upstream gradients: A[v − s i] B[i] is A[p] (B dilated)[v − p] --
@@ -379,7 +429,7 @@ class WindowEmitter(ViewEmitter):
         if len(taps) != len(offsets) or not len(channel) <= len(rest) <= 2 * len(channel):
             return None
         mine = [n for n in reversed(rest) if channel and w.idx[n] is channel[0]]
-        if channel and (mine or channel[0] is not ZERO) and (len(rest) < 2 or not mine):
+        if channel and (len(rest) < 2 if mine else channel[0] is not ZERO or len(rest) > 1):
             return None
         if len(rest) == 2:
             rest = [n for n in rest if n != mine[0]] + mine[:1]
