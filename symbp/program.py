@@ -29,11 +29,11 @@ from symbp.expr import Expr, Num, Size, number, walk
 from symbp.form import Axes, Form, NotReducible
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import affine, from_affine
-from symbp.matrix import Emitter
 from symbp.numpy_code import POWER, NumpyPrinter, Text
 from symbp.ops import ROWS, UNKNOWN
 from symbp.sizes import size_text
 from symbp.steps import Derivation
+from symbp.views import ViewEmitter
 
 WIDTH = 100
 INDENT = "    "
@@ -238,7 +238,7 @@ class _Program:
         self.graph = graph = derivation.graph
         self.given = _given(graph)
         self.result = graph.upstream if self.given else graph.loss
-        self.emitter = Emitter(graph)
+        self.emitter = ViewEmitter(graph)
         self.names = _names(graph)
         self.locals: dict[str, Axes] = {}
         forward, backward = self._forward(), self._backward()

@@ -26,6 +26,7 @@ from symbp.expr import (
     Num,
     Reduce,
     Select,
+    Size,
     fresh,
     mul,
     rebuild,
@@ -36,7 +37,7 @@ from symbp.expr import (
 from symbp.expr import replace as rewrite
 from symbp.form import Axes, Form, NotReducible, form
 from symbp.graph import Graph
-from symbp.index import Affine, affine, at_least, bound_of, place, places_normal
+from symbp.index import Affine, affine, at_least, bound_of, place, places_normal, same_size
 from symbp.matrix import Emitter, natural_order
 from symbp.sizes import size_text
 
@@ -124,6 +125,14 @@ class ViewEmitter(Emitter):
         shape = self.shape_of(tensor)
         return self.views[tensor].form if tensor in self.views else self.named(tensor, (None,) * len(shape)), shape
 
+    def _reshaped(self, x: Form, shape: Sequence[Expr]) -> Form:
+        """x in another shape, sizes by the names that the network has for them; reshaped only once."""
+        while x.kind == "reshape":
+            x = x.args[0]
+        names = {name: size for name, size in self.graph.relations.items() if not name.isdigit()}
+        named = (next((Size(n) for n, size in names.items() if same_size(d, size)), d) for d in shape)
+        return form("reshape", (x,), (None,) * len(shape), *named, cost=1.0)
+
     # -- the rewriting --
 
     def rule(self, e: Expr) -> Expr | None:
@@ -176,7 +185,7 @@ class ViewEmitter(Emitter):
             return e
         if set(slices) != {":"}:
             x = form("subscript", (x,), (None,) * len(shape), *slices, cost=0.4)
-        return self.view(View(reshaped(x, dims), tuple(dims)), idx)
+        return self.view(View(self._reshaped(x, dims), tuple(dims)), idx)
 
     def _holds(self, digits: Digits, dim: Expr) -> bool:
         """Are all values of the digits places of an axis?"""
@@ -267,7 +276,7 @@ class ViewEmitter(Emitter):
         others = [a for a in order if a is not None]
         kept = [*others[:n], *others[n + len(digits.letters) :]]
         shape = (*(a.dim for a in others[:n]), digits.length, *(a.dim for a in others[n + len(digits.letters) :]))
-        entry = ViewEmitter.split(self, self.view(View(reshaped(x, shape), shape), [*kept[:n], at, *kept[n:]]))
+        entry = ViewEmitter.split(self, self.view(View(self._reshaped(x, shape), shape), [*kept[:n], at, *kept[n:]]))
         term.factors = [entry if f is mine[0] else f for f in term.factors if f is mine[0] or f not in gone]
         term.masks = [m for m in term.masks if m not in gone]
         if i is not None and not self.same_size(digits.length, i.dim):
@@ -371,16 +380,6 @@ def from_room(room: Affine) -> Expr:
 
 def sum_of(a: Affine, b: Affine) -> Expr:
     return place(from_room(a) + from_room(b))
-
-
-# ---- forms -------------------------------------------------------------------------------------
-
-
-def reshaped(x: Form, shape: Sequence[Expr]) -> Form:
-    """x in another shape; a reshaped x is reshaped once."""
-    while x.kind == "reshape":
-        x = x.args[0]
-    return form("reshape", (x,), (None,) * len(shape), *shape, cost=1.0)
 
 
 __all__ = ["View", "ViewEmitter"]
