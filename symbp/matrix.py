@@ -249,9 +249,7 @@ class Emitter:
         return self._concatenated(letter, [(ZERO, place, low), (place, letter.dim, high)], order)
 
     def _banded(self, e: Mul, order: Axes) -> Form | None:
-        """A product with (i >= a)*(i < b), where entries would leave their range: zeros around it."""
-        if not self._leaves_range(*e.args):
-            return None
+        """A product with (i >= a)*(i < b): zeros around it."""
         cuts = [(f, c) for f in e.args if (c := self._cut(f)) is not None and c[0] in order]
         if not cuts:
             return None
@@ -365,6 +363,9 @@ class Emitter:
                 if isinstance(x, Entry):
                     shape = self.shape_of(x.tensor)
                     if any(i.free and not self._inside(i, d) for i, d in zip(x.idx, shape, strict=True)):
+                        return True
+                if isinstance(x, Reduce) and x.at:
+                    if any(i.free and not self._inside(i, b.dim) for i, b in zip(x.at, x.bound, strict=True)):
                         return True
         return False
 

@@ -82,6 +82,10 @@ class NumpyPrinter:
     def _call_text(self, name: str, *args: str) -> Text:
         return Text(f"{self._np(name)}({', '.join(args)})")
 
+    def _plain_call(self, name: str, *args: str) -> Text:
+        """A call of a function that NumPy lacks."""
+        return Text(f"{name}({', '.join(args)})")
+
     # -- shapes --
 
     def _transpose(self, x: Form) -> Text:
@@ -125,14 +129,14 @@ class NumpyPrinter:
         kernel, stride = x.data
         assert isinstance(kernel, tuple)
         sizes = [self.size_of(k) for k in kernel]
-        return self._call_text(f"windows{len(kernel)}d", self(x.args[0]), *sizes, *self._unless_one(stride))
+        return self._plain_call(f"windows{len(kernel)}d", self(x.args[0]), *sizes, *self._unless_one(stride))
 
     def _conv(self, x: Form) -> Text:
         count, stride, padding = x.data
         assert isinstance(padding, Expr)
         more = [f"stride={s}" for s in self._unless_one(stride)]
         more += [] if padding is ZERO else [f"padding={self.size_of(padding)}"]
-        return self._call_text(f"conv{count}d", *map(self, x.args), *more)
+        return self._plain_call(f"conv{count}d", *map(self, x.args), *more)
 
     def _unless_one(self, step: object) -> list[str]:
         assert isinstance(step, Expr)
@@ -141,17 +145,19 @@ class NumpyPrinter:
     def _dilate(self, x: Form) -> Text:
         step, count = x.data
         assert isinstance(step, Expr)
-        return self._call_text(f"dilate{count}d", self(x.args[0]), self.size_of(step))
+        return self._plain_call(f"dilate{count}d", self(x.args[0]), self.size_of(step))
 
     def _upsample(self, x: Form) -> Text:
         step = x.data[0]
         assert isinstance(step, Expr)
-        return self._call_text("upsample2d", self(x.args[0]), self.size_of(step))
+        return self._plain_call("upsample2d", self(x.args[0]), self.size_of(step))
 
     def _repeat(self, x: Form) -> Text:
         """Every entry `step` times along one axis."""
         axis, spread, shape = x.data
         assert isinstance(axis, int) and isinstance(spread, tuple) and isinstance(shape, tuple)
+        if self.prefix:
+            return self._call_text("repeat", self(x.args[0]), self.size_of(spread[axis + 1]), f"axis={axis}")
         pattern = ", ".join("None" if n == axis + 1 else ":" for n in range(len(spread)))
         wide = f"{self.piece(x.args[0]).at(ATOM)}[{pattern}]*{self._np('ones')}({self._shape(spread)})"
         return self._call_text("reshape", wide, self._shape(shape))
@@ -166,6 +172,10 @@ class NumpyPrinter:
         """Zeros around the last axes."""
         padding, shape = x.data
         assert isinstance(padding, tuple) and isinstance(shape, tuple)
+        if self.prefix:
+            pairs = [(ZERO, ZERO)] * (len(shape) - len(padding)) + list(padding)
+            widths = ", ".join(f"({self.size_of(a)}, {self.size_of(b)})" for a, b in pairs)
+            return self._call_text("pad", self(x.args[0]), f"({widths}{',' * (len(pairs) == 1)})")
         if len(padding) == 2 and len({p for pair in padding for p in pair}) == 1:
             return self._call_text("pad2d", self(x.args[0]), self.size_of(padding[0][0]))
         text, dims, front = self(x.args[0]), list(shape), len(shape) - len(padding)

@@ -21,8 +21,8 @@ errors expr ops index graph local steps
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.network read zoo
 arithmetic rules simplify derive convention structure higher
-form contraction matrix windows evaluate sample unknown check values read.data descend
-numpy_code program diagonal check_higher
+form contraction matrix views windows evaluate sample unknown check values read.data descend
+numpy_code helpers program diagonal check_higher
 show show.alphabet show.words show.math show.document
 show.terminal show.latex show.markdown show.json show.table show.plot show.descent show.higher
 functions sympy_names sympy_in declare sympy_symbols sympy_matrices sympy_out sympy_code witness
