@@ -272,11 +272,9 @@ def _use_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Del
     """Σ_i δ_ij f(i) = f(j), where an affine j is in the range of i."""
     for letter, value in (delta.args, delta.args[::-1]):
         if isinstance(letter, Index) and letter in indices and letter not in value.free:
-            if isinstance(value, Index) and value.dim is not letter.dim:
-                continue
             if not isinstance(value, Index) and (not value.free or affine(value) is None):
                 continue
-            checks = () if isinstance(value, Index) else within(value, letter.dim)
+            checks = () if isinstance(value, Index) and value.dim is letter.dim else within(value, letter.dim)
             rest = tuple(i for i in indices if i is not letter)
             body = substitute(powers(f for f in factors if f is not delta), {letter: value})
             if not isinstance(value, Index):

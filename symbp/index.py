@@ -28,6 +28,7 @@ from symbp.expr import (
     Index,
     Mul,
     Num,
+    Reduce,
     Size,
     add,
     mul,
@@ -113,6 +114,9 @@ def _place_normal(e: Expr) -> Expr | None:
         return Compare(e.fn, *map(place, e.args)) if known is None else ONE if known else ZERO
     if isinstance(e, Delta):
         return Delta(*map(place, e.args))
+    if isinstance(e, Reduce) and any(isinstance(i, (Add, Mul)) for i in e.at):
+        letters, body = e.open()
+        return Reduce(e.op, letters, places_normal(body), map(place, e.at))
     return None
 
 

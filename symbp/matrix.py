@@ -670,8 +670,9 @@ class Emitter:
         raise NotReducible(e.op)
 
     def _read(self, x: Form, places: Mapping[Index, Expr]) -> Form:
-        """x where some of its letters are read at other places: by name, by slice, on the diagonal."""
+        """x where some of its letters are read at other places: by name, by slice, from the end, on the diagonal."""
         axes: list[Axis] = []
+        mirrored: tuple[int, ...] = ()
         pattern: list[str] = []
         for a in x.axes:
             place = places.get(a, a) if a is not None else ZERO
@@ -682,12 +683,19 @@ class Emitter:
                 pattern.append(":" if self.same_size(place.dim, a.dim) else f":{size_text(place.dim)}")
                 axes.append(place)
             else:
-                part = _slice(place, a.dim) if a is not None and self._inside(place, a.dim) else None
+                inside = a is not None and self._inside(place, a.dim)
+                part = _slice(place, a.dim) if inside and a is not None else None
+                if part is None and inside and a is not None:
+                    back = _minus(_minus(a.dim, ONE) or a.dim, place)
+                    if isinstance(back, Index) and self.same_size(back.dim, a.dim):
+                        part, mirrored = (back, ":"), (*mirrored, len(axes))
                 if part is None:
                     raise NotReducible(f"a {x.kind} read at {place!r}")
                 pattern.append(part[1])
                 axes.append(part[0])
         letters = [a for a in axes if a is not None]
+        if mirrored:
+            x = form("flip", (x,), x.axes, *mirrored)
         if any(p != ":" for p in pattern):
             x = Form("subscript", (replace(x, axes=(None,) * len(x.axes)),), tuple(axes), tuple(pattern), x.cost + 0.4)
         if len(set(letters)) == len(letters):

@@ -37,7 +37,7 @@ from symbp.expr import (
 from symbp.expr import replace as rewrite
 from symbp.form import Axes, Form, NotReducible, form
 from symbp.graph import Graph
-from symbp.index import Affine, affine, at_least, bound_of, place, places_normal, same_size
+from symbp.index import Affine, affine, at_least, bound_of, place, places_normal, same_size, within
 from symbp.matrix import Emitter, natural_order
 from symbp.sizes import size_text
 
@@ -198,7 +198,7 @@ class ViewEmitter(Emitter):
         steps: dict[Index, Expr] = {}
         for atom, c in parts.items():
             for i in atom.free:
-                if c <= 0 or not isinstance(i, Index) or (among is not None and i not in among):
+                if c <= 0 or not isinstance(i, Index) or i in steps or (among is not None and i not in among):
                     return None
                 steps[i] = without(atom, i, c)
         found: list[Index] = []
@@ -219,7 +219,9 @@ class ViewEmitter(Emitter):
             if isinstance(f, Delta):
                 for flat, other in (f.args, f.args[::-1]):
                     digits = self.digits(flat, term.bound)
-                    if digits is not None and digits.letters and other.free.isdisjoint(digits.letters):
+                    if digits is None or not digits.letters or not other.free.isdisjoint(digits.letters):
+                        continue
+                    if not within(place(other - digits.start), digits.length):
                         return self._merge(term, digits, place(other - digits.start), {f})
         for low in term.masks:
             for high in term.masks:
@@ -259,8 +261,14 @@ class ViewEmitter(Emitter):
             mine += [f for f in term.factors if f not in mine and _reads_last_digit(f, i, put, digits)]
         masks = [m for m in term.masks if m not in used and not letters.isdisjoint(m.free)]
         body = places_normal(substitute(mul(*mine, *masks), put))
-        if not mine or any(_slides(x) for x in walk(body)):
+        if any(_slides(x) for x in walk(body)):
             return False
+        if not mine:  # a number of times one entry
+            if i is not None or masks:
+                return False
+            term.factors = [f for f in term.factors if f not in used]
+            term.bound = [b for b in term.bound if b not in letters]
+            return True
         gone = (*used, *mine, *masks)
         rest = [f for f in (*term.factors, *term.masks) if f not in gone]
         within = [
@@ -303,7 +311,7 @@ def _reads_last_digit(f: Expr, i: Index, put: Mapping[Index, Expr], digits: Digi
     """Does an entry read i − q·B, the last digit of i, once the digits are put in?"""
     last = digits.letters[-1]
     for x in walk(f):
-        for p in x.idx if isinstance(x, Entry) and i in x.free else ():
+        for p in x.idx if isinstance(x, Entry) else x.at if isinstance(x, Reduce) else ():
             done = place(substitute(p, put))
             if i in p.free and last in done.free and done.free.isdisjoint(digits.letters[:-1]):
                 return True

@@ -92,7 +92,7 @@ class WindowEmitter(ViewEmitter):
         groups: dict[frozenset[Expr], list[Expr]] = {}
         for f in term.factors:
             slots = _slots(f)
-            if slots:
+            if slots and len(slots) <= len(f.free):
                 groups.setdefault(frozenset(slots), []).append(f)
         found = False
         for members in groups.values():
@@ -124,7 +124,7 @@ class WindowEmitter(ViewEmitter):
         moved = frozenset().union(*(e.free for e in places.values()))
         inside = {f: places_normal(substitute(f, put)) for f in term.factors if not moved.isdisjoint(f.free)}
         mine = [f for f, done in inside.items() if done.free.isdisjoint(moved)]
-        if not any(isinstance(f, Reduce) for f in mine):
+        if not any(isinstance(x, Reduce) for f in mine for x in walk(f)):
             return False
         body = mul(*(inside[f] for f in mine))
         others = sorted((i for i in body.free if i not in places and isinstance(i, Index)), key=lambda i: i.name)
@@ -161,6 +161,8 @@ class WindowEmitter(ViewEmitter):
         found = self._blocks(term) or self.merged(term) or found
         term.factors = [self._single(f) if isinstance(f, (Entry, Reduce)) else f for f in term.factors]
         found = self._collected(term) or found
+        for f in list(term.factors):
+            found = (isinstance(f, Entry) and self._overlapping(term, f)) or found
         for see in (self._dilated, self._windowed, self._convolved):
             for f in list(term.factors):
                 found = (isinstance(f, Entry) and see(term, f)) or found
@@ -172,9 +174,9 @@ class WindowEmitter(ViewEmitter):
         """A term opened as far as something in it is read at i − q only, else altogether."""
         for levels in range(4):
             term = opened(bound, body, levels)
-            if self._recentred(term):
+            if self._recentred(term) or self._in_blocks(term):
                 return term, True
-            if not any(isinstance(f, Reduce) for f in term.factors):
+            if not any(isinstance(x, Reduce) for f in term.factors for x in walk(f)):
                 break
         return opened(bound, body), False
 
@@ -188,8 +190,7 @@ class WindowEmitter(ViewEmitter):
     # -- blocks: 0 ≤ i − s q < s --
 
     def _blocks(self, term: Term) -> bool:
-        if term.masks:
-            term.factors = [rewrite(f, self._digits_seen) for f in term.factors]
+        term.factors = [rewrite(f, self._digits_seen) for f in term.factors]
         blocks = {q: found for q in term.bound if (found := self._block(term, q)) is not None}
         if not blocks:
             return False
@@ -207,13 +208,29 @@ class WindowEmitter(ViewEmitter):
         term.factors = [rewrite(f, rule) for f in term.factors]
         return True
 
+    def _in_blocks(self, term: Term) -> bool:
+        """A sum that is read at i // s, as a tensor, so that it can be upsampled."""
+        blocks = {q: found[0] for q in term.bound if (found := self._quotient(term, q)) is not None}
+        for f in term.factors:
+            letters = sorted((i for i in f.free if isinstance(i, Index)), key=lambda i: i.name)
+            mine = [q for q in letters if q in blocks]
+            if mine and isinstance(f, Reduce) and not any(_reads_plainly(f, q) for q in mine):
+                if f.free.isdisjoint(blocks[q] for q in mine):
+                    order = (*(i for i in letters if i not in mine), *(q for q in blocks if q in mine))
+                    term.put(f, self.view(View(self.exactly(f, order), tuple(i.dim for i in order)), order))
+                    return True
+        return False
+
     def _digits_seen(self, e: Expr) -> Expr | None:
         return ViewEmitter.split(self, e) if isinstance(e, Entry) and e.tensor not in self.views else None
 
     def _block(self, term: Term, q: Index) -> tuple[Index, Expr, tuple[Compare, ...]] | None:
         """The letter i and the step s of which q is i // s, and the two conditions that say so."""
+        return self._quotient(term, q) if all(_reads_plainly(f, q) for f in term.factors) else None
+
+    def _quotient(self, term: Term, q: Index) -> tuple[Index, Expr, tuple[Compare, ...]] | None:
         masks = [m for m in term.masks if q in m.free]
-        if len(masks) != 2 or not all(_reads_plainly(f, q) for f in term.factors):
+        if len(masks) != 2:
             return None
         for low, high in (masks, masks[::-1]):
             room = bound_of(low) or {}
@@ -282,6 +299,26 @@ class WindowEmitter(ViewEmitter):
                 return b, letter, step, place(e + step * letter)
         return None
 
+    # -- windows laid over each other: Σ_p x[i − p, p] is a convolution of x with eye(k) --
+
+    def _overlapping(self, term: Term, e: Entry) -> bool:
+        """Read the letter that is a place in the window as a channel of its own."""
+        for n, p in enumerate(e.idx):
+            if not isinstance(p, Index) or p not in term.bound or term.others(p, e) != self._masks_of_letter(term, p):
+                continue
+            if sum(p in i.free for i in e.idx) != 2 or not any(_is_window(i) and p in i.free for i in e.idx):
+                continue
+            channel = fresh(p.dim)
+            eye = View(Form("eye", (), (None, None), (p.dim,), 1.0), (p.dim, p.dim))
+            term.put(e, Entry(e.tensor, [channel if m == n else i for m, i in enumerate(e.idx)]))
+            term.factors.append(self.view(eye, (channel, p)))
+            term.bound.append(channel)
+            return True
+        return False
+
+    def _masks_of_letter(self, term: Term, letter: Index) -> list[Expr]:
+        return [m for m in term.masks if letter in m.free]
+
     # -- windows --
 
     def _windowed(self, term: Term, e: Expr, bare: bool = False) -> bool:
@@ -331,7 +368,7 @@ class WindowEmitter(ViewEmitter):
             return None
         steps = {i: without(a, i, abs(parts[a])) for a, i in atoms.items() if isinstance(i, Index)}
         single = [i for i, step in steps.items() if step is ONE]
-        if not single:
+        if not single or len(steps) != 2:
             return None
         offset = next((i for i in single if i in term.bound), single[-1])
         if sum(i in term.bound for i in single) == 2:
@@ -407,16 +444,24 @@ class WindowEmitter(ViewEmitter):
         order = self._kernel_axes(w, window.idx[:front], offsets)
         assert order is not None
         kernel, dims = self.plain(w.tensor)
-        if front and len(order) - look.count < 2:  # one channel, and the kernel has no axis for it
+        alone = bool(front) and len(order) - look.count == 1
+        own: list[Expr] = [w.idx[order[0]]] if front else []
+        if alone and window.idx[0] is not ZERO:  # no axis of its own
+            kernel = form(
+                "subscript", (permuted(kernel, order),), (None,) * (len(dims) + 1), "None", *(":" for _ in dims)
+            )
+            dims, own, order = (ONE, *(dims[n] for n in order)), [], tuple(range(len(dims) + 1))
+        elif alone:  # one channel, and the kernel has no axis for it
             kernel = form("subscript", (kernel,), (None,) * (len(dims) + 1), ":", "None", *(":" for _ in offsets))
             order = (order[0], 1, *(n + 1 for n in order[1:]))
-        own = [w.idx[n] for n in order[:front]]
         same_all = len({p for pair in look.padding for p in pair}) == 1
         padding = look.padding[0][0] if same_all else ZERO
         inner = look.inner if same_all else padded(look)
-        rank = len(own) + look.count
+        rank = front + look.count
         x = form("conv", (inner, permuted(kernel, order)), (None,) * rank, look.count, look.stride, padding)
-        shape = (*(dims[n] for n in order[:front]), *(i.dim for i in outs if isinstance(i, Index)))
+        if front and not own:
+            x = form("subscript", (x,), (None,) * look.count, "0", *(":" for _ in offsets))
+        shape = (*(dims[n] for n in order[: len(own)]), *(i.dim for i in outs if isinstance(i, Index)))
         term.bound = [i for i in term.bound if i not in (*window.idx[:front], *offsets)]
         term.factors = [f for f in term.factors if f is not w]
         term.put(window, self.view(View(x, shape), (*own, *outs)))
@@ -429,7 +474,7 @@ class WindowEmitter(ViewEmitter):
         if len(taps) != len(offsets) or not len(channel) <= len(rest) <= 2 * len(channel):
             return None
         mine = [n for n in reversed(rest) if channel and w.idx[n] is channel[0]]
-        if channel and (len(rest) < 2 if mine else channel[0] is not ZERO or len(rest) > 1):
+        if channel and not mine and (channel[0] is not ZERO or len(rest) > 1):
             return None
         if len(rest) == 2:
             rest = [n for n in rest if n != mine[0]] + mine[:1]
