@@ -29,6 +29,7 @@ from symbp.graph import Graph, Node, adjoint
 from symbp.sample import STEP, Point, choose_sizes, draw
 from symbp.steps import Adjoint, Checked, Derivation, Step
 from symbp.unknown import samples
+from symbp.unroll import unroll_derivation
 
 POINTS = 3  # with all sizes different; one more has them equal
 DIRECTIONS = 3
@@ -240,6 +241,8 @@ def check(
     """
     if level not in ("full", "quick"):
         raise RequestError(f"The level of a check is full or quick, not {level}.")
+    if derivation.graph.has_families:
+        return _check_unrolled(derivation, level, seed)
     graph = derivation.graph
     functions = functions or samples(graph)
     findings = {name: _Findings() for name in derivation.adjoints}
@@ -254,6 +257,32 @@ def check(
             _check_each(trial, suspects, findings)
     method = "complex step" if is_analytic(graph) else "central differences"
     return {name: _verdict(name, found, method, reasons) for name, found in findings.items()}
+
+
+TURNS = (3, 4)  # the numbers at which a network of symbolic depth is checked
+
+
+def _check_unrolled(derivation: Derivation, level: str, seed: int) -> dict[str, Checked]:
+    """Every case at every number it holds for, in the networks with 3 and with 4 turns; what is
+    said of a case is the worst of them."""
+    parts: dict[str, list[Checked]] = {name: [] for name in derivation.adjoints}
+    for n in TURNS:
+        one, source = unroll_derivation(derivation, dict.fromkeys(derivation.graph.bounds, n))
+        for name, checked in check(one, level, seed).items():
+            for key in source[name]:
+                parts[key].append(checked)
+    where = " and ".join(map(str, TURNS))
+    note = f"unrolled to {', '.join(derivation.graph.bounds)} = {where}" if derivation.graph.bounds else "unrolled"
+    return {name: _together(name, found, note) for name, found in parts.items()}
+
+
+def _together(name: str, found: Sequence[Checked], note: str) -> Checked:
+    if not found:
+        return Checked(name, float("nan"), False, 0, "", 0, "it holds for none of the numbers tried")
+    worst = min(found, key=lambda c: (c.ok, c.error == c.error, -c.error))
+    notes = dict.fromkeys(c.note for c in found if c.note and (not c.ok or worst.ok))
+    points, entries = sum(c.points for c in found), max(c.entries for c in found)
+    return Checked(name, worst.error, worst.ok, points, worst.method, entries, "; ".join([*notes, note]))
 
 
 def points_of(
@@ -426,6 +455,9 @@ def _verdict(name: str, found: _Findings, method: str, reasons: list[str]) -> Ch
 def check_steps(derivation: Derivation, seed: int = 0, functions: Mapping[str, Function] | None = None) -> str:
     """Evaluate every line of every step at one point; raise Mismatch at the first that is not
     equal to the others. Returns an empty text, or why there was no point to check at."""
+    if derivation.graph.has_families:
+        turns = (dict.fromkeys(derivation.graph.bounds, n) for n in TURNS)
+        return next(filter(None, (check_steps(unroll_derivation(derivation, t)[0], seed) for t in turns)), "")
     graph = derivation.graph
     functions = functions or samples(graph)
     points, reasons = points_of(graph, seed, functions, wanted=1)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbp.errors import RequestError, nearest
+from symbp.family import base_of
 
 if TYPE_CHECKING:
     from symbp.descend import Plan
@@ -68,10 +69,6 @@ class DeriveOptions:
                 raise RequestError(
                     f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip()
                 )
-        if self.set:
-            raise RequestError(
-                "--set gives a symbolic depth its number; networks of symbolic depth come in a later version."
-            )
         if not 0 <= self.seed < 2**63:
             raise RequestError("--seed must be a whole number from 0 to 2^63 − 1.")
 
@@ -141,6 +138,23 @@ def _from_python(file: str, name: str) -> Graph:
     return graph  # type: ignore[no-any-return]
 
 
+def at_depth(graph: Graph, settings: Sequence[str]) -> Graph:
+    """The network with the numbers of `--set L=3` for its symbolic depth."""
+    from symbp.unroll import unroll
+
+    numbers: dict[str, int] = {}
+    for setting in settings:
+        match = re.fullmatch(r"\s*(\w+)\s*=\s*(\d{1,6})\s*", setting)
+        if not match:
+            raise RequestError(f"--set takes the end of a loop and a number, such as L=3, not '{setting[:80]}'.")
+        if match[1] in numbers:
+            raise RequestError(f"--set gives {match[1]} twice.")
+        numbers[match[1]] = int(match[2])
+    if numbers and not graph.has_families:
+        raise RequestError(f"{graph.name} has no loop whose end --set could give a number.")
+    return unroll(graph, numbers) if numbers else graph
+
+
 # ---- commands ----------------------------------------------------------------------------------
 
 
@@ -172,7 +186,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
     from symbp.derive import derive as run
     from symbp.show.document import Options
 
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
     names, entries = _wanted(options.wrt, graph)
     want_steps = options.detail != "brief" and options.format != "numpy"
     derivation = run(graph, names or None, closed=options.form != "delta", steps=want_steps)
@@ -202,15 +216,24 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
 
 
 def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """`W2[k, j]` is the tensor W2, shown entry by entry in the letters k and j."""
+    """`W2[k, j]` is the tensor W2, shown entry by entry in the letters k and j; of a family, `W[2]`
+    is a member, and `W[2][k, j]` its entries."""
     names: list[str] = []
     entries: dict[str, tuple[str, ...]] = {}
     for w in wrt:
-        match = re.fullmatch(r"\s*(\w+)\s*\[([\w\s,]+)\]\s*", w)
-        name = match[1] if match else w.strip()
-        names.append(name)
-        if match:
-            letters = tuple(x.strip() for x in match[2].split(","))
+        name, *brackets = re.split(r"\s*[\[\]]\s*", w.strip())
+        parts = [b for b in brackets if b]
+        if not re.fullmatch(r"\w+(\[[\w\s,+-]+\]){0,2}", re.sub(r"\s+(?=\[)", "", w.strip())):
+            names.append(w.strip())
+            continue
+        if parts and any("[" in n.name for n in graph.pieces(name)):
+            name = f"{name}[{''.join(parts.pop(0).split())}]"
+        if name not in graph.nodes and not graph.has_families:  # a family that --set wrote out
+            names += [n.name for n in graph.pieces(name) if name == base_of(n.name)] or [name]
+        else:
+            names.append(name)
+        if parts:
+            letters = tuple(x.strip() for x in parts[0].split(","))
             if name in graph.nodes and len(letters) != len(graph[name].shape):
                 raise RequestError(f"{w}: {name} has {len(graph[name].shape)} indices, not {len(letters)}.")
             entries[name] = letters
@@ -336,10 +359,12 @@ def _status(checked: Mapping[str, Checked]) -> int:
 def code(spec: str, screen: Screen) -> Answer:
     """`symbp code`."""
     from symbp.derive import derive as run
+    from symbp.loop_program import loop_module
     from symbp.program import module
 
     graph = open_network(spec)
-    return module(run(graph, closed=False, steps=False)), 0
+    derivation = run(graph, closed=False, steps=False)
+    return (loop_module if graph.has_families else module)(derivation), 0
 
 
 @dataclass(frozen=True)

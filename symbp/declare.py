@@ -25,6 +25,7 @@ from symbp.errors import DeclarationError
 from symbp.expr import ONE, ZERO, Expr, Index, Num, Size
 from symbp.graph import Fact, Graph, Node, axes_of
 from symbp.sizes import Sizes, polynomial, resolve_sizes, shape_text, size_text
+from symbp.sympy_families import FamilyDeclaration, uses_families
 from symbp.sympy_in import FAMILIES, ExprReader, OwnFunctions, positive_first
 from symbp.sympy_names import Names, safe_name
 from symbp.tensor import Tensor, is_scalar, leaf, scalar, value
@@ -76,7 +77,21 @@ def declare(
     equations: Iterable[Any], loss: Any = None, name: str = "network", facts: Sequence[str] = (), title: str = ""
 ) -> Declared:
     """`read_equations`, with the SymPy objects kept."""
-    return _Declaration(pairs(equations)).finish(loss, name, facts, title)
+    given = pairs(equations)
+    if uses_families(given):
+        return _with_families(given, loss, name, facts, title)
+    return _Declaration(given).finish(loss, name, facts, title)
+
+
+def _with_families(equations: tuple[Equation, ...], loss: Any, name: str, facts: Sequence[str], title: str) -> Declared:
+    """A network of symbolic depth or time (sympy_families.py)."""
+    reading = FamilyDeclaration(equations)
+    graph = reading.finish(loss, name, title)
+    sizes = {reading.names(s): s for s in (*reading.size_symbols, *reading.size_families)}
+    sizes |= {name: s for s, name in reading.variables.items()}
+    found = read_facts(facts, graph.nodes, reading.sizes, set(sizes))
+    tensors = {n: s for s, n in reading.names.of_symbol.items() if n not in sizes}
+    return Declared(replace(graph, facts=found), equations, tensors, sizes, reading.origin)
 
 
 # ---- equations -------------------------------------------------------------------------------------

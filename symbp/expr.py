@@ -379,6 +379,33 @@ class Apply(Expr):
         return self.args[self.count :]
 
 
+class Over(Expr):
+    """Σ over a loop variable: `Over("t", 1, T, E[t])` is Σ_{t=1}^{T} E[t].
+
+    The variable is no `Index`: it stands in the names of tensors and sizes (`h[t-1]`, `n[t]`), so
+    the range is inclusive and made of sizes, as a loop has it. family.py moves and unrolls it.
+    """
+
+    __slots__ = ("high", "low", "var")
+    var: str
+    low: Expr
+    high: Expr
+
+    def __new__(cls, var: str, low: Expr, high: Expr, body: Expr) -> Over:
+        key = (cls, var, low, high, body)
+        found = _TABLE.get(key)
+        if found is None:
+            found = object.__new__(cls)
+            found._gather((body,))
+            found.var, found.low, found.high = var, low, high
+            _TABLE[key] = found
+        return found
+
+    @property
+    def body(self) -> Expr:
+        return self.args[0]
+
+
 ZERO, ONE, TWO, MINUS_ONE, HALF = Num(0), Num(1), Num(2), Num(-1), Num(Fraction(1, 2))
 
 
@@ -453,6 +480,8 @@ def rebuild(e: Expr, args: Iterable[Expr]) -> Expr:
         return Reduce(e.op, e.bound, args[0], args[1:])
     if isinstance(e, Apply):
         return Apply(e.fn, args[: e.count], args[e.count :], e.slot)
+    if isinstance(e, Over):
+        return Over(e.var, e.low, e.high, *args)
     return e
 
 
@@ -564,4 +593,6 @@ def text(e: Expr) -> str:
             return f"{e.fn}{mark}({', '.join(map(text, e.operands))})[{','.join(map(text, e.at))}]"
         case Delta():
             return f"δ({text(e.args[0])},{text(e.args[1])})"
+        case Over():
+            return f"sum[{e.var}={text(e.low)}..{text(e.high)}]({text(e.body)})"
     return f"where({', '.join(map(text, e.args))})"

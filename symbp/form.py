@@ -37,6 +37,7 @@ class Form:
     times                          args: factors; data: number of divisors at the end
     matmul, outer, dot             args: operands
     sum                            args: (x,); data: (summed positions, keepdims)
+    over                           args: (x,); data: loop variable, first and last number
     power                          args: (x, exponent)
     call, row                      data: function name (row: and its axis)
     compare                        data: operator

@@ -7,16 +7,22 @@ that the user asserted, and the names and conventions in which results are shown
 
 Invariants: every tensor in a body is an earlier node; every free index of a body is one of its
 node's axes; the loss is a scalar.
+
+In a network of symbolic depth a node may stand for a whole range of tensors (family.py): `z[l]`
+with `loops` (l from 1 to L), and beside it the base case `z[0]`. Bodies then name members, such
+as `a[l-1]`, and `graph["a[l-1]"]` is that member.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symbp.errors import Place
-from symbp.expr import ONE, ZERO, Entry, Expr, Index, Num, Size, walk
+from symbp.expr import ONE, ZERO, Entry, Expr, Index, Num, Over, Size, walk
+from symbp.family import Block, Loop, Turn, base_of, contains, shift, shift_name, shift_number, split
+from symbp.index import same_size
 from symbp.ops import OPS, Op, Table
 
 
@@ -40,7 +46,8 @@ class Fact:
 
 @dataclass(frozen=True)
 class Node:
-    """One tensor. `shape` as declared; `body` None for a leaf; `source` its text, if it had one."""
+    """One tensor. `shape` as declared; `body` None for a leaf; `source` its text, if it had one.
+    With `loops` it stands for one tensor for every value of their variables."""
 
     name: str
     shape: tuple[Expr, ...]
@@ -48,6 +55,19 @@ class Node:
     body: Expr | None = None
     source: str = ""
     place: Place | None = None
+    loops: tuple[Loop, ...] = ()
+
+    def at(self, put: Mapping[str, Expr], loops: tuple[Loop, ...] = ()) -> Node:
+        """The member with numbers in the place of loop variables, which may vary over `loops`."""
+        return Node(
+            shift_name(self.name, put),
+            tuple(shift(d, put) for d in self.shape),
+            tuple(shift(a, put) for a in self.axes),
+            None if self.body is None else shift(self.body, put),
+            self.source,
+            self.place,
+            loops,
+        )
 
     @cached_property
     def indices(self) -> tuple[Index, ...]:
@@ -103,9 +123,53 @@ class Graph:
     declared: str = "text"  # or "sympy"
     functions: Mapping[str, Signature] = field(default_factory=dict)  # the unknown ones
     own: Mapping[str, Op] = field(default_factory=dict)  # rows of functions that only this network has
+    blocks: tuple[Turn | Block, ...] = ()  # with families: the order in which members are computed
 
     def __getitem__(self, name: str) -> Node:
-        return self.nodes[name]
+        found = self.nodes.get(name)
+        return found if found is not None else self._member(name)
+
+    @cached_property
+    def _members(self) -> dict[str, Node]:
+        return {}
+
+    def _member(self, name: str) -> Node:
+        """A member of a family by its name, from a piece that fits; KeyError if there is none."""
+        found = self._members.get(name)
+        if found is None:
+            numbers = split(name)[1]
+            pieces = self.pieces(name)
+            if not numbers or not pieces:
+                raise KeyError(name)
+            piece = next((p for p in pieces if self.covers(p, numbers, {})), None) or pieces[-1]
+            found = self._members[name] = piece.at(_put(piece, numbers))
+        return found
+
+    @cached_property
+    def _pieces(self) -> dict[str, list[Node]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes.values():
+            found.setdefault(base_of(node.name), []).append(node)
+        return found
+
+    def pieces(self, name: str) -> list[Node]:
+        """All nodes of the family that a name belongs to, base cases first as declared."""
+        return self._pieces.get(base_of(name), [])
+
+    def covers(self, piece: Node, numbers: Sequence[Expr], ranges: Mapping[str, Loop]) -> bool:
+        """Is the member with these numbers surely one of this piece's?"""
+        put = _put(piece, numbers)
+        own = split(piece.name)[1]
+        if len(own) != len(numbers):
+            return False
+        if not all(same_size(shift_number(n, put), m) for n, m in zip(own, numbers)):
+            return False
+        return all(contains(loop, put[loop.var], put[loop.var], ranges) for loop in piece.loops if loop.var in put)
+
+    @property
+    def has_families(self) -> bool:
+        """Is its depth symbolic, or a sum in it over a loop?"""
+        return bool(self.blocks)
 
     @cached_property
     def table(self) -> Mapping[str, Op]:
@@ -136,6 +200,23 @@ class Graph:
                                 found.setdefault(y.name)
         return tuple(found)
 
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """The symbolic ends of loops: L, T, …"""
+        found: dict[str, None] = {}
+        for node in self.nodes.values():
+            ends = [e for loop in node.loops for e in (loop.low, loop.high)]
+            ends += [e for x in walk(node.body) if isinstance(x, Over) for e in (x.low, x.high)] if node.body else []
+            own = {loop.var for loop in node.loops}
+            for e in ends:
+                found.update(dict.fromkeys(x.name for x in walk(e) if isinstance(x, Size) and x.name not in own))
+        return tuple(n for n in found if n not in self.variables)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The loop variables."""
+        return frozenset(loop.var for node in self.nodes.values() for loop in node.loops)
+
     def fixed(self) -> frozenset[str]:
         """Leaves that are not differentiated by default: targets and what is asserted fixed."""
         held = {"onehot", "binary", "pm1", "fixed", "permutation"}
@@ -143,6 +224,13 @@ class Graph:
 
     def facts_of(self, tensor: str) -> tuple[Fact, ...]:
         return tuple(f for f in self.facts if f.tensor == tensor)
+
+    def facts_among(self, names: Iterable[str]) -> tuple[Fact, ...]:
+        """The facts of these tensors, what is asserted of a family said of its members."""
+        found: list[Fact] = [f for f in self.facts if not f.tensor]
+        for name in names:
+            found += [replace(f, tensor=name) for f in self.facts if f.tensor and base_of(f.tensor) == base_of(name)]
+        return tuple(found)
 
     def consumers(self) -> dict[str, list[str]]:
         """tensor -> the inner nodes whose bodies use it, in order."""
@@ -157,7 +245,19 @@ class Graph:
         """`dx`, or `d_x` where `dx` is itself declared; what is given from upstream is its leaf."""
         if self.upstream and name == self.upstream:
             return self.given
-        return "d_" + name if "d" + name in self.nodes or "d" + name in self.constants else "d" + name
+        taken = "d" + base_of(name)
+        return "d_" + name if taken in self._pieces or taken in self.constants else "d" + name
+
+
+def _put(piece: Node, numbers: Sequence[Expr]) -> dict[str, Expr]:
+    """What the variables of a piece are at the member with these numbers."""
+    own = split(piece.name)[1]
+    variables = {loop.var for loop in piece.loops}
+    found: dict[str, Expr] = {}
+    for n, m in zip(own, numbers):
+        if isinstance(n, Size) and n.name in variables:
+            found[n.name] = m
+    return found
 
 
 ADJOINT = "∂"

@@ -23,7 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from symbp.arithmetic import length, powers, sum_over
-from symbp.derive import Occurrence, chain_steps, contributions, derive
+from symbp.chain import Occurrence, chain_steps, contributions
+from symbp.derive import derive
 from symbp.errors import LimitError, RequestError, nearest
 from symbp.expr import ZERO, Add, Delta, Entry, Expr, Index, Mul, Reduce, add, mul, neg, rebuild, substitute, total
 from symbp.graph import Graph, Node, adjoint

@@ -34,6 +34,7 @@ from symbp.expr import (
     Index,
     Mul,
     Num,
+    Over,
     Pow,
     Reduce,
     Select,
@@ -130,6 +131,9 @@ class Emitter:
                 return self._delta(e, order)
             case Apply():
                 return self._apply(e, order)
+            case Over():
+                inner = self.emit(e.body, order)
+                return form("over", (inner,), inner.axes, e.var, e.low, e.high)
         raise AssertionError(type(e))
 
     def _apply(self, e: Apply, order: Axes) -> Form:
@@ -807,7 +811,7 @@ def index_letter(
     choices: list[str] = []
     if preferred and i.dim in preferred:
         choices.append(preferred[i.dim])
-    if isinstance(i.dim, Size) and i.dim.name[0].isalpha() and i.dim.name[0].isascii():
+    if isinstance(i.dim, Size) and i.dim.name[0].isalpha() and i.dim.name[0].isascii() and "[" not in i.dim.name:
         choices.append(i.dim.name[0].lower())
     choices = [c for c in choices if c not in names]
     if primes:

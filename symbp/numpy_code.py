@@ -300,6 +300,12 @@ class NumpyPrinter:
     def _sum(self, x: Form) -> Text:
         return self._call_text("sum", self(x.args[0]) + self._axes(x))
 
+    def _over(self, x: Form) -> Text:
+        var, low, high = x.data
+        assert isinstance(low, Expr) and isinstance(high, Expr)
+        turns = f"range({self.size_of(low)}, {self.size_of(place(high + 1))})"
+        return Text(f"sum({self.number(x.args[0]).text} for {self.size_of(Size(str(var)))} in {turns})")
+
     def _max(self, x: Form) -> Text:
         return self._call_text("max", self.number(x.args[0]).text + self._axes(x))
 

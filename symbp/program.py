@@ -446,33 +446,23 @@ class _Program:
         whole = f"{self.names[line.target]} = {text}"
         if len(whole) <= WIDTH - len(INDENT) or line.form.kind != "add":
             return [whole]
-        return [f"{self.names[line.target]} = (", *(INDENT + t for t in _terms(text)), ")"]
+        return [f"{self.names[line.target]} = (", *(INDENT + t for t in terms(text)), ")"]
 
     def text(self) -> str:
         forward, backward = self._forward_text(), self._backward_text()
         body = "\n".join([*forward, "", "", *backward])
-        helpers = _helpers_in(body)
+        helpers = helpers_in(body)
         texts = [HELPERS[h].strip("\n") for h in helpers]
-        imports = [["import " + m] for m in _imports("\n".join([*texts, body]))]
-        head = [self._docstring(), *imports, self._constants(body)]
+        imports = [["import " + m] for m in imports_of("\n".join([*texts, body]))]
+        head = [self._docstring(), *imports, constants_of(self.graph, self.names, body)]
         start = "\n\n".join("\n".join(paragraph) for paragraph in head if paragraph)
         return "\n\n\n".join([start, *texts, "\n".join(forward), "\n".join(backward)]) + "\n"
 
     def _docstring(self) -> list[str]:
         title = (self.graph.title or self.graph.name).strip().rstrip(".") or "A network"
-        lines = textwrap.wrap(_escaped(title) + ".", WIDTH - 3)
+        lines = textwrap.wrap(escaped(title) + ".", WIDTH - 3)
         lines[0] = '"""' + lines[0]
         return [*lines, "", f"Forward and backward pass in NumPy, written by symbp {__version__}.", '"""']
-
-    def _constants(self, body: str) -> list[str]:
-        """`EPS = 1e-05` for the constants that occur."""
-        used = set(re.findall(r"[^\W\d]\w*", body))
-        found = []
-        for name, value in self.graph.constants.items():
-            shown = self.names["const " + name]
-            if shown in used:
-                found.append(f"{shown} = {number(value.value, value.decimal)}")
-        return found
 
     def _forward_text(self) -> list[str]:
         names = [self.names[a] for a in self.arguments]
@@ -482,13 +472,13 @@ class _Program:
         what = "The loss" if not self.given else "The value of"
         said = f"{what} {self.result}".replace("loss loss", "loss") + ", and what `backward` needs."
         shapes = [f"{self.names[a]}{HARD}{_shape_text(self.graph[a])}" for a in self.arguments]
-        lines = [*_filled("def forward(", names, "):"), *_said(said, "Shapes: ", shapes)]
+        lines = [*filled("def forward(", names, "):"), *_said(said, "Shapes: ", shapes)]
         lines += [INDENT + s for s in size_lines]
         for line in self.forward:
             lines += [INDENT + s for s in self._statement(line)]
         kept = [self._cached_name(c) for c in self.cached]
         comma = "," if len(kept) == 1 else ""
-        lines += [INDENT + s for s in _filled(f"return {self.names[self.result]}, (", kept, comma + ")")]
+        lines += [INDENT + s for s in filled(f"return {self.names[self.result]}, (", kept, comma + ")")]
         return lines
 
     def _backward_text(self) -> list[str]:
@@ -502,7 +492,7 @@ class _Program:
         if len(kept) == 1:
             lines.append(f"{INDENT}({kept[0]},) = cache")
         elif kept:
-            lines += [INDENT + s for s in _filled("", kept, " = cache", "()")]
+            lines += [INDENT + s for s in filled("", kept, " = cache", "()")]
         wanted = [s for s in _sizes_in(line.form for line in self.backward) if s not in self.cached]
         tensors = [c for c in self.cached if not self._is_size(c)]
         size_lines, _ = self._size_lines(wanted, [*tensors, *((self.given,) if self.given else ())])
@@ -510,7 +500,7 @@ class _Program:
         for line in self.backward:
             lines += [INDENT + s for s in self._statement(line)]
         items = [f'"{w}": {self.names[adjoint(w)]}' for w in wrt]
-        return lines + [INDENT + s for s in _filled("return {", items, "}")]
+        return lines + [INDENT + s for s in filled("return {", items, "}")]
 
     def _is_size(self, cached: str) -> bool:
         return cached not in self.graph.nodes and cached not in self.locals
@@ -522,7 +512,7 @@ class _Program:
 # ---- names -------------------------------------------------------------------------------------
 
 
-class _Names:
+class Names:
     """Identifiers, all different, none of them a keyword, a builtin or a name of the module.
     Sizes are entered as `size N`, constants as `const EPS`."""
 
@@ -532,6 +522,9 @@ class _Names:
 
     def __getitem__(self, key: str) -> str:
         return self._of[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._of
 
     def give(self, key: str, wanted: str, counted: bool = False) -> None:
         """`wanted`, with underscores or (counted) another number behind it until it is new."""
@@ -548,8 +541,8 @@ class _Names:
         self._of[key] = name
 
 
-def _names(graph: Graph) -> _Names:
-    names = _Names()
+def _names(graph: Graph) -> Names:
+    names = Names()
     for node in graph.nodes.values():
         names.give(node.name, node.name)
     for constant in graph.constants:
@@ -568,7 +561,7 @@ def _names(graph: Graph) -> _Names:
 class _CodePrinter(NumpyPrinter):
     """Real NumPy in the names of the program."""
 
-    def __init__(self, graph: Graph, names: _Names) -> None:
+    def __init__(self, graph: Graph, names: Names) -> None:
         super().__init__(graph, "np.", lambda s: s if s.isdigit() else names["size " + s])
         self.names = names
 
@@ -684,7 +677,18 @@ def _size_atoms(e: Expr) -> Iterator[Size]:
             yield from _size_atoms(x.dim)
 
 
-def _helpers_in(body: str) -> list[str]:
+def constants_of(graph: Graph, names: Names, body: str) -> list[str]:
+    """`EPS = 1e-05` for the constants that occur."""
+    used = set(re.findall(r"[^\W\d]\w*", body))
+    found = []
+    for name, value in graph.constants.items():
+        shown = names["const " + name]
+        if shown in used:
+            found.append(f"{shown} = {number(value.value, value.decimal)}")
+    return found
+
+
+def helpers_in(body: str) -> list[str]:
     """Helper functions that are called, in the text or by each other, each after those it needs."""
     found: list[str] = []
     for name, text in reversed(HELPERS.items()):
@@ -694,7 +698,7 @@ def _helpers_in(body: str) -> list[str]:
     return found
 
 
-def _imports(text: str) -> Iterator[str]:
+def imports_of(text: str) -> Iterator[str]:
     """The modules that the text uses."""
     if "math." in text:
         yield "math"
@@ -707,13 +711,13 @@ def _shape_text(node: Node) -> str:
     return f"({f',{HARD}'.join(dims)}{',' if len(dims) == 1 else ''})"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that can stand in a docstring."""
     clean = "".join(c if c.isprintable() else " " for c in text)
     return clean.replace("\\", "\\\\").replace('"', "'")
 
 
-def _terms(text: str) -> list[str]:
+def terms(text: str) -> list[str]:
     """A sum cut before each + and − that is in no bracket."""
     cuts, depth = [0], 0
     for n, c in enumerate(text):
@@ -723,7 +727,7 @@ def _terms(text: str) -> list[str]:
     return [text[a:b].strip() for a, b in itertools.pairwise([*cuts, len(text)])]
 
 
-def _filled(start: str, items: Sequence[str], end: str, bracket: str = "") -> list[str]:
+def filled(start: str, items: Sequence[str], end: str, bracket: str = "") -> list[str]:
     """`start a, b, c end` on one line, or the items on lines of their own inside the bracket, which
     is part of `start` and `end` or added only then."""
     whole = start + ", ".join(items) + end
@@ -736,7 +740,7 @@ def _filled(start: str, items: Sequence[str], end: str, bracket: str = "") -> li
 
 def _said(first: str, head: str, items: Sequence[str], end: str = "", facts: Sequence[str] = ()) -> list[str]:
     """A docstring on one line if it fits, else a paragraph for each of its parts."""
-    tail = f" Uses that {' and '.join(map(_escaped, facts))}." if facts else ""
+    tail = f" Uses that {' and '.join(map(escaped, facts))}." if facts else ""
     whole = f'"""{first}{"  " if first else ""}{head}{", ".join(items)}{end}{tail}"""'
     if len(whole) <= WIDTH - len(INDENT):
         return [INDENT + whole.replace(HARD, " ")]

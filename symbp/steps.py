@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from symbp.expr import Expr
+from symbp.family import Loop
 from symbp.graph import Fact, Graph, Node
 from symbp.local import rename
 
@@ -46,6 +47,7 @@ class Step:
     via: str = ""
     law: Law | None = None
     argument: Expr | None = None  # chain-rule: the consumer's entry; local-slope: the variable's
+    sums: tuple[Loop, ...] = ()  # chain-rule: loop variables of the consumer that are summed too
 
 
 def _renamed(step: Step, names: Mapping[str, str]) -> Step:
@@ -60,8 +62,21 @@ def _renamed(step: Step, names: Mapping[str, str]) -> Step:
 
 
 @dataclass(frozen=True)
+class Paths:
+    """How a recursion compares with summing over paths, from the first member to the last: the
+    number of paths (`width` at every turn of `loop`) and of products that the recursion takes."""
+
+    loop: Loop
+    width: Expr  # entries that one turn sums over
+    work: Expr  # products of one turn, for all entries
+
+
+@dataclass(frozen=True)
 class Adjoint:
     """∂loss/∂node, entry by entry in `node.axes`.
+
+    In a network of symbolic depth there is one for every case: the base case ∂L/∂z[L], and the
+    step for all z[l] with l in `node.loops`.
 
     `raw` is the sum over consumers as the chain rule gives it; `delta` the δ form, in leaves,
     nodes and adjoints nearer the loss (tensors named `adjoint(name)`); `closed` the same in
@@ -78,6 +93,8 @@ class Adjoint:
     why: str = ""
     like: str = ""  # the tensor whose local problem is the same up to names
     renamed: Mapping[str, str] = field(default_factory=dict)  # from that one's names to these
+    case: str = ""  # "base" or "step", where there are several
+    paths: Paths | None = None  # of a step: what it saves
 
 
 @dataclass(frozen=True)
@@ -111,10 +128,15 @@ class Derivation:
             return a.steps
         return tuple(_renamed(s, a.renamed) for s in self.adjoints[a.like].steps)
 
+    def checked_of(self, a: Adjoint) -> Checked | None:
+        """What the check measured for an adjoint."""
+        found = self.checked.get(a.node.name)
+        return found or next((self.checked.get(key) for key, other in self.adjoints.items() if other is a), None)
+
     @property
     def gradients(self) -> tuple[Adjoint, ...]:
         """Adjoints of the leaves that were asked for, in the order asked."""
-        return tuple(self.adjoints[w] for w in self.wrt if self.graph[w].is_leaf)
+        return tuple(a for w in self.wrt if (a := self.adjoints[w]).node.is_leaf)
 
     @property
     def deltas(self) -> tuple[Adjoint, ...]:

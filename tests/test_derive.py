@@ -6,8 +6,9 @@ import textwrap
 
 import pytest
 
+from symbp.chain import local_slope, negation, occurrences, power_slope
 from symbp.check import check, check_steps
-from symbp.derive import derive, local_slope, negation, occurrences, power_slope
+from symbp.derive import derive
 from symbp.errors import RequestError
 from symbp.expr import (
     HALF,

@@ -17,19 +17,20 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "symbp"
 ORDER = """
-errors expr ops index graph local steps
+errors expr ops index family graph order local steps unroll
 sizes tensor arrange layers
-read.names read.source read.settings read.functions read.formula read.facts read.network read zoo
-arithmetic rules simplify derive convention structure higher
+read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
+arithmetic rules simplify chain recursion derive convention structure higher
 form contraction matrix views windows evaluate sample unknown check values read.data descend
-numpy_code helpers program diagonal check_higher
+numpy_code helpers program loop_program diagonal check_higher
 show show.alphabet show.words show.math show.document
 show.terminal show.latex show.markdown show.json show.table show.plot show.descent show.higher
-functions sympy_names sympy_in declare sympy_symbols sympy_matrices sympy_out sympy_code witness
+functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 network commands cli
 """.split()
 OUTSIDE = {  # what each of these may be imported by
-    "sympy": "functions sympy_names sympy_in declare sympy_symbols sympy_matrices sympy_out sympy_code witness network",
+    "sympy": "functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code "
+    "witness network",
     "numpy": "evaluate sample check check_higher values read.data descend program functions sympy_code witness network",
     "rich": "show.table show.terminal",
     "typer": "cli",

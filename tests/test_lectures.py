@@ -15,9 +15,10 @@ import pytest
 import sympy as sp
 from numpy.testing import assert_allclose
 
+from symbp.chain import local_slope
 from symbp.commands import DeriveOptions, Screen
 from symbp.commands import derive as derive_command
-from symbp.derive import derive, local_slope
+from symbp.derive import derive
 from symbp.expr import Delta, text, walk
 from symbp.numpy_code import numpy_text
 from symbp.steps import Derivation

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from symbp.errors import DeclarationError
 from symbp.expr import ONE, Expr, Num, Reduce
+from symbp.family import base_of
 from symbp.graph import Fact, Node
 from symbp.read.formula import FormulaReader
 from symbp.tensor import normal_axis, reduction, value
@@ -65,15 +66,26 @@ class FactReader:
 
     def _leaf(self, argument: ast.expr, fact: ast.expr) -> str:
         """The leaf that a fact speaks of."""
-        if not isinstance(argument, ast.Name):
+        name = self._name_of(argument)
+        if not name:
             raise self.formulas.error(fact, f"{self._text(fact)[:60]!r}: a fact speaks of a tensor by its name")
-        self.formulas.tensor(argument)
-        name = argument.id
+        if name not in self.nodes and isinstance(argument, ast.Name):
+            self.formulas.tensor(argument)
         if name not in self.nodes:
             raise self.formulas.error(fact, f"{name!r} is not a tensor")
         if not self.nodes[name].is_leaf:
             raise self._unproved(fact, name)
         return name
+
+    def _name_of(self, node: ast.expr) -> str:
+        """The name of a tensor; a family by its name means all its members, `y[t]` too."""
+        scope = self.formulas.scope
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in scope.families:
+            return scope.member(node).text if scope.member else ""
+        if not isinstance(node, ast.Name):
+            return ""
+        leaves = [n.name for n in self.nodes.values() if n.is_leaf and n.loops and base_of(n.name) == node.id]
+        return leaves[0] if node.id in scope.families and len(leaves) == 1 else node.id
 
     def _unproved(self, fact: ast.expr, name: str) -> DeclarationError:
         return self.formulas.error(
@@ -109,7 +121,8 @@ class FactReader:
     def _between(self, test: ast.Compare) -> Fact | None:
         """`a < x < b`."""
         middle = test.comparators[0]
-        if not isinstance(middle, ast.Name) or not self._is_leaf(middle.id):
+        name = self._name_of(middle)
+        if not self._is_leaf(name):
             return None
         low, high = self._number(test.left), self._number(test.comparators[1])
         less = all(isinstance(op, (ast.Lt, ast.LtE)) for op in test.ops)
@@ -118,7 +131,7 @@ class FactReader:
             return None
         if greater:
             low, high = high, low
-        return Fact("range", middle.id, low=low, high=high, text=self._text(test))
+        return Fact("range", name, low=low, high=high, text=self._text(test))
 
     def _single(self, test: ast.Compare) -> Fact | None:
         left, op, right = test.left, type(test.ops[0]), test.comparators[0]
@@ -128,8 +141,8 @@ class FactReader:
             left, op, right = right, _FLIPPED[op], left
         text = self._text(test)
         bound = self._number(right)
-        if isinstance(left, ast.Name) and self._is_leaf(left.id) and bound is not None:
-            return _bounded(left.id, op, bound, text)
+        if self._is_leaf(self._name_of(left)) and bound is not None:
+            return _bounded(self._name_of(left), op, bound, text)
         if op is not ast.Eq:
             return None
         if bound is not None:
@@ -142,10 +155,11 @@ class FactReader:
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds):
             return None
         kind = kinds[call.func.id]
-        if not call.args or not isinstance(call.args[0], ast.Name) or (kind == "pm1" and bound is not ONE):
+        name = self._name_of(call.args[0]) if call.args else ""
+        if not name or (kind == "pm1" and bound is not ONE):
             return None
-        self.formulas.tensor(call)
-        name = call.args[0].id
+        if "[" not in name:
+            self.formulas.tensor(call)
         if name not in self.nodes:
             return None
         axis = self._axis(call, name, call.func.id)
@@ -183,7 +197,8 @@ class FactReader:
 
     def _number(self, node: ast.expr) -> Expr | None:
         """The value of an expression without tensors, or None."""
-        if any(isinstance(n, ast.Name) and n.id in self.nodes for n in ast.walk(node)):
+        tensors = self.nodes.keys() | self.formulas.scope.families
+        if any(isinstance(n, ast.Name) and n.id in tensors for n in ast.walk(node)):
             return None
         if any(isinstance(n, ast.Call) for n in ast.walk(node)):
             return None
@@ -194,6 +209,9 @@ class FactReader:
         """Any other comparison: it must hold in every entry of the points that are drawn."""
         if any(isinstance(op, ast.Eq) for op in test.ops):
             self._refuse_equal_nodes(test)
+        if any(isinstance(n, ast.Name) and n.id in self.formulas.scope.families for n in ast.walk(test)):
+            hint = f"A fact of a family is one of {', '.join(NAMED)}, or a bound such as x[t] > 0."
+            raise self.formulas.error(test, f"{self._text(test)[:60]!r} is no fact of a family", hint)
         condition = self.formulas.tensor(test)
 
         def everywhere(letters: object, body: Expr) -> Expr:

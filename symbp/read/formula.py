@@ -18,6 +18,7 @@ from symbp import arrange, tensor
 from symbp.arrange import Item, Slice
 from symbp.errors import DeclarationError, LimitError, NoRule, ReadError, nearest
 from symbp.expr import MINUS_ONE, ONE, Const, Expr, Num, Size, add, expr, mul, neg
+from symbp.family import base_of, member, plain_number, shift, split
 from symbp.graph import Signature
 from symbp.ops import OPS
 from symbp.read.functions import DIMENSIONS, EXACT_SIZES, FUNCTIONS, OTHER_NAMES, WORDS, Function
@@ -39,6 +40,11 @@ class Scope:
     constants: dict[str, Num] = field(default_factory=dict)
     size_names: set[str] = field(default_factory=set)
     functions: dict[str, Signature] = field(default_factory=dict)  # the unknown ones
+    families: set[str] = field(default_factory=set)  # of tensors or functions: numbered in brackets
+    size_families: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)  # of the loops around the line that is read
+    member: Callable[[ast.Subscript], Tensor] | None = None  # the tensor `a[l-1]`
+    over: Callable[[ast.GeneratorExp], Tensor] | None = None  # the sum of `E[t] for t in range(…)`
     unknown: Callable[[str], tuple[str, str]] = lambda name: (f"{name!r} is not declared", "")
 
     taken: Callable[[str], bool] = lambda name: False  # by a line that has not been read yet
@@ -67,7 +73,7 @@ _REFUSED: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.IfExp: ("`a if c else b` is not in the language", "Write where(c, a, b)."),
     ast.BoolOp: ("`and`, `or` are not in the language", "Comparisons are 0 or 1: multiply them."),
     ast.Lambda: ("functions cannot be defined in a network", "As a name, write lambda_ or lam: both show as λ."),
-    ast.GeneratorExp: ("sums over families and loops come in a later version", ""),
+    ast.GeneratorExp: ("`… for … in …` stands inside sum( ) only", "Write sum(E[t] for t in range(1, T + 1))."),
     ast.ListComp: ("a comprehension is not in the language", ""),
     ast.SetComp: ("a comprehension is not in the language", ""),
     ast.DictComp: ("a comprehension is not in the language", ""),
@@ -140,6 +146,8 @@ class FormulaReader:
             raise self.error(node, "inf is only a fill inside where", "Write where(mask, x, -inf).")
         if name in WORDS:
             raise self.error(node, f"{name} is a function", f"Write {name}(...).")
+        if name in scope.families or name in scope.size_families:
+            raise self.error(node, f"{name!r} is a family, numbered in brackets", f"Write a member, such as {name}[1].")
         if node in self.divisors and re.fullmatch("[A-Z]", name) and not scope.taken(name):
             self.sizes.warnings.append(f"{name} is not declared and is read as a size")
             return scalar(self.new_size(node))
@@ -262,6 +270,10 @@ class FormulaReader:
         raise self.error(node, f".{node.attr[:40]} is not in the language; only .T follows a dot", hint)
 
     def _subscript(self, node: ast.Subscript) -> Tensor:
+        if isinstance(node.value, ast.Name) and node.value.id in self.scope.families and self.scope.member:
+            return self.scope.member(node)
+        if isinstance(node.value, ast.Name) and node.value.id in self.scope.size_families:
+            return scalar(self.size(node))
         value = self.tensor(node.value)
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         items: list[Item] = []
@@ -270,6 +282,7 @@ class FormulaReader:
                 items += [Slice()] * (value.ndim - sum(1 for p in parts if not _is_new_axis(p)) + 1)
             else:
                 items.append(self._item(part))
+                self._no_variable(part, "a place in a tensor")
         self._pin(value, items)
         return arrange.subscript(self.sizes, value, items)
 
@@ -282,6 +295,13 @@ class FormulaReader:
             raise self.error(node, "a slice with a step is not in the language", "flip(x) turns an axis around.")
         low, high = (None if end is None else self.size(end, exact=True) for end in (node.lower, node.upper))
         return Slice(low, high)
+
+    def _no_variable(self, node: ast.expr, what: str) -> None:
+        """A loop variable numbers families, and stands in formulas; depth is no axis."""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and part.id in self.scope.variables:
+                hint = f"Number a family by it: x[{part.id}]: (…) declares one tensor for each {part.id}."
+                raise self.error(node, f"the loop variable {part.id!r} cannot be {what}", hint)
 
     def _pin(self, x: Tensor, items: list[Item]) -> None:
         """A place given by number must stay where it is when a literal size would be shrunk."""
@@ -297,6 +317,8 @@ class FormulaReader:
     # -------- calls
 
     def _call(self, node: ast.Call) -> Tensor:
+        if isinstance(node.func, ast.Subscript) and isinstance(node.func.value, ast.Name):
+            return self._family_call(node, node.func, node.func.value.id)
         if not isinstance(node.func, ast.Name):
             return self._attribute(node.func) if isinstance(node.func, ast.Attribute) else self._not_callable(node)
         name = node.func.id
@@ -309,6 +331,9 @@ class FormulaReader:
             raise self.error(node, f"{name!r} is declared in this network and is not a function here")
         if name == "einsum":
             return self._einsum(node)
+        if name == "sum" and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp) and self.scope.over:
+            self._no_keywords(node, name)
+            return self.scope.over(node.args[0])
         function = FUNCTIONS.get(name)
         if function is not None:
             return self._known_call(node, name, function)
@@ -321,6 +346,26 @@ class FormulaReader:
         if name == "upstream":
             raise self.error(node, "upstream stands alone on the last line", "Write L = upstream(y), y a name.")
         raise self.error(node.func, f"there is no function {name[:64]!r}", hint)
+
+    def _family_call(self, node: ast.Call, func: ast.Subscript, base: str) -> Tensor:
+        """`f[l](z[l])`: a member of a family of unknown functions."""
+        declared = next((s for n, s in self.scope.functions.items() if base_of(n) == base and "[" in n), None)
+        if declared is None:
+            return self._not_callable(node)
+        self._no_keywords(node, base)
+        parts = func.slice.elts if isinstance(func.slice, ast.Tuple) else [func.slice]
+        numbers = [plain_number(self.size(p, exact=True)) for p in parts]
+        own = split(declared.name)[1]
+        if len(own) != len(numbers):
+            raise self.error(func, f"{base} has {len(own)} numbers, not {len(numbers)}")
+        put = {repr(o): n for o, n in zip(own, numbers, strict=True)}
+        signature = Signature(
+            member(base, numbers),
+            tuple(tuple(shift(d, put) for d in shape) for shape in declared.takes),
+            tuple(shift(d, put) for d in declared.gives),
+        )
+        operands = [(a, self.tensor(a)) for a in node.args]
+        return self._explained(lambda sizes, *x: tensor.apply_unknown(sizes, signature, *x), node, *operands)
 
     def _not_callable(self, node: ast.Call) -> Tensor:
         raise self.error(node, "only a function's name can be called")
@@ -440,6 +485,8 @@ class FormulaReader:
 
     def dimension(self, node: ast.expr) -> Expr:
         """The size of an axis: a size that is at least 1, a number as `sizes.literal` keeps it."""
+        if not isinstance(node, ast.Subscript):
+            self._no_variable(node, "a size")
         if type(node) is ast.Name and node.id in self.scope.size_names:
             return Size(node.id)
         size = self.size(node)
@@ -468,6 +515,8 @@ class FormulaReader:
             raise LimitError("a size is nested too deeply", self.source.place(node))
         if isinstance(node, ast.Name):
             return self._size_name(node, exact)
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            return self._size_member(node, node.value.id, depth)
         if isinstance(node, ast.Constant) and type(node.value) is int:
             return self._size_number(self.number(node), node, exact)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -485,6 +534,14 @@ class FormulaReader:
             raise self.error(node, "a size cannot be divided", "Declare the larger size as a multiple, such as 2*m.")
         shown = self.source.words(node)[:40]
         raise self.error(node, f"{shown!r} is not a size: a name, a positive whole number, or + - * of them")
+
+    def _size_member(self, node: ast.Subscript, base: str, depth: int) -> Expr:
+        """`n[l-1]`, a size of a family of sizes."""
+        if base not in self.scope.size_families:
+            known = f"{base!r} is a tensor" if base in self.scope.families else f"the size {base!r} is not declared"
+            raise self.error(node, f"{known} and cannot be a size" if base in self.scope.families else known)
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        return Size(member(base, [plain_number(self._size(p, True, depth + 1)) for p in parts]))
 
     def _size_name(self, node: ast.Name, exact: bool) -> Expr:
         name = node.id

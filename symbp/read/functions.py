@@ -109,5 +109,5 @@ OTHER_NAMES = {
     "swish": "Did you mean 'silu'?",
     "average": "Did you mean 'mean'?",
     "std": "Write sqrt(var(x)).",
-    "range": "Loops come in a later version.",
+    "range": "A range stands in for … in range(1, L + 1).",
 }

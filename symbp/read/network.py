@@ -1,26 +1,31 @@
 """A network file as a `Graph`: Python syntax, NumPy meaning, never executed.
 
 The file is read in two passes. The first looks at the left sides only and learns every name
-(constants, sizes, leaves, nodes) so that each has one meaning and an unknown one can be told from
-one that is defined too late. The second reads the right sides in order, each becoming a node whose
-body is one entry of its tensor. Then what has been learnt of sizes is put into all bodies, and the
-facts are read, which may speak of any tensor.
+(constants, sizes, leaves, nodes, families) so that each has one meaning and an unknown one can be
+told from one that is defined too late. The second reads the right sides in order, each becoming a
+node whose body is one entry of its tensor; a line in a loop becomes one node for all its turns
+(loops.py). Then what has been learnt of sizes is put into all bodies, and the facts are read,
+which may speak of any tensor.
 """
 
 from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from symbp.errors import DeclarationError, LimitError, Place, ReadError
 from symbp.expr import ONE, ZERO, Add, Entry, Expr, Index, Mul, Num, Pow, fresh, mul, total
+from symbp.family import Block, Loop, Turn, base_of, inverse, shift
 from symbp.graph import Fact, Graph, Node, Signature, axes_of
+from symbp.order import order_problem
 from symbp.read.facts import FactReader
 from symbp.read.formula import FormulaReader, Scope
+from symbp.read.loops import Families
 from symbp.read.names import name_problem, printed
 from symbp.read.settings import latex_names, style_settings
 from symbp.read.source import Source, check_spelling, parse, raw_string, read_file
@@ -29,9 +34,7 @@ from symbp.tensor import Tensor, is_scalar, leaf
 
 MOST_NAMES = 20_000
 
-_LATER = "loops and families of tensors come in a later version"
 _REFUSED: Mapping[type[ast.AST], tuple[str, str]] = {
-    ast.For: (_LATER, "Write the layers out, one line each."),
     ast.AugAssign: ("a node is defined once", "Give the new value a new name."),
     ast.Import: ("import is not in the language", "sum, exp and the other functions are there without it."),
     ast.ImportFrom: ("import is not in the language", "sum, exp and the other functions are there without it."),
@@ -50,7 +53,7 @@ _REFUSED: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.Pass: ("pass is not in the language", ""),
     ast.Match: ("match is not in the language", ""),
 }
-_LINES = "A network is made of lines `x: (sizes)`, `y = formula` and `assert fact`."
+_LINES = "A network is made of lines `x: (sizes)`, `y = formula` and `assert fact`, and of loops over them."
 
 
 def read_network(text: str, name: str = "network", file: str = "") -> Graph:
@@ -67,6 +70,21 @@ def load(path: str | os.PathLike[str]) -> Graph:
     return read_network(read_file(path), Path(path).stem, os.fspath(path))
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line that defines something, with the loops around it."""
+
+    target: ast.expr
+    statement: ast.Assign
+    loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True)
+class _Loop:
+    loop: Loop
+    body: list[_Line | _Loop | Turn]
+
+
 class _Network:
     """The state of one reading."""
 
@@ -75,13 +93,17 @@ class _Network:
         self.sizes = Sizes()
         self.scope = Scope(self.sizes, unknown=self._unknown, taken=lambda name: name in self.lines)
         self.formulas = FormulaReader(source, self.scope)
+        self.families = Families(self.formulas)
+        self.scope.member, self.scope.over = self.families.tensor, self._over
         self.title = ""
         self.lines: dict[str, int] = {}  # every declared name and the line of its declaration
         self.prints: dict[str, str] = {}  # how a name prints, and the name
         self.leaves: list[tuple[str, ast.AnnAssign]] = []
-        self.arrows: list[tuple[str, ast.BinOp]] = []  # unknown functions
+        self.members: list[tuple[ast.Subscript, ast.AnnAssign, tuple[Loop, ...], Turn]] = []  # leaves with numbers
+        self.arrows: list[tuple[ast.expr, ast.BinOp, tuple[Loop, ...]]] = []  # unknown functions
         self.assignments: list[tuple[str, ast.Assign]] = []
-        self.asserts: list[ast.expr] = []
+        self.lines_in_order: list[_Line | _Loop | Turn] = []
+        self.asserts: list[tuple[ast.expr, tuple[Loop, ...]]] = []
         self.settings: list[ast.Call] = []
         self.nodes: dict[str, Node] = {}
         self.current = ""
@@ -92,10 +114,12 @@ class _Network:
     def graph(self, name: str) -> Graph:
         self._declare_leaves()
         self._relate_sizes()
-        for node_name, statement in self.assignments:
-            self._define(node_name, statement)
+        blocks = tuple(self._run(self.lines_in_order))
         loss = self._loss()
         self._put_sizes_in()
+        looped = bool(self.scope.families or self.families.variables)
+        if looped:
+            blocks = self._with_leaves(blocks)
         facts = self._facts()
         self._warn_unused(loss)
         latex, style = self._settings()
@@ -113,53 +137,119 @@ class _Network:
             upstream=self.upstream,
             functions=self.scope.functions,
             given=self.given,
+            blocks=blocks if looped else (),
         )
 
     # -------- first pass: names
 
     def _collect(self, tree: ast.Module) -> None:
-        for n, statement in enumerate(tree.body):
-            match statement:
-                case ast.Assign():
-                    self._collect_assignment(statement)
-                case ast.AnnAssign():
-                    self._collect_leaf(statement)
-                case ast.Assert():
-                    self.asserts.append(statement.test)
-                case ast.Expr():
-                    self._collect_expression(statement, first=n == 0)
-                case _:
-                    unknown = (f"{type(statement).__name__} is not in the language", _LINES)
-                    raise self.formulas.error(statement, *_REFUSED.get(type(statement), unknown))
+        self._learn_families(tree)
+        self._collect_lines(tree.body, self.lines_in_order)
         if not tree.body:
             raise ReadError("the text is empty", Place(1, file=self.source.file), _LINES)
 
-    def _collect_assignment(self, statement: ast.Assign) -> None:
+    def _learn_families(self, tree: ast.Module) -> None:
+        """Every name with numbers on a left side is a family, also where it is read before."""
+        for statement in ast.walk(tree):
+            targets = statement.targets if isinstance(statement, ast.Assign) else ()
+            for target in (statement.target,) if isinstance(statement, ast.AnnAssign) else targets:
+                if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                    self.scope.families.add(target.value.id)
+        self._learn_bounds(tree)
+
+    def _learn_bounds(self, tree: ast.Module) -> None:
+        """The symbolic ends of loops, which base cases such as `s[T+1]` name before the loop."""
+        ranges: list[ast.expr] = []
+        known = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.For, ast.comprehension)) and isinstance(node.iter, ast.Call):
+                ranges += node.iter.args
+        for part in (n for r in ranges for n in ast.walk(r)):
+            if isinstance(part, ast.Name) and part.id not in known and part.id not in self.scope.size_names:
+                self.families.learn_bound(part)
+
+    def _collect_lines(self, lines: list[ast.stmt], into: list[_Line | _Loop | Turn], top: bool = True) -> None:
+        for n, statement in enumerate(lines):
+            match statement:
+                case ast.Assign():
+                    self._collect_assignment(statement, into)
+                case ast.AnnAssign():
+                    self._collect_leaf(statement, into)
+                case ast.Assert():
+                    self.asserts.append((statement.test, tuple(self.families.open)))
+                case ast.For():
+                    self._collect_loop(statement, into)
+                case ast.Expr():
+                    self._collect_expression(statement, first=top and n == 0)
+                case _:
+                    unknown = (f"{type(statement).__name__} is not in the language", _LINES)
+                    raise self.formulas.error(statement, *_REFUSED.get(type(statement), unknown))
+
+    def _collect_loop(self, statement: ast.For, into: list[_Line | _Loop | Turn]) -> None:
+        if statement.orelse:
+            raise self.formulas.error(statement.orelse[0], "else is not in the language")
+        loop = self.families.loop(statement.target, statement.iter, self.lines)
+        body: list[_Line | _Loop | Turn] = []
+        try:
+            with self.families.inside(loop):
+                self._collect_lines(statement.body, body, top=False)
+        except LimitError as error:
+            error.place = error.place or self.source.place(statement)
+            raise
+        into.append(_Loop(loop, body))
+
+    def _collect_assignment(self, statement: ast.Assign, into: list[_Line | _Loop | Turn]) -> None:
         target = statement.targets[0]
-        if len(statement.targets) > 1 or not isinstance(target, ast.Name):
+        if len(statement.targets) > 1 or not self._is_target(target):
             raise self._odd_target(statement, target)
         number = _static_number(statement.value, self.formulas)
-        self._declare(target.id, target)
-        if number is not None:
+        self._declare_target(target)
+        if number is not None and isinstance(target, ast.Name):
             self.scope.constants[target.id] = number
-        else:
+            return
+        if isinstance(target, ast.Name):
             self.assignments.append((target.id, statement))
+        into.append(_Line(target, statement, tuple(self.families.open)))
 
-    def _collect_leaf(self, statement: ast.AnnAssign) -> None:
+    def _is_target(self, target: ast.expr) -> bool:
+        return isinstance(target.value if isinstance(target, ast.Subscript) else target, ast.Name)
+
+    def _declare_target(self, target: ast.expr) -> None:
+        """A name of its own, or a piece of a family, whose name is declared with the first."""
+        if isinstance(target, ast.Name):
+            if target.id in self.scope.families:
+                hint = f"Write {target.id}[0], or give it another name."
+                raise self.formulas.error(target, f"{target.id!r} is a family, numbered in brackets", hint)
+            if self.families.open:
+                var = self.families.open[-1].var
+                reason = f"{target.id!r} would be defined anew for every {var}"
+                raise self.formulas.error(target, reason, f"Number it: {target.id}[{var}].")
+            self._declare(target.id, target)
+            return
+        assert isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
+        if target.value.id not in self.families.ranks:
+            self._declare(target.value.id, target.value)
+        self.families.name(target)
+
+    def _collect_leaf(self, statement: ast.AnnAssign, into: list[_Line | _Loop | Turn]) -> None:
         target = statement.target
-        if not isinstance(target, ast.Name):
+        if not self._is_target(target):
             raise self._odd_target(statement, target)
         if statement.value is not None:
             raise self.formulas.error(statement, "a leaf has sizes but no value", "Values are given with --at.")
-        self._declare(target.id, target)
+        self._declare_target(target)
         if isinstance(statement.annotation, ast.BinOp) and isinstance(statement.annotation.op, ast.RShift):
-            self.arrows.append((target.id, statement.annotation))
-        else:
+            self.arrows.append((target, statement.annotation, tuple(self.families.open)))
+        elif isinstance(target, ast.Name):
             self.leaves.append((target.id, statement))
+        else:
+            assert isinstance(target, ast.Subscript)
+            name, loops, put = self.families.target(target)
+            turn = Turn(name, tuple(inverse(put.items()).items()))
+            self.members.append((target, statement, loops, turn))
+            into.append(turn)
 
     def _odd_target(self, statement: ast.stmt, target: ast.expr) -> ReadError:
-        if isinstance(target, ast.Subscript):
-            return self.formulas.error(statement, f"{self.source.words(target)[:40]}: {_LATER}")
         return self.formulas.error(statement, "one name stands on the left of a line", _LINES)
 
     def _collect_expression(self, statement: ast.Expr, first: bool) -> None:
@@ -169,7 +259,7 @@ class _Network:
             self.title = " ".join(title.split())[:300]
         elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("latex", "style"):
             self.settings.append(value)
-        elif isinstance(value, (ast.GeneratorExp, ast.Await, ast.Lambda, ast.NamedExpr)):
+        elif isinstance(value, (ast.Await, ast.Lambda, ast.NamedExpr)):
             self.formulas.tensor(value)
         else:
             hint = "This is not JSON: " * isinstance(value, (ast.Dict, ast.List)) + _LINES
@@ -197,12 +287,49 @@ class _Network:
     def _declare_leaves(self) -> None:
         for _, statement in self.leaves:
             self._collect_sizes(statement.annotation)
-        for name, arrow in self.arrows:
-            self.scope.functions[name] = self._signature(name, arrow)
+        for _, statement, loops, _ in self.members:
+            with self._within(loops):
+                self._collect_sizes(statement.annotation)
+        for target, arrow, loops in self.arrows:
+            self._declare_function(target, arrow, loops)
+        for _, statement, loops, turn in self.members:
+            with self._within(loops):
+                self._declare_member(turn.name, loops, self._shape(statement.annotation), statement)
         for name, statement in self.leaves:
             shape = self._shape(statement.annotation)
             self.nodes[name] = Node(name, shape, axes_of(shape), place=self.source.place(statement))
             self.scope.tensors[name] = leaf(name, shape)
+        self.nodes = dict(sorted(self.nodes.items(), key=lambda item: item[1].place.line if item[1].place else 0))
+
+    @contextmanager
+    def _within(self, loops: tuple[Loop, ...]) -> Iterator[None]:
+        """While something is read in which these loops' variables are numbers."""
+        with ExitStack() as stack:
+            for loop in loops:
+                stack.enter_context(self.families.inside(loop))
+            yield
+
+    def _declare_member(
+        self, name: str, loops: tuple[Loop, ...], shape: tuple[Expr, ...], statement: ast.AnnAssign | ast.Assign
+    ) -> Node:
+        """A piece of a family, without its body."""
+        if name in self.nodes:
+            raise self.formulas.error(statement, f"{name} is already defined")
+        self.families.learn(name, shape)
+        node = self.nodes[name] = Node(name, shape, axes_of(shape), place=self.source.place(statement), loops=loops)
+        return node
+
+    def _declare_function(self, target: ast.expr, arrow: ast.BinOp, loops: tuple[Loop, ...]) -> None:
+        """An unknown function, or a family of them, which is known by its name in its variables."""
+        with self._within(loops):
+            if isinstance(target, ast.Name):
+                self.scope.functions[target.id] = self._signature(target.id, arrow)
+                return
+            assert isinstance(target, ast.Subscript)
+            name, _, _ = self.families.target(target)
+            if base_of(name) in map(base_of, self.scope.functions):
+                raise self.formulas.error(target, f"{base_of(name)} is already declared")
+            self.scope.functions[name] = self._signature(name, arrow)
 
     def _signature(self, name: str, arrow: ast.BinOp) -> Signature:
         """`(m,) >> (n,)`, or `((n,), (n,)) >> ()` for several operands."""
@@ -218,8 +345,20 @@ class _Network:
         parts = annotation.elts if isinstance(annotation, ast.Tuple) else [annotation]
         for part in parts:
             for node in (part,) if isinstance(part, ast.Name) else ast.walk(part):
-                if isinstance(node, ast.Name) and node.id not in self.scope.size_names:
+                if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+                    self._collect_size_family(node.value)
+            for node in (part,) if isinstance(part, ast.Name) else ast.walk(part):
+                if isinstance(node, ast.Name) and node.id not in self.scope.size_names | self.scope.size_families:
                     self._collect_size(node, part)
+
+    def _collect_size_family(self, node: ast.Name) -> None:
+        """`n` of `n[l-1]`."""
+        if node.id in self.scope.size_families:
+            return
+        if node.id in self.lines or node.id in self.scope.size_names:
+            raise self.formulas.error(node, f"{node.id!r} is declared already and cannot be a family of sizes too")
+        self._declare(node.id, node)
+        self.scope.size_families.add(node.id)
 
     def _collect_size(self, node: ast.Name, part: ast.expr) -> None:
         name = node.id
@@ -239,14 +378,12 @@ class _Network:
                 if isinstance(node, ast.RShift):
                     reason = "an arrow >> stands between the shapes taken and given"
                     raise self.formulas.error(annotation, reason, "Write f: () >> ().")
-                if isinstance(node, ast.Subscript):
-                    raise self.formulas.error(annotation, f"{self.source.words(annotation)[:40]}: {_LATER}")
         return self.formulas.shape(annotation)
 
     def _relate_sizes(self) -> None:
         """`assert H == P*k`, before any formula needs it."""
-        rest: list[ast.expr] = []
-        for test in self.asserts:
+        rest: list[tuple[ast.expr, tuple[Loop, ...]]] = []
+        for test, loops in self.asserts:
             if self._is_size_relation(test):
                 assert isinstance(test, ast.Compare)
                 left, right = self.formulas.dimension(test.left), self.formulas.dimension(test.comparators[0])
@@ -254,7 +391,7 @@ class _Network:
                     reason = f"the sizes {size_text(left)} and {size_text(right)} cannot be equal"
                     raise self.formulas.error(test, reason, "Use one name for both.")
             else:
-                rest.append(test)
+                rest.append((test, loops))
         self.asserts = rest
 
     def _is_size_relation(self, test: ast.expr) -> bool:
@@ -269,6 +406,51 @@ class _Network:
         return bool(names & self.scope.size_names) and names <= known
 
     # -------- second pass: nodes
+
+    def _run(self, lines: list[_Line | _Loop | Turn]) -> Iterator[Turn | Block]:
+        """The definitions in order; loops as blocks."""
+        for line in lines:
+            if isinstance(line, Turn):
+                yield line
+            elif isinstance(line, _Loop):
+                with self.families.inside(line.loop):
+                    yield Block(line.loop, tuple(self._run(line.body)))
+            elif isinstance(line.target, ast.Name):
+                self._define(line.target.id, line.statement)
+                yield Turn(line.target.id)
+            else:
+                yield self._define_member(line)
+
+    def _define_member(self, line: _Line) -> Turn:
+        """A piece of a family, as the node of its own variables."""
+        assert isinstance(line.target, ast.Subscript)
+        name, loops, put = self.families.target(line.target)
+        self.current = name
+        place = self.source.place(line.statement)
+        try:
+            value = self.formulas.tensor(line.statement.value)
+            shape = tuple(shift(d, put) for d in value.shape)
+            body = shift(value.entry(axes_of(value.shape)), put)
+            node = self._declare_member(name, loops, shape, line.statement)
+        except DeclarationError as error:
+            error.place = error.place or place
+            raise
+        if _too_long(body):
+            raise LimitError("this formula is too long", place, "Name a part of it.")
+        self.nodes[name] = replace(node, body=body, source=self.source.words(line.statement.value))
+        return Turn(name, tuple(inverse(put.items()).items()))
+
+    def _over(self, node: ast.GeneratorExp) -> Tensor:
+        return self.families.over(node, self.lines)
+
+    def _with_leaves(self, blocks: tuple[Turn | Block, ...]) -> tuple[Turn | Block, ...]:
+        """The order with the plain leaves before everything; it must define before it uses."""
+        leaves = tuple(Turn(n.name) for n in self.nodes.values() if n.is_leaf and not n.loops and "[" not in n.name)
+        blocks = (*leaves, *blocks)
+        problem, name = order_problem(self.nodes, blocks, self.families.bounds)
+        if problem:
+            raise DeclarationError(problem, self.nodes[name].place)
+        return blocks
 
     def _define(self, name: str, statement: ast.Assign) -> None:
         self.current = name
@@ -294,7 +476,7 @@ class _Network:
             return None
         if self.scope.declared("upstream"):
             return None
-        if self.current != self.assignments[-1][0]:
+        if not self.assignments or self.current != self.assignments[-1][0]:
             raise self.formulas.error(node, "upstream stands alone on the last line", "Write L = upstream(y).")
         if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], ast.Name):
             raise self.formulas.error(node, "upstream takes the name of one tensor", "Write L = upstream(y).")
@@ -353,7 +535,12 @@ class _Network:
         if not self.assignments:
             place = Place(len(self.source.lines), file=self.source.file)
             raise ReadError("there is no loss: no line assigns a formula", place, "Such as L = sum((y - t)**2).")
-        loss = self.assignments[-1][0]
+        last = self.lines_in_order[-1]
+        if not (isinstance(last, _Line) and isinstance(last.target, ast.Name)):
+            place = Place(len(self.source.lines), file=self.source.file)
+            hint = "End with one that follows the loop, such as J = sum(E[t] for t in range(1, T + 1))."
+            raise ReadError("there is no loss: the last line stands in a loop or belongs to a family", place, hint)
+        loss = last.target.id
         node = self.nodes[loss]
         if not is_scalar(Tensor(node.shape, lambda idx: ONE)):
             name = next(n for n in ("L", "J", "E", "loss", "total_loss", "symbp_loss") if n not in self.lines)
@@ -362,7 +549,7 @@ class _Network:
                 node.place,
                 f"If some scalar follows whose gradient is given, add the line: {name} = upstream({loss})",
             )
-        if not self._reachable(loss) & {n for n, _ in self.leaves}:
+        if not self._reachable(loss) & {n.name for n in self.nodes.values() if n.is_leaf}:
             raise DeclarationError(f"the loss {loss} does not depend on any leaf", node.place)
         return loss
 
@@ -372,10 +559,12 @@ class _Network:
         stack = [loss]
         while stack:
             body = self.nodes[stack.pop()].body
-            for name in body.tensors if body is not None else ():
-                if name not in seen:
-                    seen.add(name)
-                    stack.append(name)
+            for used in body.tensors if body is not None else ():
+                pieces = [used] if used in self.nodes else [n for n in self.nodes if base_of(n) == base_of(used)]
+                for name in pieces:
+                    if name not in seen:
+                        seen.add(name)
+                        stack.append(name)
         return seen
 
     def _warn_unused(self, loss: str) -> None:
@@ -395,14 +584,17 @@ class _Network:
             kept = node.shape if node.is_leaf else shape
             self.nodes[name] = replace(node, shape=kept, axes=axes_of(shape), body=body)
         for name, node in self.nodes.items():
+            if "[" in name:
+                continue
             self.scope.tensors[name] = leaf(name, tuple(a.dim if isinstance(a, Index) else ONE for a in node.axes))
 
     def _facts(self) -> tuple[Fact, ...]:
         reader = FactReader(self.formulas, self.nodes)
         facts: list[Fact] = []
-        for test in self.asserts:
+        for test, loops in self.asserts:
             try:
-                facts += reader.facts(test)
+                with self._within(loops):
+                    facts += reader.facts(test)
             except DeclarationError as error:
                 error.place = error.place or self.source.place(test)
                 raise

@@ -9,7 +9,7 @@ name means. Unicode names carry invisible role marks from which a terminal takes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -200,6 +200,24 @@ class Latex:
     def big_sum(self, letters: list[str], body: str) -> str:
         return rf"\sum_{{{', '.join(letters)}}} {body}"
 
+    def range_sum(self, var: str, low: str, high: str, body: str) -> str:
+        return rf"\sum_{{{var}={low}}}^{{{high}}} {body}"
+
+    def range_product(self, var: str, low: str, high: str, body: str) -> str:
+        return rf"\prod_{{{var}={low}}}^{{{high}}} {body}"
+
+    def turns(self, var: str, low: str, high: str) -> str:
+        return rf"{var} = {low}, \dots, {high}"
+
+    def numbered(self, text: str, above: list[str], under: list[str], below: Sequence[str]) -> str:
+        """A name with the number of its layer above and that of its step, and indices, below."""
+        bare = text[1:-1] if text.startswith("{") and text.endswith("}") else text
+        base, mark, sub = bare.partition("_")
+        inner = [sub.removeprefix("{").removesuffix("}")] if mark and not base.endswith("\\") else []
+        subs = ",".join([*inner, *under, *(["".join(below)] if all(len(b) == 1 for b in below) and below else below)])
+        shown = (base if inner else bare) + (f"_{{{subs}}}" if subs else "")
+        return f"{{{shown}^{{({', '.join(above)})}}}}" if above else shown
+
     def big_max(self, op: str, letters: list[str], body: str) -> str:
         return rf"\{op}_{{{', '.join(letters)}}} {body}"
 
@@ -308,6 +326,20 @@ class Unicode:
 
     def big_sum(self, letters: list[str], body: str) -> str:
         return f"Σ_{letters[0]} {body}" if len(letters) == 1 else f"Σ_{{{','.join(letters)}}} {body}"
+
+    def range_sum(self, var: str, low: str, high: str, body: str) -> str:
+        return f"Σ_{{{var}={low}..{high}}} {body}"
+
+    def range_product(self, var: str, low: str, high: str, body: str) -> str:
+        return f"Π_{{{var}={low}..{high}}} {body}"
+
+    def turns(self, var: str, low: str, high: str) -> str:
+        return f"{var} = {low}, …, {high}"
+
+    def numbered(self, text: str, above: list[str], under: list[str], below: Sequence[str]) -> str:
+        """A name with its numbers, and its indices, in brackets."""
+        numbers = [*above, *under]
+        return text + (f"[{','.join(numbers)}]" if numbers else "") + (f"[{','.join(below)}]" if below else "")
 
     def big_max(self, op: str, letters: list[str], body: str) -> str:
         return f"{op}_{','.join(letters)} {body}"

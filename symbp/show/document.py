@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from symbp.expr import ONE, Add, Delta, Expr, Index, Num, Size, walk
+from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
 from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet
@@ -87,7 +88,9 @@ def _size(d: Expr, alphabet: Alphabet) -> str:
     from symbp.sizes import size_text
 
     if isinstance(d, Size) and not d.name.isdigit():
-        return alphabet.tensor(d.name)
+        base, numbers = split(d.name)
+        shown = alphabet.tensor(base)
+        return alphabet.numbered(shown, [], [number_text(n) for n in numbers], ()) if numbers else shown
     return size_text(d)
 
 
@@ -181,7 +184,12 @@ class Writer:
         for node in self.graph.inner:
             assert node.body is not None
             left, right = self.equation(node, node.body)
-            yield Row(left, right, shape=self._shape(node))
+            yield Row(left, right, shape=self._where_shape(node))
+
+    def _where_shape(self, node: Node) -> str:
+        """The shape, and for which numbers it holds: `l = 1, …, L  n×m`."""
+        space = r" \quad " if self.alphabet.name == "latex" else "  "
+        return space.join(filter(None, (self.print.turns(node.loops), self._shape(node))))
 
     def _shape(self, node: Node) -> str:
         found = self.shapes.get(node.shape)
@@ -229,6 +237,8 @@ class Writer:
     def adjoint(self, a: Adjoint) -> Iterator[Block]:
         node = a.node
         heading = self.alphabet.inline(self.left(node))
+        if a.case or node.loops:
+            heading += self._where(a)
         yield Heading(3, heading, self._shape(node))
         rows: list[Row] = []
         known = a.like and self.shown[a.like] > 1 and self.options.detail == "normal"
@@ -240,6 +250,32 @@ class Writer:
         if known:
             rows[0] = replace(rows[0], rule=say("as", self.lang), note=self.alphabet.inline(self._result_name(a.like)))
         yield Rows(tuple(without_repeats(rows)))
+        if self.options.detail != "brief":
+            yield from self._paths(a)
+
+    def _where(self, a: Adjoint) -> str:
+        """Which case this is, and for which numbers it holds."""
+        turns = self.alphabet.inline(self.print.turns(a.node.loops, backwards=True)) if a.node.loops else ""
+        case = say(f"case-{a.case}", self.lang) if a.case else ""
+        return case + (say("for", self.lang, turns) if turns else "")
+
+    def _paths(self, a: Adjoint) -> Iterator[Block]:
+        """What the recursion saves: paths against products."""
+        p = a.paths
+        if p is None:
+            return
+        width, work = self.print.size(p.width), self.print.index(p.work, {})
+        if mentions(p.width, p.loop.var):
+            var = self.print.size(Size(p.loop.var))
+            low, high = self.print.number(p.loop.low), self.print.number(p.loop.high)
+            many = self.alphabet.range_product(var, low, high, width)
+            few = self.alphabet.range_sum(var, low, high, work)
+        else:
+            turns = plain_number(p.loop.high - p.loop.low + 1)
+            count = self.print.number(turns)
+            many = self.alphabet.power(width, count, False)
+            few = self.print.product([self.alphabet.bracket(count) if isinstance(turns, Add) else count, work])
+        yield Prose(say("dynamic", self.lang, self.alphabet.inline(many), self.alphabet.inline(few)))
 
     def _result_name(self, name: str) -> str:
         return self.print.derivative(name) if self.graph[name].is_leaf else self.print.tensor(adjoint(name))
@@ -324,7 +360,7 @@ class Writer:
         v = self.print.index(node.entry, letters)
         body = self.alphabet.times.join([self.alphabet.derivative(loss, u), self.alphabet.derivative(u, v)])
         names = [inner[i] for i in consumer.args if isinstance(i, Index)]
-        return self.alphabet.big_sum(names, body) if names else body
+        return self.print.over(step.sums, self.alphabet.big_sum(names, body) if names else body)
 
     def _slope(self, step: Step, node: Node, letters: dict[Index, str]) -> tuple[str, str]:
         assert step.left is not None and step.argument is not None
@@ -360,7 +396,7 @@ class Writer:
             rule = say("closed-form", self.lang)
             again = alone or entry_form
             yield Row(self.left(node) if again else "", shown, rule, shape=shape if alone else "")
-        checked = self.derivation.checked.get(node.name)
+        checked = self.derivation.checked_of(a)
         if checked is not None:
             yield Row("", "", say("check", self.lang), self.verdict(checked))
 
@@ -385,7 +421,7 @@ class Writer:
                 whole = None if by_entry else self.print.matrix(e, a.node.axes)
                 name = self.entry(a.node) if whole is None else self.print.derivative(a.node.name)
                 shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
-                yield Row(name if name != left else "", shown, shape=self._shape(a.node) if n == 0 else "")
+                yield Row(name if name != left else "", shown, shape=self._where_shape(a.node) if n == 0 else "")
                 left = name
 
     def updates(self) -> Iterator[Row]:

@@ -53,25 +53,26 @@ class Encoder:
         return result
 
     def gradient(self, a: Adjoint) -> dict[str, Any]:
-        item: dict[str, Any] = {"wrt": a.node.name, "shape": shape_json(a.node.shape)}
+        item: dict[str, Any] = {"wrt": a.node.name, **case_json(a), "shape": shape_json(a.node.shape)}
         item["delta_form"] = self.form(a.delta, a.node) if self.options.form != "closed" else None
         item["closed_form"] = self.form(a.closed, a.node, a.why) if self.options.form != "delta" else None
         if a.because:
             item["because"] = list(a.because)
-        checked = self.derivation.checked.get(a.node.name)
+        checked = self.derivation.checked_of(a)
         item["check"] = check_json(checked) if checked else None
         return item
 
     def delta(self, a: Adjoint) -> dict[str, Any]:
         delta = self.form(a.delta, a.node)
-        item: dict[str, Any] = {"node": a.node.name, "shape": shape_json(a.node.shape), "numpy": delta["numpy"]}
+        item: dict[str, Any] = {"node": a.node.name, **case_json(a)}
+        item |= {"shape": shape_json(a.node.shape), "numpy": delta["numpy"]}
         item["closed_numpy"] = self.numpy(a.closed, a.node)[0] if a.closed is not None else None
         item["latex"] = delta["latex"]
         if delta["numpy"] is None:
             item["why"] = delta["why"]
         elif a.closed is None and a.why:
             item["why"] = a.why
-        checked = self.derivation.checked.get(a.node.name)
+        checked = self.derivation.checked_of(a)
         if checked:
             item["check"] = check_json(checked)
         return item
@@ -127,6 +128,14 @@ def step_json(number: int, about: str, rule: str, one: Row, two: Row) -> dict[st
         "latex": one.left + equals + one.right,
         "text": plain(two.left + equals + two.right),
     }
+
+
+def case_json(a: Adjoint) -> dict[str, Any]:
+    """Of symbolic depth: which case it is, and the first and last number that it holds for."""
+    item: dict[str, Any] = {"case": a.case} if a.case else {}
+    if a.node.loops:
+        item["for"] = {x.var: [size_text(x.low), size_text(x.high)] for x in a.node.loops}
+    return item
 
 
 def shape_json(shape: Iterable[Expr]) -> list[str | int]:

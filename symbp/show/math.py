@@ -27,6 +27,7 @@ from symbp.expr import (
     Index,
     Mul,
     Num,
+    Over,
     Pow,
     Reduce,
     Select,
@@ -34,9 +35,11 @@ from symbp.expr import (
     number,
     substitute,
 )
+from symbp.family import Loop, base_of, member, split
 from symbp.form import Form, NotReducible, exact_axes
 from symbp.form import scalar as scalar_form
 from symbp.graph import Graph, adjoint, primal
+from symbp.index import affine
 from symbp.local import skeleton
 from symbp.matrix import Emitter, index_letter
 from symbp.ops import UNKNOWN
@@ -74,7 +77,8 @@ class MathPrinter:
         self.emitter = Emitter(graph)
         self.roles = roles(graph)
         self.names: dict[str, str] = {}
-        self.reserved = frozenset((*graph.nodes, *graph.constants, *graph.sizes)) - frozenset(graph.letters.values())
+        taken = (*map(base_of, graph.nodes), *graph.constants, *graph.sizes, *graph.bounds, *graph.variables)
+        self.reserved = frozenset(taken) - frozenset(graph.letters.values())
         self.templates: dict[object, str | None] = {}
         self.laid_out: dict[object, str | None] = {}
 
@@ -85,12 +89,63 @@ class MathPrinter:
         found = self.names.get(name)
         if found is None:
             inner = primal(name)
+            base = base_of(inner or name)
             if inner is not None:
-                found = self.alphabet.mark(self.alphabet.delta(self.alphabet.tensor(inner)), "error")
+                found = self.alphabet.mark(
+                    self.numbered(self.alphabet.delta(self.alphabet.tensor(base)), name), "error"
+                )
             else:
-                found = self.alphabet.mark(self.alphabet.tensor(name), self.roles.get(name, "node"))
+                found = self.alphabet.mark(self.numbered(self.alphabet.tensor(base), name), self._role(name))
             self.names[name] = found
         return found
+
+    def _role(self, name: str) -> str:
+        pieces = self.graph.pieces(name)
+        return self.roles.get(name) or (self.roles.get(pieces[-1].name) if pieces else None) or "node"
+
+    def numbered(self, text: str, name: str, below: Sequence[str] = ()) -> str:
+        """A base with the numbers of a member, `W^{(l)}` and `h_{t}`, and indices below it."""
+        numbers = split(name)[1]
+        if not numbers and not below:
+            return text
+        over = [self.counts_layers(name, n) for n in range(len(numbers))]
+        above = [self.number(n) for n, up in zip(numbers, over) if up]
+        under = [self.number(n) for n, up in zip(numbers, over) if not up]
+        return self.alphabet.numbered(text, above, under, below)
+
+    def counts_layers(self, name: str, position: int) -> bool:
+        """Is this number of a family that of a layer, which stands above as in W^{(l)}?"""
+        name = primal(name) or name
+        for piece in (*(n.name for n in self.graph.pieces(name)), *self.graph.functions):
+            numbers = split(piece)[1]
+            if base_of(piece) == base_of(name) and position < len(numbers):
+                atoms = affine(numbers[position]) or {}
+                if any(isinstance(a, Size) and a.name.startswith(("l", "ℓ")) for a in atoms):
+                    return True
+        return False
+
+    def number(self, e: Expr) -> str:
+        """`l+1`, `T`: the number of a member."""
+        shown = ""
+        for part in e.args if isinstance(e, Add) else (e,):
+            text = self.size(part)
+            shown += text.replace("-", self.alphabet.minus) if text.startswith("-") or not shown else "+" + text
+        return shown
+
+    def turns(self, loops: Sequence[Loop], backwards: bool = False) -> str:
+        """`l = 1, …, L`; as a loop goes, or as the backward pass goes through it."""
+        shown = []
+        for x in loops:
+            ends = [self.number(x.low), self.number(x.high)]
+            first, last = ends[::-1] if x.down != backwards else ends
+            shown.append(self.alphabet.turns(self.size(Size(x.var)), first, last))
+        return ", ".join(shown)
+
+    def over(self, loops: Sequence[Loop], body: str) -> str:
+        """Σ over loop variables."""
+        for x in reversed(loops):
+            body = self.alphabet.range_sum(self.size(Size(x.var)), self.number(x.low), self.number(x.high), body)
+        return body
 
     def derivative(self, name: str) -> str:
         """∂L/∂W₁."""
@@ -99,7 +154,11 @@ class MathPrinter:
 
     def size(self, e: Expr) -> str:
         if isinstance(e, Size):
-            return self.alphabet.tensor(e.name) if not e.name.isdigit() else e.name
+            if e.name.isdigit():
+                return e.name
+            base, numbers = split(e.name)
+            shown = self.alphabet.tensor(base)
+            return self.alphabet.numbered(shown, [], list(map(self.number, numbers)), ()) if numbers else shown
         return size_text(e)
 
     # ---- matrix notation -----------------------------------------------------------------------
@@ -183,6 +242,11 @@ class MathPrinter:
 
     def _m_name(self, x: Form) -> Piece:
         return Piece(self.tensor(str(x.data[0])))
+
+    def _m_over(self, x: Form) -> Piece:
+        var, low, high = x.data
+        assert isinstance(low, Expr) and isinstance(high, Expr)
+        return Piece(self.over([Loop(str(var), low, high)], self.at(x.args[0], QUOTIENT)), SUM)
 
     def _m_transpose(self, x: Form) -> Piece:
         if x.args[0].kind == "inv":
@@ -387,7 +451,12 @@ class MathPrinter:
     def _function(self, name: str, args: list[str], tight: list[str]) -> Piece:
         if name.startswith(UNKNOWN):
             base = name[1:].rstrip("'")
-            return Piece(self.alphabet.tensor(base) + name[1 + len(base) :] + self.alphabet.bracket(", ".join(args)))
+            slopes = name[1 + len(base) :]
+            if "[" in base and slopes:
+                return Piece(
+                    self.alphabet.bracket(self.function_name(base)) + slopes + self.alphabet.bracket(", ".join(args))
+                )
+            return Piece(self.function_name(base) + slopes + self.alphabet.bracket(", ".join(args)))
         if name == "abs":
             return Piece(self.alphabet.absolute(args[0]))
         if name == "sigmoid":
@@ -408,7 +477,7 @@ class MathPrinter:
         assert isinstance(e, Apply)
         operands = [self.at(a, SUM) for a in x.args]
         if slot is None:
-            return Piece(self.alphabet.tensor(str(fn)) + self.alphabet.bracket(", ".join(operands)))
+            return Piece(self.function_name(str(fn)) + self.alphabet.bracket(", ".join(operands)))
         assert isinstance(slot, int)
         return self._partial(self._value_name(e), operands[slot])
 
@@ -421,7 +490,15 @@ class MathPrinter:
         for node in self.graph.inner:
             if isinstance(node.body, Apply) and (node.body.fn, node.body.operands) == (e.fn, e.operands):
                 return self.tensor(node.name)
-        return self.alphabet.tensor(e.fn)
+            if isinstance(node.body, Apply) and node.loops and base_of(node.body.fn) == base_of(e.fn):
+                numbers = split(e.fn)[1]  # a family of maps: y[l] = f[l](…)
+                if numbers and split(node.body.fn)[1] == split(node.name)[1]:
+                    return self.tensor(member(base_of(node.name), numbers))
+        return self.function_name(e.fn)
+
+    def function_name(self, name: str) -> str:
+        """An unknown function, or one of a family of them."""
+        return self.numbered(self.alphabet.tensor(base_of(name)), name)
 
     def _m_compare(self, x: Form) -> Piece:
         left, right = (self.at(a, SUM) for a in x.args)
@@ -526,6 +603,10 @@ class MathPrinter:
                 return self._reduction(e, letters)
             case Apply():
                 return self._unknown_entry(e, letters)
+            case Over():
+                return Piece(
+                    self.over([Loop(e.var, e.low, e.high)], self.wrap(self.scalar(e.body, letters), QUOTIENT)), SUM
+                )
         raise AssertionError(type(e))
 
     def _unknown_entry(self, e: Apply, letters: Mapping[Index, str]) -> Piece:
@@ -543,7 +624,7 @@ class MathPrinter:
             assert isinstance(o, Reduce)
             indices, body = o.expose()
             operands.append(self.matrix(body, indices) or self.index(body, self.letters_for(indices, letters)))
-        whole = self.alphabet.tensor(e.fn) + self.alphabet.bracket(", ".join(operands))
+        whole = self.function_name(e.fn) + self.alphabet.bracket(", ".join(operands))
         return Piece(self.alphabet.subscripted(whole, outputs, True))
 
     def _inputs(self, e: Apply) -> int:
@@ -558,6 +639,12 @@ class MathPrinter:
             self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex"))
             for i in shown
         ]
+        if split(e.tensor)[1]:
+            base = base_of(name if name is not None else e.tensor)
+            shown_base = self.alphabet.tensor(base)
+            if name is None:
+                return self.alphabet.mark(self.numbered(shown_base, e.tensor, inner), self._role(e.tensor))
+            return self.alphabet.mark(self.numbered(self.alphabet.delta(shown_base), e.tensor, inner), "error")
         if self.alphabet.name == "latex" and name is not None and inner:
             simple = "".join(inner) if all(len(i.rstrip("'")) == 1 for i in inner) else ", ".join(inner)
             return self.alphabet.delta(f"{self.alphabet.tensor(name)},\\,{simple}")

@@ -48,8 +48,8 @@ def check_table(derivation: Derivation, checked: Mapping[str, Checked], width: i
         )
         error = "–" if c.error != c.error else f"{c.error:.1e}"
         table.add_row(
-            plain(printer.derivative(name)),
-            shape_of(graph[name], alphabet) or "scalar",
+            Text(plain(printer.derivative(name))),
+            Text(shape_of(derivation.adjoints[name].node, alphabet) or "scalar"),
             error,
             str(c.entries),
             str(c.points),

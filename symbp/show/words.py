@@ -43,6 +43,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "delta_minus": ("Here δ := −∂{0}/∂z.", "这里 δ := −∂{0}/∂z。"),
     "one_path": ("{0} is used once, in {1}.", "{0} 只用于 {1}。"),
     "paths": ("{0} is used in {1}; its gradients add up.", "{0} 用于 {1}，各处梯度相加。"),
+    "for": (" for {0}", "（{0}）"),
+    "case-base": (" (base case)", "（起点）"),
+    "case-step": (" (recursion)", "（递推）"),
+    "dynamic": (
+        "Summed over paths, one entry would take {0} paths; the recursion keeps what arrives at each turn "
+        "(dynamic programming) and takes {1} products for all entries of all turns.",
+        "若按路径求和，每个分量要遍历 {0} 条路径；递推保存每一步的结果（动态规划），所有分量总共只需 {1} 次乘法。",
+    ),
     "given": ("given", "给定"),
     "otherwise": ("otherwise", "否则"),
     "rate": ("learning rate", "学习率"),

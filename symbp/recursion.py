@@ -1,0 +1,740 @@
+"""The backward walk through loops: for a tensor a[l], its base case and its recursion.
+
+The number of a layer or a step is one more index, and the chain rule treats it as one. A consumer
+such as `z[l] = W[l] a[l-1]` uses a[l] where l − 1 is solved for l: it is z[l+1], for l up to
+L − 1. A consumer outside the loop, `C(a[L])`, uses a[l] at l = L alone. So the range of a tensor
+falls into cases, each with its own consumers: a base case at one end and a step for the rest; a
+variable of the consumer that the tensor does not have (time, for shared weights) is summed.
+
+Each case is an ordinary local problem: the tensor, its consumers and what they use, by the names
+of their members, as a small graph. The rest of the engine never knows that l is symbolic, and the
+cost does not depend on what L is.
+
+Invariant: the cases of a tensor do not overlap, and together they cover its range for large
+bounds; for small ones the cases whose range is empty fall away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from symbp.arithmetic import length
+from symbp.chain import CLOSED_LENGTH, contributions, inline, local_slope, named_adjoints, slope_law
+from symbp.errors import NoRule, RequestError, nearest
+from symbp.expr import ZERO, Add, Call, Entry, Expr, Num, Over, Reduce, Size, add, mul
+from symbp.expr import walk as visit
+from symbp.family import (
+    Loop,
+    base_of,
+    below,
+    fresh_variable,
+    names_in,
+    plain_number,
+    shift,
+    shift_name,
+    shift_number,
+    solve,
+    split,
+)
+from symbp.graph import Graph, Node, adjoint, primal
+from symbp.index import affine, same_size
+from symbp.local import rename
+from symbp.simplify import Result, Simplifier
+from symbp.steps import Adjoint, Derivation, Law, Paths, Step
+
+Ranges = Mapping[str, Loop]
+Box = dict[str, tuple[Expr, Expr]]
+MARK = "‡"  # the occurrence that is looked at, among others of the same family
+
+
+# ---- who uses a tensor, and where -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Use:
+    """A consumer of the members of a family: `consumer` in the tensor's own variables, the
+    consumer's variables that are summed, and for which members (`box`) it is one. `marked` is the
+    consumer with the occurrence marked, `turn` the turn of a sum in it."""
+
+    consumer: Node
+    marked: Node
+    sums: tuple[Loop, ...]
+    box: Mapping[str, tuple[Expr, Expr]]
+    turn: Mapping[str, Expr]
+
+    def at(self, put: Mapping[str, Expr]) -> Use:
+        """The same at numbers; a sum that is left with one turn is that turn."""
+        sums = [Loop(x.var, shift_number(x.low, put), shift_number(x.high, put)) for x in self.sums]
+        put = {**put, **{x.var: x.low for x in sums if same_size(x.low, x.high)}}
+        left = tuple(x for x in sums if x.var not in put)
+        turn = {k: shift_number(v, put) for k, v in self.turn.items()}
+        return Use(self.consumer.at(put, left), self.marked.at(put, left), left, self.box, turn)
+
+
+def uses_of(graph: Graph, target: Node) -> list[Use]:
+    """Every consumer of a tensor, in the order of the network."""
+    found: list[Use] = []
+    for node in graph.inner:
+        assert node.body is not None
+        for name, around in references(node.body, base_of(target.name)):
+            use = _use(node, name, around, target)
+            if use is not None:
+                found.append(use)
+    here = split(target.name)[1]
+    return sorted(found, key=lambda use: _is_another_turn(use.consumer.name, here))
+
+
+def _is_another_turn(name: str, here: Sequence[Expr]) -> bool:
+    """Is this member of another turn than the tensor? What happens in its own turn is said first."""
+    variables = set().union(*map(names_in, here))
+    return any(names_in(n) & variables and n not in here for n in split(name)[1])
+
+
+def references(body: Expr, base: str) -> list[tuple[str, tuple[Loop, ...]]]:
+    """The members of a family that a body names, each with the sums that it stands in."""
+    found: dict[tuple[str, tuple[Loop, ...]], None] = {}
+    seen: set[tuple[Expr, tuple[Loop, ...]]] = set()
+    stack: list[tuple[Expr, tuple[Loop, ...]]] = [(body, ())]
+    while stack:
+        e, around = stack.pop()
+        if (e, around) in seen or not any(base_of(t) == base for t in e.tensors):
+            continue
+        seen.add((e, around))
+        if isinstance(e, Entry) and base_of(e.tensor) == base:
+            found[(e.tensor, around)] = None
+        if isinstance(e, Over):
+            around = (*around, Loop(e.var, e.low, e.high))
+        stack.extend((a, around) for a in reversed(e.args))
+    return list(found)
+
+
+def _use(node: Node, name: str, around: tuple[Loop, ...], target: Node) -> Use | None:
+    """One reference, solved for the tensor's variables; None where it can never be this tensor."""
+    free = {loop.var: loop for loop in (*node.loops, *around)}
+    own = {loop.var: loop for loop in target.loops}
+    put: dict[str, Expr] = {}
+    equal: list[tuple[Expr, Expr]] = []
+    for e, w in zip(split(name)[1], split(target.name)[1], strict=True):
+        e = shift_number(e, put)
+        var = next((v for v in free if v not in put and solve(e, w, v) is not None), None)
+        if var is None:
+            equal.append((e, w))
+        else:
+            value = solve(e, w, var)
+            assert value is not None
+            put[var] = value
+    rest = [loop for loop in node.loops if loop.var not in put]
+    taken = {*own, *(v for e in put.values() for v in names_in(e))}
+    for loop in rest:  # a variable that is summed must not be one of the tensor's
+        if loop.var in taken:
+            assert node.body is not None
+            put[loop.var] = Size(fresh_variable(loop.var, {*taken, *free, *names_in(node.body)}))
+            taken.add(repr(put[loop.var]))
+    sums = [_moved(loop, put) for loop in rest]
+    box: Box = {v: (loop.low, loop.high) for v, loop in own.items()}
+    conditions: list[tuple[Expr, Expr]] = []
+    for e, w in equal:
+        if same_size(e, w):
+            continue
+        if isinstance(w, Size) and w.name in own:
+            conditions += [(w, e), (e, w)]
+        else:
+            return None
+    for loop in (*node.loops, *around):
+        if loop.var in put and loop not in rest:
+            moved = _moved(loop, put)
+            conditions += [(moved.low, put[loop.var]), (put[loop.var], moved.high)]
+    for a, b in conditions:
+        if not _restrict(a, b, own, box, sums):
+            return None
+    if any(_is_empty(low, high, own) for low, high in box.values()):
+        return None
+    turn = {loop.var: put[loop.var] for loop in around if loop.var in put}
+    outer = {v: e for v, e in put.items() if v not in turn}
+    consumer = node.at(outer, tuple(sums))
+    assert node.body is not None
+    marked = replace(node, body=_mark(node.body, name)).at(outer, tuple(sums))
+    return Use(consumer, marked, tuple(sums), box, turn)
+
+
+def _moved(loop: Loop, put: Mapping[str, Expr]) -> Loop:
+    var = put.get(loop.var)
+    name = var.name if isinstance(var, Size) else loop.var
+    return Loop(name, shift_number(loop.low, put), shift_number(loop.high, put), loop.down)
+
+
+def _mark(body: Expr, name: str) -> Expr:
+    return rename(body, {name: MARK})
+
+
+def _restrict(a: Expr, b: Expr, own: Ranges, box: Box, sums: list[Loop]) -> bool:
+    """Put a ≤ b into the box or a sum; False if it never holds."""
+    ranges = {**own, **{loop.var: loop for loop in sums}}
+    known = below(a, b, ranges)
+    if known is not None:
+        return known
+    room = affine(plain_number(add(b, mul(Num(-1), a)))) or {}
+    for n, loop in enumerate(sums):
+        c = room.get(Size(loop.var))
+        if c is not None:
+            bound = solve(plain_number(add(b, mul(Num(-1), a))), ZERO, loop.var)
+            assert bound is not None
+            low, high = loop.low, loop.high
+            if c > 0:
+                low = _tighter(low, bound, own, lower=True)
+            else:
+                high = _tighter(high, bound, own, lower=False)
+            sums[n] = Loop(loop.var, low, high, loop.down)
+            return True
+    for var in own:
+        c = room.get(Size(var))
+        if c is not None:
+            bound = solve(plain_number(add(b, mul(Num(-1), a))), ZERO, var)
+            assert bound is not None
+            low, high = box[var]
+            box[var] = (
+                (_tighter(low, bound, {}, lower=True), high) if c > 0 else (low, _tighter(high, bound, {}, lower=False))
+            )
+            return True
+    raise NoRule(f"symbp cannot tell whether {a!r} comes before {b!r}, which decides the cases of this network.")
+
+
+def _tighter(old: Expr, new: Expr, ranges: Ranges, lower: bool) -> Expr:
+    """The larger of two lower ends, or the smaller of two upper ones."""
+    before = below(old, new, ranges)
+    if before is None:
+        after = below(new, old, ranges)
+        if after is None:
+            raise NoRule(f"symbp cannot tell which of {old!r} and {new!r} comes first, which decides a range.")
+        before = not after
+    return new if before == lower else old
+
+
+def _is_empty(low: Expr, high: Expr, ranges: Ranges) -> bool:
+    return below(low, high, {}) is False
+
+
+# ---- cases ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A part of a tensor's range with the same consumers: the member, and them."""
+
+    node: Node  # with the ranges that are left as its loops
+    uses: tuple[Use, ...]
+
+
+def cases(target: Node, uses: Sequence[Use], cuts: Mapping[str, Iterable[Expr]]) -> list[Case]:
+    """The cases of a tensor, in the order in which a backward pass meets them. `cuts` are further
+    places at which the range is cut."""
+    axes = [_intervals(loop, uses, cuts.get(loop.var, ())) for loop in target.loops]
+    found: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for place in product(*(range(len(a)) for a in axes)):
+        cell = [axes[n][k] for n, k in enumerate(place)]
+        found[place] = tuple(n for n, use in enumerate(uses) if _holds(use, target.loops, cell))
+    _merge(found, axes, target.loops, cuts)
+    result = []
+    for place, ids in found.items():
+        cell = [axes[n][k] for n, k in enumerate(place)]
+        put = {loop.var: low for loop, (low, high) in zip(target.loops, cell) if same_size(low, high)}
+        ranges = tuple(
+            Loop(loop.var, low, high, loop.down) for loop, (low, high) in zip(target.loops, cell) if loop.var not in put
+        )
+        result.append(Case(target.at(put, ranges), tuple(uses[n].at(put) for n in ids)))
+    return result
+
+
+def _intervals(loop: Loop, uses: Sequence[Use], cuts: Iterable[Expr]) -> list[tuple[Expr, Expr]]:
+    """The range cut where a consumer begins or ends, in backward order."""
+    starts = [loop.low]
+    for use in uses:
+        low, high = use.box[loop.var]
+        starts += [low, plain_number(high + 1)]
+    starts += cuts
+    ordered: list[Expr] = []
+    for s in starts:
+        if below(s, loop.low, {}, margin=1) is True or below(s, loop.high, {}) is False:
+            continue
+        if any(same_size(s, o) for o in ordered):
+            continue
+        n = 0
+        while n < len(ordered):
+            before = below(ordered[n], s, {})
+            if before is None:
+                raise NoRule(f"symbp cannot tell whether {ordered[n]!r} comes before {s!r}: the ends of two loops.")
+            if not before:
+                break
+            n += 1
+        ordered.insert(n, s)
+    ends = [plain_number(s - 1) for s in ordered[1:]] + [loop.high]
+    found = [(low, high) for low, high in zip(ordered, ends) if below(low, high, {}) is not False]
+    return found if loop.down else found[::-1]
+
+
+def _holds(use: Use, loops: Sequence[Loop], cell: Sequence[tuple[Expr, Expr]]) -> bool:
+    return all(
+        below(use.box[loop.var][0], low, {}) is True and below(high, use.box[loop.var][1], {}) is True
+        for loop, (low, high) in zip(loops, cell)
+    )
+
+
+def _merge(
+    found: dict[tuple[int, ...], tuple[int, ...]],
+    axes: list[list[tuple[Expr, Expr]]],
+    loops: Sequence[Loop],
+    cuts: Mapping[str, Iterable[Expr]],
+) -> None:
+    """Neighbouring intervals with the same consumers everywhere become one, but for the cuts."""
+    for n, loop in enumerate(loops):
+        kept = list(cuts.get(loop.var, ()))
+        k = 0
+        while k + 1 < len(axes[n]):
+            lower, upper = (k, k + 1) if loop.down else (k + 1, k)
+            start = axes[n][upper][0]
+            same = all(ids == found[(*p[:n], k + 1, *p[n + 1 :])] for p, ids in found.items() if p[n] == k)
+            if not same or any(same_size(start, c) for c in kept):
+                k += 1
+                continue
+            axes[n][k] = (axes[n][lower][0], axes[n][upper][1])
+            del axes[n][k + 1]
+            moved = {p: ids for p, ids in found.items() if p[n] != k + 1}
+            found.clear()
+            found.update({(*p[:n], p[n] - (p[n] > k), *p[n + 1 :]): ids for p, ids in moved.items()})
+
+
+# ---- the walk ---------------------------------------------------------------------------------------
+
+
+def derive_families(
+    graph: Graph, wrt: Iterable[str] | None, *, closed: bool = True, steps: bool = True, simplify: bool = True
+) -> Derivation:
+    """Differentiate the loss of a network of symbolic depth; as `derive`, with an adjoint for
+    every case of every tensor. `wrt` takes families (`W`), pieces (`h[0]`) and members (`W[2]`)."""
+    wanted, left_out = _wanted(graph, wrt)
+    needed = _needed(graph, [graph.loss, *wanted])
+    walk = _Walk(graph, closed, steps, simplify)
+    for node in reversed(tuple(graph.nodes.values())):
+        if node.name == graph.loss or base_of(node.name) not in needed:
+            continue
+        walk.add(node)
+    keys = dict.fromkeys(key for name in wanted for key in walk.keys_of(name))
+    return Derivation(graph, tuple(keys), walk.needed(keys), left_out)
+
+
+def _wanted(graph: Graph, wrt: Iterable[str] | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    if wrt is not None:
+        names = tuple(dict.fromkeys(wrt))
+        for name in names:
+            try:
+                found = bool(graph.pieces(name)) and (bool(split(name)[1]) or base_of(name) == name)
+                if split(name)[1]:
+                    graph[name]
+            except (KeyError, ValueError, IndexError):
+                found = False
+            if not found:
+                known = list(dict.fromkeys(base_of(n) for n in graph.nodes if n != graph.loss))
+                raise RequestError(
+                    f"Cannot differentiate with respect to '{name}': nothing of that name is declared. "
+                    f"{nearest(name, known) or 'There are: ' + ', '.join(known[:12]) + '.'}"
+                )
+        return names, {}
+    fixed = {base_of(n) for n in graph.fixed()}
+    leaves = [n.name for n in graph.leaves]
+    reason = {base_of(f.tensor): f.text or f.kind for f in graph.facts if base_of(f.tensor) in fixed}
+    free = tuple(n for n in leaves if base_of(n) not in fixed)
+    return free, {n: reason[base_of(n)] for n in leaves if base_of(n) in fixed}
+
+
+def _needed(graph: Graph, wanted: Iterable[str]) -> set[str]:
+    """Bases of the tensors on a way from a wanted one to the loss."""
+    uses: dict[str, set[str]] = {}
+    for node in graph.inner:
+        assert node.body is not None
+        uses.setdefault(base_of(node.name), set()).update(map(base_of, node.body.tensors))
+    below_ = {base_of(n) for n in wanted}
+    while True:
+        more = {b for b, used in uses.items() if used & below_} - below_
+        if not more:
+            break
+        below_ |= more
+    above, stack = {base_of(graph.loss)}, [base_of(graph.loss)]
+    while stack:
+        for b in uses.get(stack.pop(), ()):
+            if b not in above:
+                above.add(b)
+                stack.append(b)
+    return below_ & above
+
+
+class _Walk:
+    """The adjoints found so far, by the names of their members."""
+
+    def __init__(self, graph: Graph, closed: bool, steps: bool, simplify: bool) -> None:
+        self.graph, self.closed, self.steps, self.simplify = graph, closed, steps, simplify
+        self.adjoints: dict[str, Adjoint] = {}
+        self.of: dict[str, list[Adjoint]] = {}  # base -> its cases
+        self.of_piece: dict[str, list[str]] = {}  # node -> the keys of its cases
+        self.uses = {n.name: uses_of(graph, n) for n in graph.nodes.values()}
+
+    def add(self, node: Node) -> None:
+        """The adjoint of a tensor, case by case."""
+        uses = self.uses[node.name]
+        found = cases(node, uses, self._cuts(node, uses)) if node.loops else [Case(node, tuple(uses))]
+        for case in found:
+            if not case.uses:
+                continue
+            a = self.case(case)
+            if len(found) > 1 and node.loops:
+                a = replace(a, case="step" if self._goes_back(a) else "base")
+            key = a.node.name
+            while key in self.adjoints:
+                key += "'"
+            self.adjoints[key] = a
+            self.of_piece.setdefault(node.name, []).append(key)
+            self.of.setdefault(base_of(a.node.name), []).append(a)
+
+    def keys_of(self, name: str) -> list[str]:
+        """The adjoints that answer for a name."""
+        if name in self.graph.nodes:
+            return self.of_piece.get(name, [])
+        if not split(name)[1]:
+            return [key for n in self.graph.pieces(name) for key in self.of_piece.get(n.name, ())]
+        if name in self.adjoints:
+            return [name]
+        a = self.at(name, {})
+        if a is not None:
+            self.adjoints[name] = a
+            return [name]
+        pieces = ", ".join(n.name for n in self.graph.pieces(name))
+        hint = f"Ask for {base_of(name)}, or give numbers with --set."
+        raise RequestError(f"{name} is no single case of {pieces}. {hint}")
+
+    def needed(self, keys: Iterable[str]) -> dict[str, Adjoint]:
+        """These adjoints and all that their forms and steps name."""
+        kept = dict.fromkeys(keys)
+        stack = list(kept)
+        while stack:
+            a = self.adjoints[stack.pop()]
+            inserted = [n for s in a.steps if s.law is not None for n in s.law.inserted]
+            for used in (*named_adjoints(a.raw), *a.uses, *inserted):
+                for key, other in self.adjoints.items():
+                    if key not in kept and _may_be(used, other, {loop.var: loop for loop in a.node.loops}):
+                        kept[key] = None
+                        stack.append(key)
+        return {key: a for key, a in self.adjoints.items() if key in kept}
+
+    # -- one case
+
+    def case(self, case: Case) -> Adjoint:
+        """The chain rule for one case, simplified, with its trace."""
+        node = case.node
+        left = Entry(adjoint(node.name), node.axes)
+        ranges = {loop.var: loop for loop in node.loops}
+        groups: dict[tuple[Loop, ...], list[tuple[Use, Expr]]] = {}
+        trace: list[Step] = []
+        all_terms: list[Expr] = []
+        for use in case.uses:
+            local = self.local(node, case.uses)
+            marked = replace(node, name=MARK)
+            own = [
+                rename(term, {MARK: node.name}) for _, term in contributions(local, marked, use.marked, turn=use.turn)
+            ]
+            term = add(*own)
+            groups.setdefault(use.sums, []).append((use, term))
+            all_terms.append(_summed(use.sums, term))
+            if self.steps:
+                trace += self._chain(local, node, marked, left, use, all_terms[-1])
+        if self.steps and len({u.consumer.name for u in case.uses}) > 1:
+            trace.append(Step("fork", node.name, left, (add(*all_terms),)))
+        raw = add(*all_terms)
+        chosen: list[Expr] = []
+        results: list[Expr] = []
+        stages: list[tuple[Law, Expr, Expr]] = []
+        because: dict[str, None] = {}
+        inserted: dict[str, None] = {}
+        for sums, members in groups.items():
+            inner = {**ranges, **{loop.var: loop for loop in sums}}
+            simplifier = Simplifier(self.local(node, [u for u, _ in members]), self.simplify)
+            term = add(*(t for _, t in members))
+            best, put_in, names = self._inlined(node, term, inner, simplifier)
+            inserted.update(dict.fromkeys(names))
+            chosen.append(_summed(sums, put_in))
+            results.append(_summed(sums, best.result))
+            because.update(dict.fromkeys(f.text for f in best.facts))
+            stages += ((law, _summed(sums, a), _summed(sums, b)) for law, a, b in best.stages)
+        delta = add(*results)
+        if self.steps:
+            if inserted:
+                law = Law("insert", inserted=tuple(inserted))
+                trace.append(Step("simplification", node.name, left, (raw, add(*chosen)), law=law))
+            trace += _stage_steps(node, left, chosen, stages)
+            trace.append(Step("matrix-form", node.name, left, (delta,), notation="matrix"))
+        uses = tuple(named_adjoints(delta))
+        a = Adjoint(
+            node, raw, delta, None, tuple(trace), uses, tuple(because), "not asked for", paths=_paths(node, delta)
+        )
+        return self._with_closed(a, ranges) if self.closed else a
+
+    def _chain(self, local: Graph, node: Node, marked: Node, left: Expr, use: Use, term: Expr) -> Iterator[Step]:
+        consumer = use.consumer
+        assert consumer.body is not None
+        entry, slope = local_slope(marked, use.marked, local.table, use.turn)
+        slope = rename(slope, {MARK: node.name})
+        law = slope_law(consumer, local.table)
+        yield Step("definition", node.name, consumer.entry, (consumer.body,), via=consumer.name, sums=use.sums)
+        yield Step("chain-rule", node.name, left, (), via=consumer.name, argument=entry, sums=use.sums)
+        yield Step(
+            "local-slope", node.name, entry, (slope,), via=consumer.name, argument=node.entry, law=law, sums=use.sums
+        )
+        yield Step("contraction", node.name, left, (term,), via=consumer.name, sums=use.sums)
+
+    def local(self, node: Node, uses: Iterable[Use]) -> Graph:
+        """The tensor, its consumers, and what they use, as an ordinary graph: what is used is a
+        leaf, or has its definition where that holds for the whole case."""
+        ranges = {loop.var: loop for loop in node.loops}
+        consumers: dict[str, Node] = {}
+        for use in uses:
+            ranges |= {loop.var: loop for loop in use.sums}
+            consumers[use.consumer.name] = use.consumer
+        nodes: dict[str, Node] = {}
+
+        def put(name: str, depth: int) -> None:
+            if name in nodes or name in consumers:
+                return
+            found = self._definition(name, ranges) if depth else None
+            if found is not None and found.body is not None:
+                for used in sorted(found.body.tensors):
+                    put(used, depth - 1)
+                nodes[name] = replace(found, loops=())
+            else:
+                nodes[name] = replace(self.graph[name], body=None, loops=())
+
+        nodes[node.name] = replace(node, body=None, loops=())
+        for consumer in consumers.values():
+            assert consumer.body is not None
+            for name in sorted(consumer.body.tensors):
+                if name != node.name:
+                    put(name, 1)
+        if node.body is not None and node.name in nodes:
+            whole = self._definition(node.name, ranges)
+            if whole is not None and whole.body is not None and not any(t in consumers for t in whole.body.tensors):
+                for used in sorted(whole.body.tensors):
+                    put(used, 0)
+                del nodes[node.name]
+                nodes[node.name] = replace(whole, loops=())
+        nodes.update({name: replace(c, loops=()) for name, c in consumers.items()})
+        return replace(self.graph, nodes=nodes, facts=self.graph.facts_among(nodes), blocks=())
+
+    def _definition(self, name: str, ranges: Ranges) -> Node | None:
+        numbers = split(name)[1]
+        pieces = self.graph.pieces(name)
+        if not numbers:
+            return pieces[0] if pieces else None
+        for piece in pieces:
+            if self.graph.covers(piece, numbers, ranges):
+                own = split(piece.name)[1]
+                variables = {loop.var for loop in piece.loops}
+                put = {n.name: m for n, m in zip(own, numbers) if isinstance(n, Size) and n.name in variables}
+                return piece.at(put)
+        return None
+
+    # -- what arrives from above
+
+    def at(self, name: str, ranges: Ranges) -> Adjoint | None:
+        """The adjoint of a member, if one case holds wherever the ranges let it be."""
+        numbers = split(name)[1]
+        for a in self.of.get(base_of(name), ()):
+            if not self.graph.covers(a.node, numbers, ranges):
+                continue
+            own = split(a.node.name)[1]
+            variables = {loop.var for loop in a.node.loops}
+            put = {n.name: m for n, m in zip(own, numbers) if isinstance(n, Size) and n.name in variables}
+            return moved(a, put)
+        return None
+
+    def _inlined(
+        self, node: Node, term: Expr, ranges: Ranges, simplifier: Simplifier
+    ) -> tuple[Result, Expr, list[str]]:
+        """The simplified term: short adjoints near the loss are put in where that is shorter, and
+        that of an activation that nothing else uses, always: δ stands for the input."""
+        best, chosen = simplifier(term), term
+        names: list[str] = []
+        for name in named_adjoints(term):
+            a = self.at(name, ranges)
+            if a is None or _has_sum(a.delta):
+                continue
+            forms = {name: a.delta}
+            tried = inline(chosen, forms, self.graph)
+            if self._is_activation_of(name, node):
+                best, chosen = simplifier(tried), tried
+                names.append(name)
+            elif not a.uses and length(a.delta) <= 12:
+                shorter = simplifier(tried)
+                if length(shorter.result) < length(best.result):
+                    best, chosen = shorter, tried
+                    names.append(name)
+        return best, chosen, names
+
+    def _is_activation_of(self, name: str, node: Node) -> bool:
+        """Is `name` a function of the entries of this node alone, and nothing else uses the node
+        or needs the adjoint of `name`?"""
+        piece = self._definition(name, {loop.var: loop for loop in node.loops})
+        if piece is None or not isinstance(piece.body, Call) or (not node.loops and "[" not in node.name):
+            return False
+        args = piece.body.args
+        if len(args) != 1 or not isinstance(args[0], Entry) or args[0].tensor != node.name:
+            return False
+        pieces = self.graph.pieces(name)
+        return all(isinstance(p.body, Call) or p.body is None or not p.loops for p in pieces)
+
+    def _cuts(self, node: Node, uses: Sequence[Use]) -> dict[str, list[Expr]]:
+        """Where the adjoint of an activation changes its case: δ changes there too."""
+        found: dict[str, list[Expr]] = {}
+        for use in uses:
+            if use.sums or not self._is_activation_of(use.consumer.name, node):
+                continue
+            for a in self.of.get(base_of(use.consumer.name), ()):
+                own = split(a.node.name)[1]
+                for n, m in zip(own, split(use.consumer.name)[1]):
+                    loops = {loop.var: loop for loop in a.node.loops}
+                    loop = loops.get(n.name) if isinstance(n, Size) else None
+                    low, high = (loop.low, loop.high) if loop else (n, n)
+                    for var in (x.var for x in node.loops):
+                        for end in (low, plain_number(high + 1)):
+                            value = solve(m, end, var)
+                            if value is not None:
+                                found.setdefault(var, []).append(value)
+        return found
+
+    def _goes_back(self, a: Adjoint) -> bool:
+        """Does the form name an adjoint of another turn?"""
+        numbers = split(a.node.name)[1]
+        return any(not any(same_size(n, m) for m in numbers) for used in a.uses for n in split(used)[1])
+
+    def _with_closed(self, a: Adjoint, ranges: Ranges) -> Adjoint:
+        """The closed form, where no recursion stands in the way."""
+        forms: dict[str, Expr] = {}
+        because = dict.fromkeys(a.because)
+        if _has_sum(a.delta) and a.uses:
+            return self._closed_sum(a, ranges)
+        for name in a.uses:
+            used = self.at(name, ranges)
+            if used is None or used.closed is None:
+                return replace(a, why=_why(self.graph))
+            forms[name] = used.closed
+            because.update(dict.fromkeys(used.because))
+        whole = inline(a.delta, forms, self.graph) if forms else a.delta
+        if length(whole) > CLOSED_LENGTH:
+            return replace(a, why=f"longer than {CLOSED_LENGTH} operations; the δ form names its parts")
+        if not forms:
+            return replace(a, closed=a.delta, why="")
+        simplifier = Simplifier(self.local(a.node, ()), self.simplify)
+        return replace(a, closed=simplifier(whole).result, because=tuple(because), why="")
+
+    def _closed_sum(self, a: Adjoint, ranges: Ranges) -> Adjoint:
+        """The same for summands that are sums over a loop."""
+        parts: list[Expr] = []
+        for term in a.delta.args if isinstance(a.delta, Add) else (a.delta,):
+            sums: list[Loop] = []
+            body = term
+            while isinstance(body, Over):
+                sums.append(Loop(body.var, body.low, body.high))
+                body = body.body
+            if _has_sum(body):
+                return replace(a, why="it sums over a loop inside a formula")
+            inner = replace(a, delta=body, uses=tuple(named_adjoints(body)))
+            inner = self._with_closed(inner, {**ranges, **{loop.var: loop for loop in sums}})
+            if inner.closed is None:
+                return replace(a, why=inner.why)
+            parts.append(_summed(sums, inner.closed))
+        return replace(a, closed=add(*parts), why="")
+
+
+def _may_be(name: str, a: Adjoint, ranges: Ranges) -> bool:
+    """Could this member be one that the adjoint is about?"""
+    base, numbers = split(a.node.name)
+    if base != base_of(name):
+        return False
+    own = {loop.var: loop for loop in a.node.loops}
+    for n, m in zip(numbers, split(name)[1]):
+        loop = own.get(n.name) if isinstance(n, Size) else None
+        low, high = (loop.low, loop.high) if loop else (n, n)
+        if below(m, low, ranges, margin=1) is True or below(high, m, ranges, margin=1) is True:
+            return False
+    return True
+
+
+def _why(graph: Graph) -> str:
+    bounds = graph.bounds
+    number = f"; --set {bounds[0]}=3 writes it out for 3" if bounds else ""
+    return f"a recursion has no closed form of one length{number}"
+
+
+def moved(a: Adjoint, put: Mapping[str, Expr]) -> Adjoint:
+    """An adjoint at other numbers: the case of z[l], said of z[l+1]."""
+    if all(isinstance(e, Size) and e.name == v for v, e in put.items()):
+        return a
+    return replace(
+        a,
+        node=a.node.at(put),
+        raw=shift(a.raw, put),
+        delta=shift(a.delta, put),
+        closed=None if a.closed is None else shift(a.closed, put),
+        steps=tuple(_moved_step(s, put) for s in a.steps),
+        uses=tuple(shift_name(u, put) for u in a.uses),
+    )
+
+
+def _moved_step(s: Step, put: Mapping[str, Expr]) -> Step:
+    return replace(
+        s,
+        about=shift_name(s.about, put),
+        via=shift_name(s.via, put),
+        left=s.left and shift(s.left, put),
+        argument=s.argument and shift(s.argument, put),
+        lines=tuple(shift(e, put) for e in s.lines),
+        sums=tuple(Loop(x.var, shift_number(x.low, put), shift_number(x.high, put)) for x in s.sums),
+        law=s.law and replace(s.law, inserted=tuple(shift_name(n, put) for n in s.law.inserted)),
+    )
+
+
+def _summed(sums: Iterable[Loop], e: Expr) -> Expr:
+    for loop in reversed(tuple(sums)):
+        e = Over(loop.var, loop.low, loop.high, e)
+    return e
+
+
+def _stage_steps(node: Node, left: Expr, parts: list[Expr], stages: list[tuple[Law, Expr, Expr]]) -> Iterator[Step]:
+    """The simplifications of all groups, each shown within the whole sum."""
+    parts = list(parts)
+    for law, before, after in stages:
+        whole = add(*parts)
+        parts[next(n for n, p in enumerate(parts) if p is before)] = after
+        if add(*parts) is not whole:
+            yield Step("simplification", node.name, left, (whole, add(*parts)), law=law)
+
+
+def _has_sum(e: Expr) -> bool:
+    return any(isinstance(x, Over) for x in visit(e))
+
+
+def _paths(node: Node, delta: Expr) -> Paths | None:
+    """For a step that sums over the entries of its own adjoint one turn on: the two counts."""
+    if not node.loops or not node.indices:
+        return None
+    for e in visit(delta):
+        if not (isinstance(e, Reduce) and e.op == "sum" and len(e.bound) == 1):
+            continue
+        for x in visit(e.body):
+            if isinstance(x, Entry) and (name := primal(x.tensor)) is not None and base_of(name) == base_of(node.name):
+                if name != node.name and any(b in x.free for b in e.bound):
+                    width = e.bound[0].dim
+                    work = mul(*(i.dim for i in node.indices), width)
+                    return Paths(node.loops[-1], width, work)
+    return None
+
+
+__all__ = ["Case", "Use", "cases", "derive_families", "moved", "references", "uses_of"]
