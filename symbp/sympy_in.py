@@ -129,6 +129,8 @@ class ExprReader:
             return T.scalar(Const("pi"))
         if e is sp.S.Infinity:
             return T.scalar(Const("inf"))
+        if e is sp.S.NegativeInfinity:
+            return T.scalar(mul(Num(-1), Const("inf")))
         if e.is_Rational:
             return T.scalar(Num(Fraction(int(e.p), int(e.q))))
         if e.is_Float:
