@@ -39,7 +39,7 @@ LECTURES = """
 circuit-add-mul circuit-sigmoid circuit-max circuit-fork elementwise-max l2-of-matvec svm relu-2 relu-3
 one-parameter linear-neuron linear-neuron-batch logistic-neuron logistic-layers half-square mean-square-2x2
 rnn-step weight-decay dropout relu-batch-64x1000x100x8 leaky-relu-batch vjp-exp softmax-kl minibatch
-mlp-3-4-2 mlp-3-4-2-matrix
+mlp-3-4-2 mlp-3-4-2-matrix scalar-chain-3 chain-jacobian
 """
 
 
