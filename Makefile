@@ -28,6 +28,7 @@ check: $(VENV)/installed ## formatting, lint, types, tests
 
 bench: $(VENV)/installed ## measured claims: cost against depth, start-up
 	$(BIN)/python benchmarks/depth.py
+	$(BIN)/python benchmarks/blocks.py
 
 clean:             ## remove what make created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
