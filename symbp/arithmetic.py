@@ -33,7 +33,8 @@ from symbp.expr import (
     rebuild,
     substitute,
 )
-from symbp.index import affine, decide, place, places_normal, within, without_implied
+from symbp.index import affine, bound_of, decide, place, places_normal, within, without_implied
+from symbp.sizes import value_of
 
 # ---- measuring ---------------------------------------------------------------------------------
 
@@ -273,6 +274,9 @@ def sum_over(indices: tuple[Index, ...], body: Expr) -> Expr:
             done = _use_delta(indices, body.args, f)
             if done is not None:
                 return done
+    done = _at_the_only_place(indices, body.args) or _use_inner_delta(indices, body.args)
+    if done is not None:
+        return done
     bound = frozenset(indices)
     outside = [f for f in body.args if bound.isdisjoint(f.free)]
     if outside:
@@ -301,17 +305,71 @@ def _use_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Del
     """Σ_i δ_ij f(i) = f(j), where an affine j is in the range of i."""
     for letter, value in (delta.args, delta.args[::-1]):
         if isinstance(letter, Index) and letter in indices and letter not in value.free:
-            if isinstance(value, Index) and value.dim is not letter.dim:
-                continue
             if not isinstance(value, Index) and (not value.free or affine(value) is None):
                 continue
-            checks = () if isinstance(value, Index) else within(value, letter.dim)
+            checks = () if isinstance(value, Index) and value.dim is letter.dim else within(value, letter.dim)
             rest = tuple(i for i in indices if i is not letter)
             body = substitute(powers(f for f in factors if f is not delta), {letter: value})
             if not isinstance(value, Index):
                 body = places_normal(body)
             body = powers((body, *checks))
             return sum_over(rest, body) if rest else body
+    return _solve_delta(indices, factors, delta)
+
+
+def _solve_delta(
+    indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Delta, more: tuple[Index, ...] = ()
+) -> Expr | None:
+    """Σ_j δ(i, j + p) f(j) = f(i − p), where i − p is always in the range of j."""
+    left, right = affine(delta.args[0]), affine(delta.args[1])
+    if left is None or right is None or not all(isinstance(a, Add) or a.free for a in delta.args):
+        return None
+    for letter in indices:
+        c = left.get(letter, Fraction(0)) - right.get(letter, Fraction(0))
+        if abs(c) != 1 or all(isinstance(a, Index) for a in delta.args):
+            continue
+        value = place((delta.args[1] - delta.args[0]) * Num(c) + letter)
+        if letter in value.free or within(value, letter.dim):
+            continue
+        rest = (*(i for i in indices if i is not letter), *more)
+        body = places_normal(substitute(powers(f for f in factors if f is not delta), {letter: value}))
+        return sum_over(rest, body) if rest else body
+    return None
+
+
+def _use_inner_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...]) -> Expr | None:
+    """Σ_j f(j) Σ_i δ(j + p, 2 i) x(i): a δ inside that has an outer letter."""
+    for f in factors:
+        if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Mul):
+            deltas = [d for d in f.body.args if isinstance(d, Delta) and not d.free.isdisjoint(indices)]
+            if not deltas or all(isinstance(a, Index) for a in deltas[0].args):
+                continue
+            inner, core = f.open()
+            delta = core.args[f.body.args.index(deltas[0])]
+            assert isinstance(delta, Delta)
+            both = [x for g in factors for x in (core.args if g is f else (g,))]
+            done = _solve_delta(indices, tuple(both), delta, inner)
+            if done is not None:
+                return done
+    return None
+
+
+def _at_the_only_place(indices: tuple[Index, ...], factors: tuple[Expr, ...]) -> Expr | None:
+    """Σ_i f(i) 1[i < 1] = f(0): a letter that its conditions hold at one number."""
+    bounds = [(f, room) for f in factors if isinstance(f, Compare) and not f.tensors and (room := bound_of(f))]
+    for letter in indices:
+        mine = [(f, room) for f, room in bounds if abs(room.get(letter, 0)) == 1 and set(room) <= {letter, ONE}]
+        if not mine:
+            continue
+        number = value_of(letter.dim)
+        low = max([-room.get(ONE, Fraction(0)) for _, room in mine if room[letter] == 1], default=Fraction(0))
+        tops = [room.get(ONE, Fraction(0)) for _, room in mine if room[letter] == -1]
+        top = min(tops if number is None else [*tops, Fraction(number - 1)], default=None)
+        if low == top:
+            used = [f for f, _ in mine]
+            body = substitute(powers(f for f in factors if f not in used), {letter: Num(low)})
+            rest = tuple(i for i in indices if i is not letter)
+            return sum_over(rest, places_normal(body)) if rest else places_normal(body)
     return None
 
 

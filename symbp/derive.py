@@ -28,6 +28,7 @@ from symbp.expr import (
     Expr,
     add,
 )
+from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, adjoint, primal
 from symbp.local import rename, skeleton
 from symbp.recursion import derive_families
@@ -99,6 +100,24 @@ def _needed(graph: Graph, wanted: Iterable[str]) -> set[str]:
             assert node.body is not None
             above |= node.body.tensors
     return (below & above) | set(wanted)
+
+
+def on_the_way(graph: Graph) -> frozenset[str]:
+    """The tensors for which `derive` finds an adjoint; nothing is differentiated. Of a family, all
+    members or none."""
+    fixed = frozenset(map(base_of, graph.fixed()))
+    below = {base_of(n.name) for n in graph.leaves} - fixed
+    above = {graph.loss}
+    for _ in range(2 if graph.has_families else 1):  # a loop goes on with what its later lines made
+        for node in graph.inner:
+            assert node.body is not None
+            if not below.isdisjoint(map(base_of, node.body.tensors)):
+                below.add(base_of(node.name))
+        for node in reversed(graph.inner):
+            if base_of(node.name) in above:
+                assert node.body is not None
+                above.update(map(base_of, node.body.tensors))
+    return frozenset(n for n in graph.nodes if base_of(n) in below & above) - {graph.loss}
 
 
 def _adjoint(

@@ -48,6 +48,7 @@ class Form:
     gather                         args: (tensor, index arrays); data: per index, the length to clip to
     concatenate                    args: parts; data: the axis
     view                           args: a form that stands for a tensor with other letters (windows.py)
+    reshape                        data: the new sizes
     windows, conv, dilate, flip,   as the functions of the network language
     pad, upsample, repeat
     """
@@ -65,7 +66,7 @@ class Form:
     @property
     def is_truth(self) -> bool:
         """Does NumPy give booleans here?"""
-        if self.kind in ("transpose", "permute", "subscript", "diag", "view", "flip", "upsample"):
+        if self.kind in ("transpose", "permute", "subscript", "diag", "view", "flip", "upsample", "reshape"):
             return self.args[0].is_truth
         return self.kind in ("compare", "causal") or (self.kind == "times" and all(a.is_truth for a in self.args))
 

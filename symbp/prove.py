@@ -4,9 +4,9 @@
 
 The difference is brought to polynomial normal form (normal.py). What does not vanish there is
 multiplied by its denominators, and sums over the same letters are compared under their Σ. If that
-does not do, definitions are put in, one at a time (what only one side names first, then the newest); in the end functions
-are written in exponentials. A proof says which definitions and which facts it needed, so that a
-reader can follow. None means "not proved", never "different".
+does not do, definitions are put in, one at a time: first of what one side alone names, the newest
+before older ones; in the end functions are written in exponentials. A proof says which definitions
+and which facts it needed, so that a reader can follow. None means "not proved", never "different".
 """
 
 from __future__ import annotations

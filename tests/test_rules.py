@@ -380,7 +380,7 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (rules.partial_factor, Add((x, y, z))),
     (merge.under_one_sum, Add((total((k,), mul(A, c)), total((j,), mul(Entry("A", (j, o)), Entry("x", (j,))))))),
     (rules.turn_difference, mul(-1, Add((x, y)))),
-    (rules.turn_difference, mul(-1, Add((ONE, minus(x))))),  # 1 − a stays
+    (rules.turn_difference, mul(-2, Add((ONE, minus(x))))),  # 1 − a stays
     (rules.turn_difference, mul(2, Add((x, minus(y))))),
     (rules.positive_first, Add((x, minus(y)))),
 ]
@@ -390,7 +390,8 @@ def laws() -> dict[str, Callable[..., Expr | None]]:
     """The laws: functions of a simplifier, an expression and what was used."""
     return {
         name: f
-        for name, f in vars(rules).items()
+        for module in (rules, merge)
+        for name, f in vars(module).items()
         if inspect.isfunction(f) and not name.startswith("_") and list(inspect.signature(f).parameters) == LAW
     }
 

@@ -11,7 +11,8 @@ from symbp.form import NotReducible
 from symbp.graph import Node
 from symbp.numpy_code import numpy_text
 from symbp.show.alphabet import Latex, Unicode, plain
-from symbp.show.document import Options, Row, Writer
+from symbp.show.blocks import Row
+from symbp.show.document import Options, Writer
 from symbp.show.math import MathPrinter
 from symbp.sizes import size_text
 from symbp.steps import Adjoint, Checked, Derivation
@@ -102,8 +103,9 @@ class Encoder:
     def steps(self) -> list[dict[str, Any]]:
         if self.options.detail == "brief":
             return []
-        tex = Writer(self.derivation, Latex(self.graph.latex), self.options)
-        uni = Writer(self.derivation, Unicode(), self.options)
+        options = replace(self.options, marked=False)
+        tex = Writer(self.derivation, Latex(self.graph.latex), options)
+        uni = Writer(self.derivation, Unicode(), options)
         found: list[dict[str, Any]] = []
         for a in self.derivation.adjoints.values():
             rules: list[str] = []
