@@ -380,7 +380,7 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (rules.partial_factor, Add((x, y, z))),
     (merge.under_one_sum, Add((total((k,), mul(A, c)), total((j,), mul(Entry("A", (j, o)), Entry("x", (j,))))))),
     (rules.turn_difference, mul(-1, Add((x, y)))),
-    (rules.turn_difference, mul(-2, Add((ONE, minus(x))))),  # 1 − a stays
+    (rules.turn_difference, mul(-1, Add((ONE, minus(x))))),  # 1 − a stays
     (rules.turn_difference, mul(2, Add((x, minus(y))))),
     (rules.positive_first, Add((x, minus(y)))),
 ]
