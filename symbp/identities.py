@@ -264,7 +264,7 @@ def inverse_of_product(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     if not (isinstance(e, Reduce) and e.op == "inv" and isinstance(e.body, Reduce) and e.body.op == "sum"):
         return None
     first, last = e.bound
-    inner, body = flat(e.body).expose(*e.bound)
+    inner, body = flat(e.body).expose(*e.bound, *e.at)
     factors = list(factors_of(body))
     if not all(isinstance(f, Entry) and len(f.free) == 2 and len(f.idx) == 2 for f in factors):
         return None
