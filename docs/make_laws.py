@@ -2,48 +2,30 @@
 
     python docs/make_laws.py
 
-The laws are the functions of rules.py (and the arithmetic that is always on) that each group of
-simplify.py calls, by their docstrings;
-the slopes are the rows of ops.py. A test compares the page with what this would write.
+The laws are the rows of laws.py, in the words of the functions that simplify.py calls; the slopes
+are the rows of ops.py. A test compares the page with what this would write.
 """
 
 from __future__ import annotations
 
-import ast
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PAGE = HERE / "derivation.md"
-GROUPS = {"contract": "cancel", "facts": "use a fact", "combine": "expand", "collect": "factor"}
+GROUPS = {"contract": "cancel", "facts": "use a fact", "combine": "expand", "collect": "factor", "fold": "shorten"}
 
 
 def laws() -> str:
     """One table row per law, in the order in which the simplifier tries them."""
-    functions: dict[str, ast.FunctionDef] = {}
-    for module in ("arithmetic", "rules", "simplify"):
-        tree = ast.parse((ROOT / "symbp" / f"{module}.py").read_text(encoding="utf-8"))
-        functions.update({f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)})
+    sys.path.insert(0, str(ROOT))
+    from symbp.laws import LAWS
+    from symbp.simplify import LAWS as FUNCTIONS
+
+    said = {law.__name__: " ".join((law.__doc__ or "").split()) for group in FUNCTIONS.values() for law in group}
     rows = ["| the step says | law | what it does |", "|---|---|---|"]
-    seen: set[str] = set()
-    for group, word in GROUPS.items():
-        queue = [f"_group_{group}"]
-        while queue:
-            function = functions[queue.pop(0)]
-            for name in dict.fromkeys(n.id for n in ast.walk(function) if isinstance(n, ast.Name)):
-                if name not in functions or name in seen:
-                    continue
-                if name == "arithmetic" and group != "contract":
-                    continue
-                text = " ".join((ast.get_docstring(functions[name]) or "").split())
-                if name == "arithmetic":
-                    queue.append(name)
-                elif (
-                    " = " in text or "Ends:" in text or [a.arg for a in functions[name].args.args] == ["s", "e", "used"]
-                ):
-                    seen.add(name)
-                    rows.append(f"| {word} | `{name}` | {_shown(text)} |")
+    rows += [f"| {GROUPS[r.group]} | `{r.name}` | {_shown(said.get(r.name, r.english))} |" for r in LAWS]
     return "\n".join(rows)
 
 

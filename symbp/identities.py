@@ -76,16 +76,6 @@ def compared(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return result if length(result) < length(e) else None
 
 
-def certain(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """A condition that was asserted is 1. Ends: it disappears."""
-    if isinstance(e, Compare) and e.tensors:
-        for fact in s.known.regions:
-            if fact.condition is not None and canon(fact.condition) is canon(e):
-                used.facts[fact] = None
-                return ONE
-    return None
-
-
 def complement(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """a[c] + b[not c] = a + (b − a)[not c], 1 − [c] = [not c]. Ends: shorter."""
     if not isinstance(e, Add):
@@ -302,7 +292,6 @@ def symmetric_by_definition(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 __all__ = [
-    "certain",
     "clipped",
     "common_power",
     "compared",

@@ -35,7 +35,6 @@ LAWS: tuple[Row, ...] = (
     Row("sum_fact", "facts", r"\sum_k t_k = 1,\quad \sum_i (x_i - \mu) = 0", "a sum that a fact or the definitions make a number", "由已知或定义可知的和"),
     Row("sign_fact", "facts", r"y^2 = 1 \quad (y = \pm 1)", "the square of ±1 is 1", "±1 的平方为 1"),
     Row("idle_mask", "facts", r"m\,(m x) = m x \quad (m \in \{0, 1\})", "a mask that is applied twice is applied once", "掩码作用两次等于一次"),
-    Row("certain", "facts", r"[\,c\,] = 1", "a condition that was asserted holds", "已断言的条件成立"),
     Row("symmetric_inverse", "facts", r"(S^{-1})^\top = S^{-1} \quad (S = S^\top)", "the inverse of a symmetric matrix is symmetric", "对称矩阵的逆仍对称"),
     Row("symmetric_by_definition", "facts", r"(S^{-1})^\top = S^{-1} \quad (S = X X^\top + \lambda I)", "so is that of a matrix that is symmetric by its definition", "由定义可知对称的矩阵亦然"),
     Row("fold_definition", "combine", r"\text{body}(u) = u", "the right side of a definition is its name", "定义式的右端即其名称"),

@@ -31,7 +31,6 @@ from symbp.expr import (
 from symbp.expr import replace as rewrite
 from symbp.graph import Fact, Graph, Node
 from symbp.identities import (
-    certain,
     clipped,
     common_power,
     compared,
@@ -268,7 +267,7 @@ class Simplifier:
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
-    "facts": (sum_fact, sign_fact, idle_mask, certain, symmetric_inverse, symmetric_by_definition),
+    "facts": (sum_fact, sign_fact, idle_mask, symmetric_inverse, symmetric_by_definition),
     "combine": (
         fold_definition,
         fold_logistic,
