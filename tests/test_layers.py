@@ -22,7 +22,7 @@ sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
 contraction arithmetic known rules merge identities laws normal prove evaluate sample unknown fingerprint shorten
 simplify chain recursion derive convention structure higher
-form matrix views windows check values read.data descend
+form matrix views windows check values family_values read.data descend
 numpy_code helpers program loop_program diagonal check_higher
 lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
 show.terminal show.latex
