@@ -69,11 +69,9 @@ def _length(e: Expr) -> int:
         case Reduce():
             body = length(e.body)
             if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
-                carriers = [a for a in e.body.args if a.free]
-                joined = sum(map(_work, contraction_tree(carriers, e.bound)))
-                rest = (
-                    len(e.body.args) - sum(isinstance(a, Num) and a is MINUS_ONE for a in e.body.args) - len(carriers)
-                )
+                arrays = [a for a in e.body.args if a.free]
+                joined = sum(map(_work, contraction_tree(arrays, e.bound)))
+                rest = len(e.body.args) - sum(a is MINUS_ONE for a in e.body.args) - len(arrays)
                 return sum(length(_divisor(a)) for a in e.body.args) + joined + rest
             if e.op == "sum" and isinstance(e.body, Mul):
                 bound = frozenset(e.bound)

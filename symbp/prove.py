@@ -62,12 +62,16 @@ class Prover:
     def _equal(self, left: Expr, right: Expr) -> Proof | None:
         if left is right:
             return Proof()
+        return self._unfolding(left, right, one_side_first=True) or self._unfolding(left, right, one_side_first=False)
+
+    def _unfolding(self, left: Expr, right: Expr, *, one_side_first: bool) -> Proof | None:
         put_in: list[str] = []
         for _ in range(UNFOLDINGS):
             facts = self._is_zero(add(left, mul(MINUS_ONE, right)), self.plain)
             if facts is not None:
                 return Proof(tuple(put_in), facts)
-            name = self._newest(left.tensors ^ right.tensors) or self._newest(left.tensors & right.tensors)
+            lonely = self._newest(left.tensors ^ right.tensors) if one_side_first else None
+            name = lonely or self._newest(left.tensors | right.tensors)
             if name is None:
                 break
             put_in.append(name)
