@@ -228,7 +228,8 @@ class Table:
             )
             self._add(prints, costs, "/", chosen[i], chosen[j], np.stack(quotients, -1)[i, j], np.ones(len(i), int))
         whole, cost = np.concatenate(prints), np.concatenate(costs)
-        norms = np.linalg.norm(whole, axis=1) if count else np.zeros(0)
+        with np.errstate(all="ignore"):
+            norms = np.linalg.norm(whole, axis=1) if count else np.zeros(0)
         keep = np.nonzero(np.isfinite(norms) & (norms > TINY) & (norms < HUGE))[0]
         self.mark = np.random.default_rng(11).standard_normal(count)
         units, keys = _directions(whole[keep], norms[keep], self.mark)

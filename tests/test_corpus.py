@@ -26,25 +26,7 @@ CORPUS = Path(__file__).parent / "corpus"
 SEEDS = (1, 2)
 CASES = sorted(CORPUS.rglob("*.toml"))
 LISTED = """
-    act-elu:z act-gelu-exact:z act-silu:z act-swish-beta:beta act-swish-beta:z attention-additive:e
-    attention-causal:S attention-flash:S attention-single-query:e autoencoder-linear-pca:W
-    autograd-mean-square:z batchnorm-means:X clip-symmetric:S clip-symmetric:t contrastive-pairs:A
-    contrastive-pairs:C contrastive-pairs:D cosine-absolute-error:v cox-partial-likelihood:h
-    cox-partial-likelihood:w cs231n-multiclass-svm:S cs231n-multiclass-svm:W cs231n-softmax-single-scores:f
-    cs231n-svm-one-sample-rows:W cs231n-svm-one-sample-rows:s cs231n-svm-one-sample-rows:x
-    d2l-linear-regression-minibatch:b fisher-criterion:w gan-generator-nonsaturating:a gaussian-mle:m
-    giles-solve:A instancenorm:X kernel-ridge:a kl-policies-logits:z kl-two-gaussians-full:S2
-    kl-two-gaussians-full:m1 kl-two-gaussians-full:m2 layernorm-rows:X lora:X loss-focal-binary:x
-    loss-huber:yhat loss-kl-softmax-reverse:z loss-multilabel-bce-matrix:b loss-pseudo-huber:r
-    loss-quantile-pinball:u loss-quantile-pinball:w mc-det-quadratic:X mc-det:X mc-gram-bilinear:X
-    mc-inverse-regularised-gram:K mc-inverse-regularised-gram:X mc-inverse-regularised-gram:y mc-logdet-gram:X
-    mc-logdet-inverse:X mc-rbf-kernel:g mixture-density-network:s mixture-of-experts-jacobs:o
-    mixture-of-experts-jacobs:x moe-softmax-gate:z ng-two-layer-tanh-sigmoid:b2 pca-reconstruction:W
-    planar-flow:h planar-flow:q planar-flow:u planar-flow:z ppo-clip:lp ranknet:s2 ranknet:w reg-orthogonality:W
-    rmsnorm-rows:r rnn-sequence-rows:b simclr-nt-logistic:u spectral-norm:W spectral-norm:s
-    transformer-block-prenorm:K transformer-block-prenorm:Q triplet-dot-margin:u triplet-dot-margin:vn
-    triplet-dot-margin:vp tsne:Y word2vec-negative-sampling:Uk word2vec-negative-sampling:uo
-    word2vec-negative-sampling:v
+    act-elu:z mc-det-quadratic:X mc-det:X ppo-clip:lp ranknet:s2 tsne:Y
 """
 LONGER = set(LISTED.split())  # published shorter than symbp prints them: this list only ever shrinks
 

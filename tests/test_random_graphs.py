@@ -91,7 +91,7 @@ def every_form_agrees(net: Network) -> bool:
     return True
 
 
-@settings(max_examples=600, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_every_form_agrees_with_autograd(net: Network) -> None:
     try:
