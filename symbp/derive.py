@@ -7,7 +7,7 @@ the same way case by case (recursion.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from symbp.arithmetic import length
@@ -144,7 +144,7 @@ def _adjoint(
     if graph.upstream in named_adjoints(raw):  # given from outside: its own leaf is its name
         chosen = inline(raw, {graph.upstream: adjoints[graph.upstream].delta}, graph)
         best = simplifier(chosen, siblings)
-    for names in _inlining_candidates(graph, raw, adjoints):
+    for names in _inlining_candidates(known, raw, adjoints):
         tried = chosen
         for name in names:
             tried = inline(tried, {name: adjoints[name].delta}, graph)
@@ -187,6 +187,7 @@ class LocalProblems:
     def __init__(self, graph: Graph, consumers: dict[str, list[str]]) -> None:
         self.graph, self.consumers = graph, consumers
         self.special = {f.tensor for f in graph.facts}
+        self.rank = {name: n for n, name in enumerate(graph.nodes)}
         self.found: dict[object, tuple[str, dict[str, str]]] = {}
         self.pending: tuple[object, str, dict[str, str], set[str]] | None = None
 
@@ -209,7 +210,7 @@ class LocalProblems:
                 assert related is not None
                 key.append(skeleton(related, numbers))
                 defined.add(other)
-        for user in self.between(users, adjoints):
+        for user in self.between(users, adjoints, self.rank):
             key.append(skeleton(adjoints[user].delta, numbers))
             defined.add(adjoint(user))
         siblings = self.siblings(node, users, adjoints)
@@ -249,7 +250,7 @@ class LocalProblems:
                 self.found[key] = (name, numbers)
 
     @staticmethod
-    def between(names: Iterable[str], adjoints: dict[str, Adjoint]) -> tuple[str, ...]:
+    def between(names: Iterable[str], adjoints: dict[str, Adjoint], rank: Mapping[str, int]) -> tuple[str, ...]:
         """Tensors, nearest the leaves first, whose δ forms may be put in one after the other without
         naming anything that is not named already."""
         names = set(names)
@@ -262,15 +263,16 @@ class LocalProblems:
             inner[n] = None
             return True
 
-        for n in [n for n in adjoints if n in names]:
+        for n in sorted(n for n in names if n in adjoints):
             leads_back(n, BETWEEN)
-        return tuple(n for n in reversed(tuple(adjoints)) if n in inner)
+        return tuple(sorted(inner, key=lambda n: rank[n]))
 
     def siblings(self, node: Node, users: Iterable[str], adjoints: dict[str, Adjoint]) -> tuple[str, ...]:
         """Other tensors that the same definitions read and whose adjoints are known: one may be the
         other's negative. A leaf's adjoint is named for a leaf only."""
         read = {t for u in users for t in self._operands(u)} - {node.name}
-        return tuple(n for n in adjoints if n in read and (node.is_leaf or not self.graph[n].is_leaf))
+        known = [n for n in read if n in adjoints and (node.is_leaf or not self.graph[n].is_leaf)]
+        return tuple(sorted(known, key=lambda n: -self.rank[n]))
 
     def _related(self, user: str, body: Expr) -> list[str]:
         """Other definitions in the same operands: what a slope could be folded into."""
@@ -282,13 +284,13 @@ class LocalProblems:
         return body.tensors if body is not None else frozenset()
 
 
-def _inlining_candidates(graph: Graph, raw: Expr, adjoints: dict[str, Adjoint]) -> list[tuple[str, ...]]:
+def _inlining_candidates(known: LocalProblems, raw: Expr, adjoints: dict[str, Adjoint]) -> list[tuple[str, ...]]:
     """Upstream adjoints that may be put in, in turn: those that are short and free of adjoints (near
     the loss, where p − t and y − t come from); and together those that say nothing new, as what they
     name is upstream here as well (the mean and the variance of a normalisation)."""
     names = named_adjoints(raw)
     short = [(n,) for n in names if not adjoints[n].uses and length(adjoints[n].delta) <= 12]
-    inner = LocalProblems.between(names, adjoints)
+    inner = LocalProblems.between(names, adjoints, known.rank)
     return [*short, inner] if inner and sum(length(adjoints[n].delta) for n in inner) <= 40 else list(short)
 
 

@@ -74,6 +74,7 @@ from symbp.rules import (
 from symbp.shorten import Shortener, reason
 from symbp.steps import Law
 
+LARGE = 400  # tensors of a network up to which its values are drawn to propose folds
 RuleOf = Callable[[Knowledge, Expr, Used], Expr | None]
 
 
@@ -99,7 +100,7 @@ class Simplifier:
     ) -> None:
         self.graph = graph
         self.enabled = enabled
-        self.by_values = fold and adjoints is not None  # values propose folds where a whole network is at hand
+        self.by_values = fold and adjoints is not None and len(graph.nodes) <= LARGE  # a whole network at hand
         self.totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
         self.known = known or Known(graph)
         self.unfolding = Simplifier(graph, fold=False, known=self.known) if fold else None  # without definitions
