@@ -74,6 +74,7 @@ from symbp.rules import (
 from symbp.shorten import Shortener, reason
 from symbp.steps import Law
 
+GATHERED = 40  # longer formulas are not searched for sums over the same letters
 LARGE = 400  # tensors of a network up to which its values are drawn to propose folds
 RuleOf = Callable[[Knowledge, Expr, Used], Expr | None]
 
@@ -147,7 +148,7 @@ class Simplifier:
                     e = after
             if e is before:
                 break
-        gathered = one_sum(e)
+        gathered = one_sum(e) if length(e) <= GATHERED else e
         if gathered is not e:
             stages.append((Law("collect", "one_sum"), e, gathered))
             e = gathered
