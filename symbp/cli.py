@@ -25,7 +25,7 @@ app = typer.Typer(
     "or file.py:name for a network declared in SymPy (that one runs the Python file).",
 )
 
-FORMATS = "terminal|latex|beamer|markdown|html|ipynb|numpy|json"
+FORMATS = "terminal|latex|beamer|markdown|html|ipynb|claims|numpy|json"
 Styles = Annotated[
     list[str] | None,
     typer.Option("--style", metavar="NAME=CHOICE", help="A convention, such as layers=paren; may be repeated."),
@@ -71,6 +71,7 @@ def derive(
     delta: Annotated[str, typer.Option(metavar="plus|minus", help="minus shows δ := −∂L/∂z.")] = "plus",
     style: Styles = None,
     update: Annotated[bool, typer.Option("--update", help="Add the descent rules.")] = False,
+    exercise: Annotated[bool, typer.Option("--exercise", help="Leave the answers blank.")] = False,
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
     ] = None,
@@ -91,6 +92,7 @@ def derive(
     options = commands.DeriveOptions(
         wrt=tuple(wrt or ()), form=form, detail=detail, notation=notation, format="json" if json else format,
         standalone=standalone, lang=lang, delta=delta, style=tuple(style or ()), update=update,
+        exercise=exercise,
         at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed,
     )  # fmt: skip
     _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)

@@ -35,7 +35,7 @@ CHOICES = {
     "form": ("delta", "closed", "both"),
     "detail": ("brief", "normal", "full"),
     "notation": ("matrix", "index", "both"),
-    "format": ("terminal", "latex", "beamer", "markdown", "html", "ipynb", "numpy", "json"),
+    "format": ("terminal", "latex", "beamer", "markdown", "html", "ipynb", "claims", "numpy", "json"),
     "delta": ("plus", "minus"),
     "check": ("full", "quick", "none"),
 }
@@ -55,6 +55,7 @@ class DeriveOptions:
     delta: str = "plus"
     style: tuple[str, ...] = ()
     update: bool = False
+    exercise: bool = False
     at: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     check: str = "quick"
@@ -70,6 +71,8 @@ class DeriveOptions:
                 raise RequestError(
                     f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip()
                 )
+        if self.exercise and self.format in ("numpy", "json"):
+            raise RequestError(f"--exercise leaves blanks in what people read; --format {self.format} is for programs.")
         if not 0 <= self.seed < 2**63:
             raise RequestError("--seed must be a whole number from 0 to 2^63 − 1.")
 
@@ -180,6 +183,10 @@ def derive(specs: Sequence[str], options: DeriveOptions, screen: Screen) -> Answ
         from symbp.numpy_code import backward_lines
 
         return "\n".join("\n".join(backward_lines(d, view.form)) + "\n" for d, view in derived), status
+    if options.format == "claims":
+        from symbp.show.claims import claims
+
+        return "\n".join(claims(d, view) for d, view in derived), status
     return _laid_out([_document(d, view, options) for d, view in derived], options, screen), status
 
 
@@ -212,6 +219,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
         style.delta,
         options.update,
         style,
+        options.exercise,
         summary=options.detail == "full" or (options.detail == "normal" and options.format != "terminal"),
         entries=entries,
         values=values,
@@ -268,7 +276,7 @@ def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> 
     from symbp.show.document import document
 
     shown = minus(derivation) if view.delta == "minus" else derivation
-    program = _program(derivation) if options.format == "ipynb" else ""
+    program = _program(derivation) if options.format == "ipynb" and not options.exercise else ""
     return Document(lambda alphabet: document(shown, alphabet, view), derivation.graph, view.style, program)
 
 

@@ -25,7 +25,7 @@ form contraction matrix windows evaluate sample unknown check values read.data d
 numpy_code program loop_program diagonal check_higher
 lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
 show.terminal show.latex show.beamer show.markdown show.mathml show.html show.notebook
-show.json show.table show.plot show.descent show.higher
+show.claims show.json show.table show.plot show.descent show.higher
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 network commands cli
 """.split()

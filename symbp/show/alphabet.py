@@ -186,6 +186,8 @@ class Latex:
     times, minus, one = r"\,", "-", r"\mathbf{1}"
     sum, partial, infinity, dot = r"\sum", r"\partial", r"\infty", r" \cdot "
 
+    blank = r"\underline{\hspace{9em}}"
+
     def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
         self.custom = {name: _portable(text) for name, text in (custom or {}).items()}
         self.style = style
@@ -373,6 +375,8 @@ class Unicode:
     name = "unicode"
     times, minus, one = " · ", "−", "𝟏"
     sum, partial, infinity, dot = "Σ", "∂", "∞", " · "
+
+    blank = "____________________"
 
     def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
         self.style = style

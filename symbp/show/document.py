@@ -34,6 +34,7 @@ class Options:
     delta: str = "plus"
     update: bool = False
     style: Style = USUAL
+    exercise: bool = False  # are the answers left blank?
     summary: bool = True  # a table of all results at the end
     marked: bool = True  # are the parts that changed from line to line marked?
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # W2 -> the letters (k, j) asked for
@@ -105,6 +106,11 @@ class Writer:
             if a.node.is_leaf and a.node.name not in self.derivation.wrt:
                 continue
             yield from self.adjoint(a)
+        if self.options.exercise:
+            yield Heading(2, say("answers", self.lang))
+            yield Rows(tuple(self.blank(r) for r in self.results() if r.left))
+            yield Prose(say("answers-how", self.lang, self.alphabet.code("symbp verify NET --claims answers.txt")))
+            return
         summary = self.options.summary and self.options.form != "closed" and bool(self.derivation.deltas)
         if self.derivation.gradients and not (summary and self.options.form == "delta"):  # else the table says it
             yield Heading(2, say("result", self.lang))
@@ -245,8 +251,10 @@ class Writer:
         self.shown[a.like or node.name] += 1
         if self.options.detail != "brief" and not known:
             for step in self.derivation.steps_of(a):
-                rows.extend(self.step(step, a))
-        rows.extend(self.final(a))
+                found = self.step(step, a)
+                asked = self.options.exercise and step.rule not in ("definition", "chain-rule")
+                rows.extend(map(self.blank, found) if asked else found)
+        rows.extend([self.blank(next(self.final(a)))] if self.options.exercise else self.final(a))
         if known:
             rows[0] = replace(rows[0], rule=say("as", self.lang), note=self.alphabet.inline(self._result_name(a.like)))
         rows = list(without_repeats(rows))
@@ -277,6 +285,10 @@ class Writer:
             many = self.alphabet.power(width, count, False)
             few = self.print.product([self.alphabet.bracket(count) if isinstance(turns, Add) else count, work])
         yield Prose(say("dynamic", self.lang, self.alphabet.inline(many), self.alphabet.inline(few)))
+
+    def blank(self, r: Row) -> Row:
+        """A line without its answer, and without what would give it away."""
+        return replace(r, right=self.alphabet.blank, note="", because="", same=False)
 
     def deltas(self) -> Iterator[Block]:
         """All error terms in short, without their steps; the gradients follow in a section of their own."""
