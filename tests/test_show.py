@@ -71,7 +71,8 @@ def test_reading_never_fails(text: str) -> None:
 
 LONG = (
     r"W_u^{\top} \left(\mathrm{dh} \odot \left(c - h\right) \odot u \odot \left(1 - u\right)\right)"
-    r" + W_c^{\top} \left(u \odot \mathrm{dh} \odot \left(1 - c^{\odot 2}\right)\right) + \left(1 - u\right) \odot \mathrm{dh}"
+    r" + W_c^{\top} \left(u \odot \mathrm{dh} \odot \left(1 - c^{\odot 2}\right)\right)"
+    r" + \left(1 - u\right) \odot \mathrm{dh}"
 )
 
 
