@@ -165,11 +165,18 @@ def hessian(
 
 
 @app.command()
-def check(net: Net, json: Json = False, color: Color = "auto", seed: Seed = 0, debug: Debug = False) -> None:
+def check(
+    net: Net,
+    lang: Lang = "en",
+    json: Json = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
     """Derived gradients against numerical ones, every entry. Exit code 1 when something is off."""
     from symbp import commands
 
-    _finish(lambda screen: commands.check(net, json, seed, screen), color, "", False, debug)
+    _finish(lambda screen: commands.check(net, json, seed, screen, lang), color, "", False, debug)
 
 
 @app.command()
@@ -194,6 +201,7 @@ def descend(
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="H=16", help="A size, for a random start.")] = None,
     svg: Annotated[str, typer.Option("--svg", metavar="FILE", help="Write the plot of the loss as SVG.")] = "",
+    lang: Lang = "en",
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -206,7 +214,7 @@ def descend(
 
     options = commands.DescendOptions(
         rate=rate, steps=steps, at=tuple(at or ()), data=data, wrt=tuple(wrt or ()), set=tuple(set_ or ()),
-        svg=svg, force=force, json=json, seed=seed,
+        svg=svg, force=force, json=json, lang=lang, seed=seed,
     )  # fmt: skip
     _finish(lambda screen: commands.descend(net, options, screen), color, output, force, debug)
 

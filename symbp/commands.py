@@ -379,12 +379,12 @@ def _higher(
     return _laid_out([document], options, screen), status
 
 
-def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
+def check(spec: str, as_json: bool, seed: int, screen: Screen, lang: str = "en") -> Answer:
     """`symbp check`."""
     from symbp.check import check as numbers
     from symbp.derive import derive as run
 
-    DeriveOptions(seed=seed).validate()
+    DeriveOptions(seed=seed, lang=lang).validate()
     graph = open_network(spec)
     derivation = run(graph, steps=False)
     checked = numbers(derivation, "full", seed)
@@ -399,7 +399,7 @@ def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
         return json.dumps(whole, ensure_ascii=False, indent=1) + "\n", status
     from symbp.show.table import check_table
 
-    return check_table(derivation, checked, screen.width, screen.colour), status
+    return check_table(derivation, checked, screen.width, screen.colour, lang), status
 
 
 def _status(checked: Mapping[str, Checked]) -> int:
@@ -433,6 +433,7 @@ class DescendOptions:
     svg: str = ""
     force: bool = False
     json: bool = False
+    lang: str = "en"
     seed: int = 0
 
 
@@ -441,7 +442,7 @@ def descend(spec: str, options: DescendOptions, screen: Screen) -> Answer:
     from symbp.check import check as numbers
     from symbp.descend import descend as run
 
-    DeriveOptions(seed=options.seed).validate()
+    DeriveOptions(seed=options.seed, lang=options.lang).validate()
     if options.svg:
         _check_free(options.svg, options.force)
     plan = _plan(spec, options)
@@ -452,7 +453,7 @@ def descend(spec: str, options: DescendOptions, screen: Screen) -> Answer:
         from symbp.show.descent import chart
         from symbp.show.plot import svg_plot
 
-        deliver(svg_plot(chart(descent)), options.svg, options.force)
+        deliver(svg_plot(chart(descent, options.lang)), options.svg, options.force)
     status = max(_status(plan.derivation.checked), 1 if descent.stopped else 0)
     if options.json:
         import json
@@ -462,7 +463,7 @@ def descend(spec: str, options: DescendOptions, screen: Screen) -> Answer:
         return json.dumps(descent_json(descent), ensure_ascii=False, indent=1) + "\n", status
     from symbp.show.descent import descent_text
 
-    return descent_text(descent, screen.width, screen.colour), status
+    return descent_text(descent, screen.width, screen.colour, options.lang), status
 
 
 def _plan(spec: str, options: DescendOptions) -> Plan:
