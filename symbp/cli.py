@@ -71,6 +71,9 @@ def derive(
     delta: Annotated[str, typer.Option(metavar="plus|minus", help="minus shows δ := −∂L/∂z.")] = "plus",
     style: Styles = None,
     update: Annotated[bool, typer.Option("--update", help="Add the descent rules.")] = False,
+    method: Annotated[
+        str, typer.Option(metavar="chain|differential", help="By the chain rule, or by differentials: dL = tr(Gᵀ dX).")
+    ] = "chain",
     exercise: Annotated[bool, typer.Option("--exercise", help="Leave the answers blank.")] = False,
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
@@ -92,7 +95,7 @@ def derive(
     options = commands.DeriveOptions(
         wrt=tuple(wrt or ()), form=form, detail=detail, notation=notation, format="json" if json else format,
         standalone=standalone, lang=lang, delta=delta, style=tuple(style or ()), update=update,
-        exercise=exercise,
+        exercise=exercise, method=method,
         at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed,
     )  # fmt: skip
     _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)

@@ -22,6 +22,7 @@ from symbp.family import base_of
 
 if TYPE_CHECKING:
     from symbp.descend import Plan
+    from symbp.differential import Differentials
     from symbp.graph import Graph
     from symbp.higher import Derivative
     from symbp.show.alphabet import Alphabet
@@ -37,6 +38,7 @@ CHOICES = {
     "notation": ("matrix", "index", "both"),
     "format": ("terminal", "latex", "beamer", "markdown", "html", "ipynb", "claims", "numpy", "json"),
     "delta": ("plus", "minus"),
+    "method": ("chain", "differential"),
     "check": ("full", "quick", "none"),
 }
 
@@ -56,6 +58,7 @@ class DeriveOptions:
     style: tuple[str, ...] = ()
     update: bool = False
     exercise: bool = False
+    method: str = "chain"
     at: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     check: str = "quick"
@@ -206,6 +209,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
         derivation = replace(derivation, checked=numbers(derivation, options.check, options.seed))
         check_steps(derivation, options.seed)  # a step that does not hold is never printed
     style = _style(graph, options)
+    differentials = _differentials(derivation, options) if options.method == "differential" else None
     values: tuple[tuple[str, str, str], ...] = ()
     if options.at:
         from symbp.values import at_point, read_values
@@ -221,6 +225,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
         style,
         options.exercise,
         summary=options.detail == "full" or (options.detail == "normal" and options.format != "terminal"),
+        differentials=differentials,
         entries=entries,
         values=values,
     )
@@ -250,6 +255,20 @@ def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str
                 raise RequestError(f"{w}: {name} has {len(graph[name].shape)} indices, not {len(letters)}.")
             entries[name] = letters
     return tuple(names), entries
+
+
+def _differentials(derivation: Derivation, options: DeriveOptions) -> Differentials:
+    """The differentials of a derivation, checked as its steps are."""
+    from symbp.differential import check_differentials, differentials
+
+    if _style(derivation.graph, options).gradient == "d":
+        raise RequestError(
+            "The style gradient=d writes a gradient as dW, which is a differential with --method differential."
+        )
+    found = differentials(derivation)
+    if options.check != "none":
+        check_differentials(found, derivation, options.seed)
+    return found
 
 
 def _style(graph: Graph, options: DeriveOptions) -> Style:

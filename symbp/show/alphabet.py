@@ -248,6 +248,10 @@ class Latex:
         whole = rf"\delta_{{{below}}}^{{{layer}}}"
         return f"{{{whole}}}"
 
+    def differential(self, of: str) -> str:
+        """What a tensor changes by."""
+        return rf"\mathrm{{d}}{of}"
+
     def gradient(self, loss: str, of: str) -> str:
         """The gradient of the loss as a whole."""
         if self.style.gradient == "nabla":
@@ -415,6 +419,9 @@ class Unicode:
     def delta(self, inner: str, indices: str = "") -> str:
         whole = f"d{inner}" if self.style.gradient == "d" else f"δ_{inner}"
         return f"{whole}[{indices}]" if indices else whole
+
+    def differential(self, of: str) -> str:
+        return f"d{of}"
 
     def gradient(self, loss: str, of: str) -> str:
         if self.style.gradient == "nabla":

@@ -235,7 +235,8 @@ def svg_plot(chart: Chart) -> str:
         parts.append(f'<text x="{x:.1f}" y="{base + 21}" text-anchor="middle">{label}</text>')
     parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{base}H{LEFT + wide}"/>')
     parts.append(
-        f'<text x="{LEFT + wide / 2:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{say("descent-step", chart.lang)}</text>'
+        f'<text x="{LEFT + wide / 2:.1f}" y="{HEIGHT - 10}" text-anchor="middle">'
+        f"{say('descent-step', chart.lang)}</text>"
     )
     placed = [(LEFT + x * wide, base - y * high) for x, y in _thin_points(list(chart.placed()))]
     parts.append(f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in placed)}"/>')
