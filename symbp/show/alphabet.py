@@ -139,6 +139,10 @@ _AFTER = re.compile(
     r"(\\mathrm\{[^{}]*\}(?:_\{[^{}]*\}|_\w)?(?:\^\{[^{}]*\})?) "
     r"(?=[A-Za-z(]|\\(?:left(?![a-z])|hat|bar|tilde|delta|mathbf|frac|mathrm))"
 )
+_MOVED = re.compile(  # dW X: what stands after a differential keeps away from it
+    r"(\\mathrm\{d\}(?:\\[A-Za-z]+(?:\{[^{}]*\})?|\w)(?:_\{[^{}]*\}|_\w)?(?:\^\{[^{}]*\})?) "
+    r"(?=[A-Za-z(]|\\(?:left(?![a-z])|hat|bar|tilde|delta|math|frac|max|min))"
+)
 _RELATIONS = {rf"\{w}" for w in ("odot", "cdot", "times", "le", "ge", "ne", "leftarrow", "log", "max", "min")}
 
 
@@ -364,6 +368,7 @@ class Latex:
         place above a letter for all that stands there: W^{(1)\\top}, W^{(1)}_{ij}, (a^{(1)})^2."""
         formula = _BRACED.sub(r"\1", _TWICE.sub(self._once, _TWICE.sub(self._once, formula)))
         formula = _BEFORE.sub(lambda m: m[0] if m[1] in _RELATIONS else m[1] + r"\,", formula)
+        formula = _MOVED.sub(r"\1\\,", formula)
         return _AFTER.sub(r"\1\\,", formula)
 
     def _once(self, m: re.Match[str]) -> str:
