@@ -54,6 +54,11 @@ def _root(
     pass
 
 
+Depth = Annotated[
+    list[str] | None, typer.Option("--set", metavar="L=3", help="The end of a loop as a number: the loop written out.")
+]
+
+
 @app.command()
 def derive(
     nets: Annotated[list[str], typer.Argument(metavar="NET...", help="File, -, built-in name, or file.py:name.")],
@@ -78,9 +83,7 @@ def derive(
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
-    ] = None,
+    set_: Depth = None,
     check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
     output: Output = "",
     force: Force = False,
@@ -121,6 +124,7 @@ def jacobian(
     lang: Lang = "en",
     style: Styles = None,
     check: Checking = "quick",
+    set_: Depth = None,
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -133,7 +137,7 @@ def jacobian(
 
     options = commands.DeriveOptions(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        style=tuple(style or ()), check=check, seed=seed,
+        style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
     _finish(lambda screen: commands.jacobian(net, node, wrt, options, screen), color, output, force, debug)
 
@@ -150,6 +154,7 @@ def hessian(
     lang: Lang = "en",
     style: Styles = None,
     check: Checking = "quick",
+    set_: Depth = None,
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -162,7 +167,7 @@ def hessian(
 
     options = commands.DeriveOptions(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        style=tuple(style or ()), check=check, seed=seed,
+        style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
     _finish(lambda screen: commands.hessian(net, wrt, wrt2, options, screen), color, output, force, debug)
 

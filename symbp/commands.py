@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from symbp.show.blocks import Block
     from symbp.show.document import Options
     from symbp.show.style import Style
-    from symbp.steps import Checked, Derivation
+    from symbp.steps import Chain, Checked, Derivation
 
 Answer = tuple[str, int]
 CHOICES = {
@@ -350,9 +350,14 @@ def jacobian(spec: str, node: str, wrt: str, options: DeriveOptions, screen: Scr
     from symbp.higher import jacobian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
     (name, above), (variable, below) = _one_wanted(node, graph), _one_wanted(wrt, graph)
-    return _higher(run(graph, name, variable), above, below, options, screen)
+    if not graph.has_families:
+        return _higher(run(graph, name, variable), above, below, options, screen)
+    from symbp.turn import turn_graph
+
+    turn, name, variable, chain = turn_graph(graph, name, variable)
+    return _higher(run(turn, name, variable), above, below, options, screen, graph, chain)
 
 
 def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, screen: Screen) -> Answer:
@@ -360,7 +365,9 @@ def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, scree
     from symbp.higher import hessian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
+    if graph.has_families:
+        raise RequestError(f"A Hessian needs a network of a given depth: --set {graph.bounds[0]}=3.")
     (name, above), (second, below) = _one_wanted(wrt, graph), _one_wanted(wrt if wrt2 is None else wrt2, graph)
     if wrt2 is None:
         below = ()
@@ -374,11 +381,17 @@ def _one_wanted(text: str, graph: Graph) -> tuple[str, tuple[str, ...]]:
 
 
 def _higher(
-    derivative: Derivative, above: tuple[str, ...], below: tuple[str, ...], options: DeriveOptions, screen: Screen
+    derivative: Derivative,
+    above: tuple[str, ...],
+    below: tuple[str, ...],
+    options: DeriveOptions,
+    screen: Screen,
+    whole: Graph | None = None,
+    chain: Chain | None = None,
 ) -> Answer:
-    """Check a derivative and write it."""
+    """Check a derivative and write it; of a loop, with the product of Jacobians over its turns."""
     from symbp.show.document import Options
-    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines
+    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines, product_blocks, product_json
 
     if options.check != "none":
         from symbp.check_higher import check_derivative
@@ -391,11 +404,19 @@ def _higher(
     if options.format == "json":
         import json
 
-        return json.dumps(derivative_json(derivative, view, letters), ensure_ascii=False, indent=1) + "\n", status
+        found = derivative_json(derivative, view, letters)
+        if whole is not None and chain is not None:
+            found["product"] = product_json(whole, chain)
+        return json.dumps(found, ensure_ascii=False, indent=1) + "\n", status
     if options.format == "numpy":
         return "\n".join(numpy_lines(derivative)) + "\n", status
-    document = Document(lambda a: blocks(derivative, a, view, letters), derivative.graph, style)
-    return _laid_out([document], options, screen), status
+
+    def everything(alphabet: Alphabet) -> Iterator[Block]:
+        yield from blocks(derivative, alphabet, view, letters)
+        if whole is not None and chain is not None:
+            yield from product_blocks(whole, chain, alphabet, options.lang)
+
+    return _laid_out([Document(everything, derivative.graph, style)], options, screen), status
 
 
 def check(spec: str, as_json: bool, seed: int, screen: Screen, lang: str = "en") -> Answer:

@@ -55,6 +55,10 @@ class Keys:
             if found is not None:
                 return found
         name = key if isinstance(key, str) else str(getattr(key, "name", key))
+        if name not in self.graph.nodes and self.graph.has_families:
+            found = self._member("".join(name.split()))
+            if found:
+                return found
         if name in self.graph.nodes and (isinstance(key, str) or name not in self.of_symbol.values()):
             return name
         if name in self.graph.nodes:
@@ -63,6 +67,16 @@ class Keys:
             )
         hint = nearest(name, self.graph.nodes) or f"There are: {', '.join(list(self.graph.nodes)[:12])}."
         raise RequestError(f"The network has no '{name[:64]}'. {hint}")
+
+    def _member(self, name: str) -> str:
+        """A member or a case of a family; a family's own name where it has one node."""
+        if "[" in name:
+            try:
+                return self.graph[name].name
+            except (KeyError, ValueError, IndexError):
+                return ""
+        pieces = self.graph.pieces(name)
+        return pieces[0].name if len(pieces) == 1 else ""
 
     def named(self, given: Mapping[Key, Any]) -> dict[str, Any]:
         return {self.name(k): v for k, v in given.items()}
@@ -268,7 +282,7 @@ class Derivation(Shown):
         """Every gradient against numerical ones; for a network declared in SymPy also against
         sympy.lambdify of its equations."""
         found = numbers.check(self.data, level, seed)
-        if self.network.declared.equations:
+        if self.network.declared.equations and not self.data.graph.has_families:
             from symbp.witness import with_witness, witness
 
             found = with_witness(found, witness(self.network.declared, self.data, seed))

@@ -42,7 +42,7 @@ from symbp.family import (
 from symbp.graph import Graph, Node, Signature, axes_of
 from symbp.index import affine, same_size
 from symbp.order import order_problem
-from symbp.sizes import Sizes
+from symbp.sizes import Sizes, size_text
 from symbp.sympy_in import Env, ExprReader, OwnFunctions
 from symbp.sympy_names import Names
 from symbp.tensor import Tensor, leaf
@@ -146,6 +146,11 @@ def _numbered(equations: Sequence[Equation], uses: Sequence[_Use]) -> set[Place]
                 for k, i in enumerate(u.indices)
                 if (u.base, k) in found and (letter := _letter(i)) is not None
             }
+        for u in uses:  # what ends the range of a number is one
+            for letter, limits in u.limits.items():
+                if (u.equation.number, letter) in letters:
+                    ends = [a for end in limits for a in end.atoms(sp.Idx)]
+                    letters |= {(u.equation.number, a) for a in ends}
         more = {
             (u.base, k) for u in uses for k, i in enumerate(u.indices) if (u.equation.number, _letter(i)) in letters
         }
@@ -181,6 +186,18 @@ class _Reader(ExprReader):
         x = leaf(name, self.owner.shape(e.base, numbers))
         return T.scalar(x.entry(self._places(rest, x, self.origin, env)))
 
+    def _is_whole(self, e: Sym) -> bool:
+        return isinstance(e, sp.IndexedBase) or (
+            isinstance(e, sp.Indexed) and len(e.indices) < self.owner.rank(e.base) and self.owner.is_family(e.base)
+        )
+
+    def _whole(self, e: Sym) -> Tensor:
+        """A member without indices along its axes."""
+        if isinstance(e, sp.IndexedBase):
+            return self.owner.operand(e)
+        numbers = [self.owner.number(i) for i in e.indices]
+        return leaf(member(self.owner.names(e.base), numbers), self.owner.shape(e.base, numbers))
+
     def sum(self, e: Sym, env: Env) -> Tensor:
         """Σ over letters, and over loop variables."""
         loops = [limit for limit in e.limits if limit[0] in self.owner.variables]
@@ -194,9 +211,14 @@ class _Reader(ExprReader):
         return T.scalar(body)
 
     def unknown(self, e: Sym, env: Env) -> Tensor:
+        """f(z[l, i]) entry by entry; C(a[L]) is a number made of the whole member."""
+        name = e.func.__name__
+        if any(self._is_whole(a) for a in e.args):
+            operands = [self._whole(a) if self._is_whole(a) else self.read(a, env) for a in e.args]
+            loss = self.owner.functions.setdefault(name, Signature(name, tuple(x.shape for x in operands), ()))
+            return T.apply_unknown(self.sizes, loss, *operands)
         if len(e.args) != 1:
             return super().unknown(e, env)
-        name = e.func.__name__
         signature = self.owner.functions.setdefault(name, Signature(name, ((),), ()))
         return T.apply_unknown(self.sizes, signature, self.read(e.args[0], env))
 
@@ -217,7 +239,7 @@ class FamilyDeclaration:
         self.reader = _Reader(self)
         self.origin = self.reader.origin = self._origin()
         self.dims: dict[Place, Expr] = {}
-        self.letter_dims: dict[tuple[int, Sym], Expr] = {}
+        self.letter_dims: dict[tuple[int, Sym, Any], Expr] = {}
         self._learn_shapes()
         self.nodes: dict[str, Node] = {}
 
@@ -330,24 +352,33 @@ class FamilyDeclaration:
             pass
 
     def _learn(self) -> bool:
+        """One round: letters from ranges and arrays, arrays from letters."""
         known = len(self.dims) + len(self.letter_dims)
         for u in self.uses:
             numbers, _ = self.parted(u.base, u.indices)
             for k, i in enumerate(u.indices):
                 if (u.base, k) in self.numbered or not _is_letter(i):
                     continue
-                key = (u.equation.number, i)
                 limits = u.limits.get(i)
                 if limits is None and getattr(i, "upper", None) is not None:
                     limits = (i.lower, i.upper)
+                key = (u.equation.number, i, limits)
                 if limits is not None and key not in self.letter_dims:
                     self.letter_dims[key] = self.reader.size(limits[1] - self.origin + 1)
-                if key in self.letter_dims:
-                    if (u.base, k) not in self.dims and (limits is None or limits[0] == self.origin):
+                whole = limits is None or limits[0] == self.origin
+                if key not in self.letter_dims:
+                    if (u.base, k) in self.dims:
+                        self.letter_dims[key] = shape_at((self.dims[u.base, k],), numbers)[0]
+                elif (u.base, k) not in self.dims:
+                    if whole:
                         self.dims[u.base, k] = generic_shape((self.letter_dims[key],), numbers)[0]
-                elif (u.base, k) in self.dims:
-                    self.letter_dims[key] = shape_at((self.dims[u.base, k],), numbers)[0]
+                elif whole:
+                    self._same(u, i, self.letter_dims[key], shape_at((self.dims[u.base, k],), numbers)[0])
         return len(self.dims) + len(self.letter_dims) > known
+
+    def _same(self, u: _Use, i: Sym, a: Expr, b: Expr) -> None:
+        if not self.sizes.same(a, b):
+            raise u.equation.fail(f"the index {i} runs to {size_text(a)} and to {size_text(b)}")
 
     def _invent(self) -> bool:
         """A size for a letter of which nothing tells the range."""
@@ -361,8 +392,14 @@ class FamilyDeclaration:
                 return True
         return False
 
+    def rank(self, base: Sym) -> int:
+        return max(len(u.indices) for u in self.uses if u.base == base)
+
+    def is_family(self, base: Sym) -> bool:
+        return any(b == base for b, _ in self.numbered)
+
     def shape(self, base: Sym, numbers: Sequence[Expr]) -> tuple[Expr, ...]:
-        rank = next(len(u.indices) for u in self.uses if u.base == base)
+        rank = self.rank(base)
         dims = [self.dims[base, k] for k in range(rank) if (base, k) not in self.numbered]
         return shape_at(dims, numbers)
 
@@ -458,7 +495,7 @@ class FamilyDeclaration:
             for s in _leaves_in(e.right):
                 if s in defined or s in skip or s in labels or s in bound or s in self.size_families:
                     continue
-                if isinstance(s, sp.IndexedBase) and any((s, k) in self.numbered for k in range(12)):
+                if isinstance(s, sp.IndexedBase) and self.is_family(s):
                     continue
                 name = self.names(s)
                 if name not in self.nodes:
@@ -474,7 +511,7 @@ class FamilyDeclaration:
                 _collect(node.body, {loop.var: loop for loop in node.loops}, used)
         arrays = {self.names(b): b for b in self.arrays}
         for base, boxes in used.items():
-            if base not in arrays or not any((arrays[base], k) in self.numbered for k in range(12)):
+            if base not in arrays or not self.is_family(arrays[base]):
                 continue
             defined = [_box(n) for n in self.nodes.values() if base_of(n.name) == base]
             variables = next(iter(boxes.values()))
@@ -574,12 +611,24 @@ def _missing(used: Sequence[Cell], defined: Sequence[Cell]) -> list[Cell]:
     cells: list[Cell] = []
     for cell in product(*axes):
         if any(_inside(cell, box) for box in used) and not any(_inside(cell, box) for box in defined):
-            last = cells[-1] if cells else None
-            if last and last[:-1] == cell[:-1] and same_size(last[-1][1] + 1, cell[-1][0]):
-                cells[-1] = (*last[:-1], (last[-1][0], cell[-1][1]))
-            else:
-                cells.append(cell)
+            cells.append(cell)
+    for k in range(rank):
+        cells = _joined(cells, k)
     return cells
+
+
+def _joined(cells: Sequence[Cell], k: int) -> list[Cell]:
+    """Neighbours along an axis that are alike along the others, as one."""
+    found: list[Cell] = []
+    for cell in cells:
+        for n, other in enumerate(found):
+            rest = all(a == b for m, (a, b) in enumerate(zip(other, cell)) if m != k)
+            if rest and same_size(other[k][1] + 1, cell[k][0]):
+                found[n] = (*other[:k], (other[k][0], cell[k][1]), *other[k + 1 :])
+                break
+        else:
+            found.append(cell)
+    return found
 
 
 def _inside(cell: Cell, box: Cell) -> bool:
@@ -608,7 +657,7 @@ def _ordered(lines: Sequence[tuple[Turn, list[Loop]]], nodes: Mapping[str, Node]
     result: list[Turn | Block] = []
     done: list[int] = []
     while left:
-        ready = [n for n in left if not any(made[m] & needs[n] for m in left if m != n and not made[m] & made[n])]
+        ready = [n for n in left if not any(made[m] & needs[n] for m in left if m != n)]
         chosen = next((n for n in ready if not groups[n][0]), ready[0] if ready else left[0])
         left.remove(chosen)
         done.append(chosen)

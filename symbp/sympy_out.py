@@ -9,6 +9,7 @@ that count from 0. Letters never have the name of a tensor or a size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -17,7 +18,8 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symbp import functions
 from symbp.errors import NoRule
-from symbp.expr import ONE, ZERO, Const, Delta, Entry, Expr, Index, Reduce, Size, substitute
+from symbp.expr import ONE, ZERO, Const, Delta, Entry, Expr, Index, Over, Reduce, Size, substitute
+from symbp.family import Loop
 from symbp.form import NotReducible
 from symbp.functions import to_scalar
 from symbp.graph import Node, axes_of
@@ -80,6 +82,9 @@ def entry_of(symbols: Symbols, e: Expr, letters: Mapping[Index, Sym]) -> Sym:
                 return functions.number(symbols.graph.constants[x.name])
             case Reduce():
                 return _reduction(symbols, x, letters)
+            case Over():
+                inner = entry_of(symbols, x.body, letters)
+                return sp.Sum(inner, symbols.loop(Loop(x.var, x.low, x.high)))
         raise NoRule(f"symbp cannot write {x!r} in SymPy")
 
     return to_scalar(e, leaf, symbols.graph.table)
@@ -94,8 +99,9 @@ def _reduction(symbols: Symbols, x: Reduce, letters: Mapping[Index, Sym]) -> Sym
     for i in opened:
         name = index_letter(i, taken, symbols.graph.letters)
         taken.add(name)
-        scope[i] = sp.Symbol(name, integer=True)
-        limits.append((scope[i], 0, symbols.size(i.dim) - 1))
+        letter, first = sp.Symbol(name, integer=True), symbols.first
+        scope[i] = letter - first
+        limits.append((letter, first, symbols.size(i.dim) - 1 + first))
     inner = entry_of(symbols, body, scope)
     match x.op:
         case "sum":
@@ -144,7 +150,16 @@ def _function_matrix(symbols: Symbols, e: Expr, axes: Sequence[Expr], outer: Map
 
 
 def to_expr(symbols: Symbols, e: Expr, axes: Sequence[Expr]) -> Sym:
-    """An expression whose axes are `axes` as SymPy: scalar, matrix, or generic entry."""
+    """An expression whose axes are `axes` as SymPy: scalar, matrix, or generic entry; what names
+    members of families is given by its entry."""
+    if (
+        symbols.graph.has_families
+        and axes
+        and not any(isinstance(symbols.tensor(t), sp.MatrixSymbol) for t in e.tensors if "[" not in t)
+    ):
+        return entry_of(symbols, e, generic_letters(symbols, axes))
+    if any("[" in t for t in e.tensors):
+        return entry_of(symbols, e, generic_letters(symbols, axes))
     if not axes:
         try:
             return Writer(symbols).scalar(to_form(symbols.graph, e, ()))
@@ -166,7 +181,8 @@ def generic_letters(symbols: Symbols, axes: Sequence[Expr]) -> dict[Index, Sym]:
         if isinstance(a, Index):
             name = index_letter(a, taken, symbols.graph.letters)
             taken.add(name)
-            letters[a] = sp.Idx(name, (0, symbols.size(a.dim) - 1))
+            first = symbols.first
+            letters[a] = sp.Idx(name, (first, symbols.size(a.dim) - 1 + first)) - first
     return letters
 
 
@@ -176,8 +192,31 @@ def network_to_sympy(symbols: Symbols) -> list[Any]:
     return [equation(symbols, node) for node in symbols.graph.inner]
 
 
+def _family_equation(symbols: Symbols, node: Node) -> Any:
+    """`a[l, i] = f(z[l, i])`, with the range of l in its letter; a scalar that uses families."""
+    assert node.body is not None
+    ranged = replace(symbols, sizes={**symbols.sizes, **_numbered_letters(symbols, node)})
+    letters = generic_letters(ranged, node.axes)
+    right = entry_of(ranged, node.body, letters)
+    left = ranged.entry(Entry(node.name, node.axes), letters)
+    if not node.axes or "[" in node.name or isinstance(symbols.tensor(node.name), sp.IndexedBase):
+        return sp.Eq(left, right) if not isinstance(right, (sp.Float, sp.Integer)) else (left, right)
+    return symbols.tensor(node.name), to_expr(symbols, node.body, node.axes)
+
+
+def _numbered_letters(symbols: Symbols, node: Node) -> dict[str, Sym]:
+    """Loop variables as `Idx` with their range, unless the user's own are known."""
+    found: dict[str, Sym] = {}
+    for loop in node.loops:
+        var, low, high = symbols.loop(loop)
+        found[loop.var] = var if isinstance(var, sp.Idx) else sp.Idx(loop.var, (low, high))
+    return found
+
+
 def equation(symbols: Symbols, node: Node) -> Any:
     assert node.body is not None
+    if symbols.graph.has_families and not isinstance(symbols.tensors.get(node.name), sp.MatrixSymbol):
+        return _family_equation(symbols, node)
     symbol = symbols.tensor(node.name)
     axes = axes_of(node.shape)
     if not isinstance(symbol, sp.IndexedBase):

@@ -17,6 +17,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from symbp import functions
 from symbp.errors import NoRule
 from symbp.expr import ZERO, Add, Entry, Expr, Index, Mul, Num, Pow, Size
+from symbp.family import Loop, base_of, split
 from symbp.graph import Graph, Node, primal
 
 Sym = Any
@@ -38,6 +39,11 @@ class Symbols:
             case Size():
                 if e.name in self.sizes:
                     return self.sizes[e.name]
+                if "[" in e.name:
+                    base, numbers = split(e.name)
+                    return (self.sizes.get(base) or sp.IndexedBase(base))[tuple(map(self.number, numbers))]
+                if e.name in self.graph.variables:
+                    return sp.Symbol(e.name, integer=True)
                 return sp.Integer(e.name) if e.name.isdigit() else sp.Symbol(e.name, integer=True, positive=True)
             case Num():
                 return functions.number(e)
@@ -48,6 +54,31 @@ class Symbols:
             case Pow():
                 return sp.Pow(*map(self.size, e.args))
         raise NoRule(f"symbp cannot write the size {e!r} in SymPy")
+
+    def number(self, e: Expr) -> Sym:
+        """The number of a member: `l - 1`, which may be 0 or less."""
+        return index_value(e, self, {})
+
+    def loop(self, loop: Loop) -> tuple[Sym, Sym, Sym]:
+        """A loop variable with its range, as the limits of a Sum."""
+        return self.size(Size(loop.var)), self.number(loop.low), self.number(loop.high)
+
+    def member(self, e: Entry, letters: Mapping[Index, Sym]) -> Sym:
+        """An entry of a member of a family: `W[l, i, j]`, its numbers first."""
+        inner = primal(e.tensor)
+        base, numbers = split(inner if inner is not None else e.tensor)
+        array = self.tensors.get(base) if inner is None else None
+        if array is None and not numbers:
+            array = self.tensor(e.tensor)
+        if array is None:
+            array = sp.IndexedBase(base if inner is None else self.graph.adjoint_name(base))
+        at = [index_value(i, self, letters) + self.first for i in e.idx]
+        return array[(*map(self.number, numbers), *at)]
+
+    @property
+    def first(self) -> int:
+        """The number at which the letters of networks with families begin."""
+        return self.origin if self.graph.has_families else 0
 
     def shape(self, node: Node) -> tuple[Sym, ...]:
         return tuple(map(self.size, node.shape))
@@ -63,7 +94,11 @@ class Symbols:
         shape = self.shape(node)
         if not shape:
             return sp.Symbol(shown, **self._assumptions(shown))
-        if len(shape) > 2 or (inner is not None and isinstance(self.tensors.get(inner), sp.IndexedBase)):
+        if (
+            self.graph.has_families
+            or len(shape) > 2
+            or (inner is not None and isinstance(self.tensors.get(inner), sp.IndexedBase))
+        ):
             return sp.IndexedBase(shown, shape=shape)
         return sp.MatrixSymbol(shown, *(shape if len(shape) == 2 else (*shape, 1)))
 
@@ -76,13 +111,19 @@ class Symbols:
 
     def taken(self, letters: Mapping[Index, Sym]) -> set[str]:
         """Names that a new letter must not have."""
-        return {*self.graph.nodes, *self.graph.sizes, *map(str, letters.values())}
+        known = {base_of(n) for n in (*self.graph.nodes, *self.graph.sizes, *self.graph.bounds)}
+        used = {str(s) for x in letters.values() for s in (x.atoms(sp.Idx) or x.free_symbols)}
+        return known | self.graph.variables | used
 
     def entry(self, e: Entry, letters: Mapping[Index, Sym]) -> Sym:
         """One entry of a tensor, its indices in SymPy's count."""
+        if "[" in e.tensor:
+            return self.member(e, letters)
         symbol = self.tensor(e.tensor)
         if not e.idx:
             return symbol
+        if self.graph.has_families and isinstance(symbol, sp.IndexedBase):
+            return self.member(e, letters)
         at = [index_value(i, self, letters) for i in e.idx]
         if isinstance(symbol, sp.IndexedBase):
             shift = self.origin if symbol in self.tensors.values() else 0

@@ -17,7 +17,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "symbp"
 ORDER = """
-errors expr ops index family graph order local steps unroll
+errors expr ops index family graph order local steps unroll turn
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
 arithmetic rules simplify chain recursion derive convention structure higher

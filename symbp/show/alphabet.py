@@ -189,6 +189,7 @@ class Latex:
     name = "latex"
     times, minus, one = r"\,", "-", r"\mathbf{1}"
     sum, partial, infinity, dot = r"\sum", r"\partial", r"\infty", r" \cdot "
+    dots = r"\cdots"
 
     blank = r"\underline{\hspace{9em}}"
 
@@ -384,6 +385,7 @@ class Unicode:
     name = "unicode"
     times, minus, one = " · ", "−", "𝟏"
     sum, partial, infinity, dot = "Σ", "∂", "∞", " · "
+    dots = "⋯"
 
     blank = "____________________"
 

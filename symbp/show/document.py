@@ -475,6 +475,8 @@ class Writer:
             rule = say("closed-form", self.lang)
             again = alone or entry_form
             yield Row(self.left(node) if again else "", shown, rule, shape=shape if alone else "")
+        if a.chain is not None and options.form != "closed" and options.detail != "brief":
+            yield Row("", self.print.chain(a.chain), say("unrolled", self.lang))
         checked = self.derivation.checked_of(a)
         if checked is not None:
             yield Row("", "", say("check", self.lang), self.verdict(checked))

@@ -21,9 +21,9 @@ from symbp.show.alphabet import Alphabet, Latex, Unicode, plain
 from symbp.show.blocks import Block, Heading, Prose, Row, Rows
 from symbp.show.document import Options, Writer, shape_of, without_repeats
 from symbp.show.json import SCHEMA, check_json, shape_json, step_json
-from symbp.show.math import roles
+from symbp.show.math import MathPrinter, roles
 from symbp.show.words import say
-from symbp.steps import Adjoint, Derivation, Step
+from symbp.steps import Adjoint, Chain, Derivation, Step
 from symbp.structure import Structure, Term, rank_is_telling
 
 NO_NUMPY = "it has no expression in the network language"
@@ -287,6 +287,21 @@ def numpy_text_of(graph: Graph, e: Expr, axes: Sequence[Expr]) -> tuple[str | No
         return numpy_of(graph, e, axes), ""
     except NotReducible as why:
         return None, str(why) or NO_NUMPY
+
+
+def product_blocks(graph: Graph, chain: Chain, alphabet: Alphabet, lang: str) -> Iterator[Block]:
+    """∂h[T]/∂h[t] as a product over the turns in between, and what follows."""
+    printer = MathPrinter(graph, alphabet)
+    left, right = printer.product_of_jacobians(chain)
+    yield Heading(2, say("over-turns", lang))
+    yield Rows((Row(left, right),))
+    yield Prose(say("vanishing", lang))
+
+
+def product_json(graph: Graph, chain: Chain) -> dict[str, str]:
+    """The same as LaTeX and as text."""
+    tex = " = ".join(MathPrinter(graph, Latex(graph.latex)).product_of_jacobians(chain))
+    return {"latex": tex, "text": plain(" = ".join(MathPrinter(graph, Unicode()).product_of_jacobians(chain)))}
 
 
 def numpy_lines(d: Derivative) -> Iterator[str]:

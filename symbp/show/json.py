@@ -57,6 +57,8 @@ class Encoder:
         item: dict[str, Any] = {"wrt": a.node.name, **case_json(a), "shape": shape_json(a.node.shape)}
         item["delta_form"] = self.form(a.delta, a.node) if self.options.form != "closed" else None
         item["closed_form"] = self.form(a.closed, a.node, a.why) if self.options.form != "delta" else None
+        if a.chain is not None:
+            item["product"] = self.latex.chain(a.chain)
         if a.because:
             item["because"] = list(a.because)
         checked = self.derivation.checked_of(a)
@@ -69,6 +71,8 @@ class Encoder:
         item |= {"shape": shape_json(a.node.shape), "numpy": delta["numpy"]}
         item["closed_numpy"] = self.numpy(a.closed, a.node)[0] if a.closed is not None else None
         item["latex"] = delta["latex"]
+        if a.chain is not None:
+            item["product"] = self.latex.chain(a.chain)
         if delta["numpy"] is None:
             item["why"] = delta["why"]
         elif a.closed is None and a.why:

@@ -46,6 +46,7 @@ from symbp.matrix import Emitter, index_letter
 from symbp.ops import UNKNOWN
 from symbp.show.alphabet import Alphabet, layer_of, parse_name
 from symbp.sizes import size_text
+from symbp.steps import Chain
 
 SUM, QUOTIENT, PRODUCT, CHAIN, POWER, ATOM = 1, 2, 3, 4, 5, 6
 DIGITS = 12  # of a number with a point: 1.7·2/3 is not written to the last bit
@@ -155,6 +156,24 @@ class MathPrinter:
             first, last = ends[::-1] if x.down != backwards else ends
             shown.append(self.alphabet.turns(self.size(Size(x.var)), first, last))
         return ", ".join(shown)
+
+    def product_of_jacobians(self, c: Chain) -> tuple[str, str]:
+        """∂h[T]/∂h[t] and (∂h[T]/∂h[T−1]) ⋯ (∂h[t+1]/∂h[t])."""
+        whole = self.alphabet.derivative(self.tensor(c.top[0]), self.tensor(c.bottom[1]))
+        shown = [self.alphabet.derivative(*map(self.tensor, pair)) for pair in (c.top, c.bottom)]
+        first, last = shown if self.alphabet.name == "latex" else map(self.alphabet.bracket, shown)
+        return whole, self.alphabet.product([first, self.alphabet.dots, last])
+
+    def chain(self, c: Chain) -> str:
+        """(∂y[n]/∂y[n−1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]."""
+
+        def slope(pair: tuple[str, str]) -> str:
+            shown = self.alphabet.derivative(self.tensor(pair[0]), self.tensor(pair[1]))
+            return shown if self.alphabet.name == "latex" else self.alphabet.bracket(shown)
+
+        factors = [slope(c.top), self.alphabet.dots, slope(c.bottom), *([slope(c.link)] if c.link else [])]
+        product = self.alphabet.transposed(self.alphabet.bracket(self.alphabet.product(factors)))
+        return self.alphabet.product([product, self.tensor(adjoint(c.top[0]))])
 
     def over(self, loops: Sequence[Loop], body: str) -> str:
         """Σ over loop variables."""
