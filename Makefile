@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 TEX := texlive-latex-recommended texlive-fonts-recommended texlive-pictures texlive-xetex texlive-lang-chinese lmodern
 
-.PHONY: help demo test test-tex check bench clean
+.PHONY: help demo test test-tex check bench docs clean
 
 help:              ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/'
@@ -38,6 +38,13 @@ check: $(VENV)/installed tests/katex/node_modules ## formatting, lint, types, te
 
 bench: $(VENV)/installed ## measured claims: cost against depth, start-up
 	$(BIN)/python benchmarks/depth.py
+	$(BIN)/python benchmarks/blocks.py
+
+docs: $(VENV)/installed  ## the documentation site, with its gallery, in build/site
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/python docs/make_gallery.py
+	$(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 clean:             ## remove what make created
-	rm -rf $(VENV) tests/katex/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build docs/gallery tests/katex/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -85,6 +85,7 @@ def derive(
     ] = None,
     set_: Depth = None,
     check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
+    picture: Annotated[bool, typer.Option("--picture", help="Put a picture of the graph into the document.")] = False,
     output: Output = "",
     force: Force = False,
     json: Json = False,
@@ -98,7 +99,7 @@ def derive(
     options = commands.DeriveOptions(
         wrt=tuple(wrt or ()), form=form, detail=detail, notation=notation, format="json" if json else format,
         standalone=standalone, lang=lang, delta=delta, style=tuple(style or ()), update=update,
-        exercise=exercise, method=method,
+        exercise=exercise, method=method, picture=picture,
         at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed,
     )  # fmt: skip
     _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)
@@ -188,11 +189,81 @@ def check(
 
 
 @app.command()
+def verify(
+    net: Net,
+    claims: Annotated[
+        list[str] | None, typer.Argument(metavar="[CLAIM]...", help="dL/dW1 = X.T @ dH1, in NumPy or LaTeX.")
+    ] = None,
+    file: Annotated[str, typer.Option("--claims", metavar="FILE", help="Claims, one a line.")] = "",
+    other_net: Annotated[str, typer.Option("--net", metavar="NET", help="The network of a document.")] = "",
+    about: Annotated[str, typer.Option("--about", metavar="NAME", help="What a bare formula is the gradient of.")] = "",
+    let: Annotated[
+        list[str] | None, typer.Option("--let", metavar="'SYMBOL := EXPR'", help="What a LaTeX symbol stands for.")
+    ] = None,
+    lets: Annotated[str, typer.Option("--lets", metavar="FILE", help="A file of such lines.")] = "",
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Judge numbers at this point.")
+    ] = None,
+    annotate: Annotated[str, typer.Option("--annotate", metavar="FILE", help="Write the document with verdicts.")] = "",
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    json: Json = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """Are these formulas right? If not: which mistake, the right line, and numbers that prove it."""
+    from symbp import commands
+
+    options = commands.VerifyOptions(
+        claims=file, net=other_net, about=about, let=tuple(let or ()), lets=lets, at=tuple(at or ()),
+        annotate=annotate, force=force, json=json, lang=lang, seed=seed,
+    )  # fmt: skip
+    _finish(lambda screen: commands.verify(net, claims or [], options, screen), color, output, force, debug)
+
+
+@app.command()
 def code(net: Net, output: Output = "", force: Force = False, color: Color = "auto", debug: Debug = False) -> None:
     """NumPy forward and backward functions to paste or import."""
     from symbp import commands
 
     _finish(lambda screen: commands.code(net, screen), color, output, force, debug)
+
+
+@app.command()
+def draw(
+    net: Net,
+    format: Annotated[
+        str, typer.Option(metavar="svg|tikz|mermaid|dot", help="By default as the output file's suffix says, or svg.")
+    ] = "",
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value of a leaf; may be repeated.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
+    ] = None,
+    view: Annotated[str, typer.Option(metavar="auto|gates|blocks", help="Single operations, or tensors.")] = "auto",
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    standalone: Annotated[bool, typer.Option("--standalone", help="TikZ: a whole document.")] = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    debug: Debug = False,
+) -> None:
+    """The computational graph as a picture; with values, forward values and gradients on every wire."""
+    from symbp import commands
+
+    options = commands.DrawOptions(
+        format=format,
+        at=tuple(at or ()),
+        set=tuple(set_ or ()),
+        lang=lang,
+        view=view,
+        standalone=standalone,
+        output=output,
+    )
+    _finish(lambda screen: commands.draw(net, options, screen), color, output, force, debug)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from symbp import check as numbers
 from symbp import steps, values
 from symbp.declare import Declared, declare
 from symbp.derive import derive as run
+from symbp.draw import Drawing, draw
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.evaluate import forward as evaluate_forward
 from symbp.expr import ONE, Expr
@@ -53,7 +54,7 @@ class Keys:
         if not isinstance(key, str):
             found = self.of_symbol.get(key)
             if found is not None:
-                return found
+                return found if found in self.graph.nodes else self._member(found) or found
         name = key if isinstance(key, str) else str(getattr(key, "name", key))
         if name not in self.graph.nodes and self.graph.has_families:
             found = self._member("".join(name.split()))
@@ -200,6 +201,15 @@ class Network(Shown):
     def check(self, level: str = "full", seed: int = 0) -> Check:
         """Derived gradients against numbers, and against SymPy where it was declared there."""
         return self._default.check(level, seed)
+
+    def draw(self, at: Mapping[Key, Any] | None = None, *, lang: str = "en", view: str = "auto") -> Drawing:
+        """The computational graph as a picture, which shows itself in Jupyter; with values of all
+        leaves, the value and the gradient on every wire. `view` is auto, gates or blocks."""
+        return self._drawn(at, lang, view, None)
+
+    def _drawn(self, at: Mapping[Key, Any] | None, lang: str, view: str, data: steps.Derivation | None) -> Drawing:
+        named = _arrays(self.keys.named(at)) if at else None
+        return Drawing(draw(self.graph, named, lang, view, data))
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -356,6 +366,10 @@ class Derivation(Shown):
     def _interpreted(self, named: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         forward, gradients = values.evaluate_at(self.data, named)
         return float(np.squeeze(forward[self.data.graph.loss])), {n: _plain(gradients[n]) for n in self.data.wrt}
+
+    def draw(self, at: Mapping[Key, Any] | None = None, *, lang: str = "en", view: str = "auto") -> Drawing:
+        """The computational graph with the way back for what was asked for; see `Network.draw`."""
+        return self.network._drawn(at, lang, view, self.data)
 
     # -- text --
 
@@ -587,4 +601,4 @@ def _aligned(rows: Sequence[str]) -> str:
     return rf"$$\begin{{aligned}} {body} \end{{aligned}}$$"
 
 
-__all__ = ["Check", "Derivation", "Gradient", "Network", "Values", "derive", "lambdify", "load", "zoo"]
+__all__ = ["Check", "Derivation", "Drawing", "Gradient", "Network", "Values", "derive", "lambdify", "load", "zoo"]

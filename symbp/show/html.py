@@ -15,12 +15,14 @@ from html import escape
 from symbp.show.alphabet import bare, spans
 from symbp.show.blocks import Block, Figure, Heading, Notes, Prose, Row, Rows, Table, footnoted, sections
 from symbp.show.mathml import mathml
+from symbp.show.picture.svg import PAGE_CSS
 from symbp.show.tex import broken, read, width
 from symbp.show.words import say
 
 ROOM = 46.0  # em that a line has for its formula
 
-CSS = """
+CSS = (
+    """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --dim: #57606a; --line: #d0d7de; --soft: #f6f8fa;
   --new: #0a5cad; --newline: #d55e00; --link: #0a5cad; --good: #1a7f37; --bad: #b42318; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117; --dim: #9aa4af; --line: #30363d;
@@ -80,6 +82,8 @@ figcaption { color: var(--dim); font-size: .92em; }
   details[open] > summary, details > summary { border-bottom: 0; }
   .row, summary, figure, tr { break-inside: avoid; } h2, summary { break-after: avoid; } .rows { overflow: visible; } }
 """
+    + PAGE_CSS
+)
 
 
 def html(documents: Sequence[Iterable[Block]], lang: str = "en") -> str:
