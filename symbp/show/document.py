@@ -405,7 +405,7 @@ class Writer:
             names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
             return Row("", "", say("insert", self.lang), names)
         if law.because:
-            facts = say("comma", self.lang).join(self.facts(law.because))
+            facts = say("comma", self.lang).join(map(self.fact, law.because))
             return Row(
                 "",
                 "",
@@ -414,13 +414,6 @@ class Writer:
             )
         laws = law.formula.split(", ") if self.options.detail == "full" and law.formula != law.name else []
         return Row("", "", say(law.name, self.lang), say("comma", self.lang).join(law_name(n, self.lang) for n in laws))
-
-    def facts(self, facts: Iterable[Fact]) -> Iterator[str]:
-        """What each fact says; definitions that were used are named together."""
-        defined = [f for f in facts if f.kind == "balance"]
-        yield from (self.fact(f) for f in facts if f.kind != "balance")
-        if defined:
-            yield self.fact(replace(defined[0], tensor=" ".join(f.tensor for f in defined)))
 
     def fact(self, f: Fact) -> str:
         """What a fact says, as a formula where it is one: Σ_k t_k = 1."""
