@@ -333,7 +333,7 @@ def entries(graph: Graph, letters: tuple[Index, ...], names: tuple[str, ...]) ->
 
 def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
     """The free letters of `e` in order, and letters that depend on their sizes alone."""
-    mine = tuple(sorted(e.free, key=lambda i: (text(i.dim), i.name)))
+    mine = tuple(sorted(e.free, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))  # the result's first
     return mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
 
 

@@ -405,7 +405,11 @@ class Writer:
             names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
             return Row("", "", say("insert", self.lang), names)
         if law.because:
-            facts = say("comma", self.lang).join(map(self.fact, law.because))
+            definitions = [f for f in law.because if f.kind == "definition"]
+            reasons = [f for f in law.because if len(definitions) < 2 or f.kind != "definition"]
+            if len(definitions) > 1:  # several are named, one is written out
+                reasons.insert(0, Fact("balance", " ".join(f.tensor for f in definitions)))
+            facts = say("comma", self.lang).join(map(self.fact, reasons))
             return Row(
                 "",
                 "",
