@@ -62,7 +62,7 @@ def draw(
     every = [n for n in shown.nodes if n not in (shown.loss, shown.given)]
     forward, backward = evaluate_at(derive(shown, every, closed=False, steps=False), values)
     backward[graph.loss] = np.ones(())
-    return picture(graph, adjoints, circuit, _plain(forward), _plain(backward), lang, style)
+    return picture(graph, frozenset(backward), circuit, _plain(forward), _plain(backward), lang, style)
 
 
 def figure(picture: Picture) -> Figure:
