@@ -38,6 +38,7 @@ check: $(VENV)/installed tests/katex/node_modules ## formatting, lint, types, te
 
 bench: $(VENV)/installed ## measured claims: cost against depth, start-up
 	$(BIN)/python benchmarks/depth.py
+	$(BIN)/python benchmarks/blocks.py
 
 docs: $(VENV)/installed  ## the documentation site, with its gallery, in build/site
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'

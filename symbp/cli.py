@@ -177,6 +177,41 @@ def check(net: Net, json: Json = False, color: Color = "auto", seed: Seed = 0, d
 
 
 @app.command()
+def verify(
+    net: Net,
+    claims: Annotated[
+        list[str] | None, typer.Argument(metavar="[CLAIM]...", help="dL/dW1 = X.T @ dH1, in NumPy or LaTeX.")
+    ] = None,
+    file: Annotated[str, typer.Option("--claims", metavar="FILE", help="Claims, one a line.")] = "",
+    other_net: Annotated[str, typer.Option("--net", metavar="NET", help="The network of a document.")] = "",
+    about: Annotated[str, typer.Option("--about", metavar="NAME", help="What a bare formula is the gradient of.")] = "",
+    let: Annotated[
+        list[str] | None, typer.Option("--let", metavar="'SYMBOL := EXPR'", help="What a LaTeX symbol stands for.")
+    ] = None,
+    lets: Annotated[str, typer.Option("--lets", metavar="FILE", help="A file of such lines.")] = "",
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Judge numbers at this point.")
+    ] = None,
+    annotate: Annotated[str, typer.Option("--annotate", metavar="FILE", help="Write the document with verdicts.")] = "",
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    json: Json = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """Are these formulas right? If not: which mistake, the right line, and numbers that prove it."""
+    from symbp import commands
+
+    options = commands.VerifyOptions(
+        claims=file, net=other_net, about=about, let=tuple(let or ()), lets=lets, at=tuple(at or ()),
+        annotate=annotate, force=force, json=json, lang=lang, seed=seed,
+    )  # fmt: skip
+    _finish(lambda screen: commands.verify(net, claims or [], options, screen), color, output, force, debug)
+
+
+@app.command()
 def code(net: Net, output: Output = "", force: Force = False, color: Color = "auto", debug: Debug = False) -> None:
     """NumPy forward and backward functions to paste or import."""
     from symbp import commands

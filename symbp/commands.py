@@ -21,9 +21,15 @@ from symbp.errors import RequestError, nearest
 from symbp.family import base_of
 
 if TYPE_CHECKING:
+    from symbp.claim import Tree
     from symbp.descend import Plan
+    from symbp.errors import Place
     from symbp.graph import Graph
     from symbp.higher import Derivative
+    from symbp.judge.lines import Lines
+    from symbp.judge.points import Points
+    from symbp.judge.verdict import Judge, Verdict
+    from symbp.read.document import Document
     from symbp.show.alphabet import Alphabet
     from symbp.show.blocks import Block
     from symbp.show.document import Options
@@ -254,7 +260,7 @@ def _style(graph: Graph, options: DeriveOptions) -> Style:
 
 
 @dataclass(frozen=True)
-class Document:
+class Written:
     """What there is to lay out: blocks in any alphabet, the network they are about, and its program."""
 
     blocks: Callable[[Alphabet], Iterable[Block]]
@@ -263,7 +269,7 @@ class Document:
     program: str = ""
 
 
-def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> Document:
+def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> Written:
     """A derivation as a document."""
     from symbp.convention import minus
     from symbp.show.document import document
@@ -275,7 +281,7 @@ def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> 
         from symbp.draw import draw, figure
 
         picture = (figure(draw(derivation.graph, lang=options.lang, derivation=derivation, style=view.style)),)
-    return Document(
+    return Written(
         lambda alphabet: illustrated(document(shown, alphabet, view), picture), derivation.graph, view.style, program
     )
 
@@ -306,7 +312,7 @@ def _program(derivation: Derivation) -> str:
         return ""
 
 
-def _laid_out(documents: Sequence[Document], options: DeriveOptions, screen: Screen) -> str:
+def _laid_out(documents: Sequence[Written], options: DeriveOptions, screen: Screen) -> str:
     """Documents in the format asked for."""
     from symbp.show.alphabet import Latex, Unicode
 
@@ -411,7 +417,7 @@ def _higher(
         if whole is not None and chain is not None:
             yield from product_blocks(whole, chain, alphabet, options.lang)
 
-    return _laid_out([Document(everything, derivative.graph, style)], options, screen), status
+    return _laid_out([Written(everything, derivative.graph, style)], options, screen), status
 
 
 def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
@@ -435,6 +441,178 @@ def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
     from symbp.show.table import check_table
 
     return check_table(derivation, checked, screen.width, screen.colour), status
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """The options of `symbp verify`."""
+
+    claims: str = ""
+    net: str = ""
+    about: str = ""
+    let: tuple[str, ...] = ()
+    lets: str = ""
+    at: tuple[str, ...] = ()
+    annotate: str = ""
+    force: bool = False
+    json: bool = False
+    lang: str = "en"
+    seed: int = 0
+
+
+def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Screen) -> Answer:
+    """`symbp verify`: 1 when a claim is wrong, 2 when one is unreadable or undefined, 3 when one is undecided."""
+    from symbp.judge.lines import Lines
+    from symbp.judge.points import Points
+    from symbp.judge.verdict import Judge
+    from symbp.read.document import is_document
+    from symbp.show.repair import in_latex
+
+    DeriveOptions(seed=options.seed, lang=options.lang).validate()
+    document = None
+    if is_document(spec) and not texts and not options.claims:
+        document = _open_document(spec)
+        graph = _network_of(document, options.net)
+    elif options.annotate:
+        raise RequestError("--annotate writes a document with verdicts: give a document (.tex, .md, .ipynb or .py)")
+    else:
+        graph = open_network(options.net or spec)
+    points = Points(graph, options.seed)
+    macros = document.macros if document is not None else {}
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
+    given, reader.numpy.rate = _given_point(graph, options.at)
+    judge = Judge(points, given=given)
+    if document is not None:
+        verdicts = _judge_document(document, reader, judge, options, in_latex(points))
+    else:
+        verdicts = [judge(reader.line(*line)) for line in _lines_of_claims(texts, options)]
+    status = verify_status([v.verdict for v in verdicts])
+    latex = in_latex(points)
+    if options.json:
+        import json
+
+        from symbp.show.verdict import verdicts_json
+
+        return json.dumps(
+            verdicts_json(verdicts, graph, latex, options.lang), ensure_ascii=False, indent=1
+        ) + "\n", status
+    from symbp.show.verdict import verdicts_text
+
+    return clean_lines(verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang, latex)), status
+
+
+def _open_document(file: str) -> Document:
+    """A submission; what it names is not opened."""
+    from symbp.read.document import LARGEST, read_document
+    from symbp.read.source import read_bytes
+
+    return read_document(read_bytes(file, LARGEST), file)
+
+
+def _network_of(document: Document, net: str) -> Graph:
+    """The network that a document is about: `--net`, or a block in the document itself."""
+    from symbp.read.network import read_network
+
+    if net:
+        return open_network(net)
+    if document.network:
+        return read_network(document.network, name=Path(document.file).stem, file=document.file)
+    raise RequestError(
+        f"which network is {document.file} about? Give it with --net, or in a ```symbp block of a Markdown document"
+    )
+
+
+def _judge_document(
+    document: Document, reader: Lines, judge: Judge, options: VerifyOptions, latex: Callable[[Verdict, Tree], str]
+) -> list[Verdict]:
+    """The verdicts on the formulas of a document, in order; `--annotate` writes them into it."""
+    from symbp.read.document import annotated
+    from symbp.show.repair import remarks
+
+    if options.annotate:
+        _check_free(options.annotate, options.force)
+    if not document.found:
+        raise RequestError(f"there are no formulas in {document.file}")
+    beside = []
+    verdicts = []
+    for found in document.found:
+        mine = [judge(claim) for claim in reader.found(found, options.about)]
+        verdicts += mine
+        beside.append((found, remarks(mine, judge.points.graph, latex, options.lang)))
+    if not verdicts:
+        raise RequestError(f"none of the {len(document.found)} formulas in {document.file} is an equation to judge")
+    if options.annotate:
+        deliver(annotated(document, beside), options.annotate, options.force)
+    return verdicts
+
+
+def _given_point(graph: Graph, texts: Sequence[str]) -> tuple[Points | None, str]:
+    """The point of `--at`, and the name of the learning rate if one is given with it."""
+    from symbp.judge.points import RATES, Points
+    from symbp.values import number_or_list, read_values
+
+    if not texts:
+        return None, ""
+    extra: dict[str, float] = {}
+    own: list[str] = []
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name.strip() in RATES and name.strip() not in graph.nodes:
+            extra[name.strip()] = float(number_or_list(value, f"--at {name.strip()}"))
+        else:
+            own.append(text)
+    return Points.at(graph, read_values(graph, own), extra), next(iter(extra), "")
+
+
+def _lines_of_claims(texts: Sequence[str], options: VerifyOptions) -> Iterator[tuple[str, str, Place | None]]:
+    """(text, what it is about, place) of every claim of the call and of the claims file."""
+    from symbp.errors import Place
+    from symbp.read.source import decode, read_file
+
+    for text in texts:
+        yield text, options.about, None
+    if not options.claims:
+        return
+    if options.claims == "-":
+        whole, file = decode(sys.stdin.buffer.read(1_000_001), "standard input"), "standard input"
+    else:
+        whole, file = read_file(options.claims), options.claims
+    for number, line in enumerate(whole.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith(("#", "%")):
+            continue
+        named = re.match(r"\s*([A-Za-z_]\w*)\s*:\s+(?=\S)(?!=)", line)
+        text, about = (line[named.end() :], named[1]) if named else (line, options.about)
+        yield (
+            text.strip(),
+            about,
+            Place(number, len(line) - len(line[named.end() :] if named else line.lstrip()) + 1, line, file),
+        )
+
+
+def _lets_of_file(file: str) -> list[str]:
+    """`SYMBOL := EXPRESSION`, one a line; lines that start with # are comments."""
+    from symbp.read.source import read_file
+
+    lines = read_file(file).splitlines() if file else []
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def clean_lines(text: str) -> str:
+    """A text for the screen without control characters but those of its colours."""
+    return re.sub(
+        "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+        "\N{REPLACEMENT CHARACTER}",
+        text,
+    )
+
+
+def verify_status(verdicts: Sequence[str]) -> int:
+    """The exit code for these verdicts."""
+    if "wrong" in verdicts:
+        return 1
+    if "unreadable" in verdicts or "undefined" in verdicts:
+        return 2
+    return 3 if "undecided" in verdicts else 0
 
 
 def _status(checked: Mapping[str, Checked]) -> int:

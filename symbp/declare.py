@@ -450,6 +450,7 @@ class _Declaration:
             warnings=tuple(dict.fromkeys(self.sizes.warnings)),
             declared="sympy",
             own=self.reader.own.rows,
+            functions=self.reader.functions,
         )
         symbols = {self.names(s): s for s in self.survey.tensors}
         return Declared(graph, self.equations, symbols, sizes, self.arrays.origin)
@@ -482,6 +483,7 @@ class _Declaration:
             self.reader.place = axes
             for i, axis in zip(e.left.indices, axes, strict=True):
                 env[i] = scalar(shifted(axis, Num(self.arrays.origin)))
+        self.reader.right, self.reader.left = e.right, () if isinstance(e.left, sp.Indexed) else shape
         x = self.reader.read(e.right, env)
         self.reader.place = ()
         if isinstance(e.left, sp.Indexed) or not shape:

@@ -54,7 +54,7 @@ class Keys:
         if not isinstance(key, str):
             found = self.of_symbol.get(key)
             if found is not None:
-                return found
+                return found if found in self.graph.nodes else self._member(found) or found
         name = key if isinstance(key, str) else str(getattr(key, "name", key))
         if name not in self.graph.nodes and self.graph.has_families:
             found = self._member("".join(name.split()))

@@ -230,7 +230,7 @@ def _into_range(value: Array, low: list[Array], high: list[Array], rng: np.rando
     return np.asarray(top - 0.2 - np.abs(value)) if high else value
 
 
-_ORDER = {"symmetric": 1, "posdef": 2, "simplex": 2, "norm": 3, "diag": 4}
+_ORDER = {"symmetric": 1, "posdef": 2, "diag": 3, "simplex": 4, "norm": 5}
 
 
 def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator, mixed: bool) -> Array:
@@ -243,7 +243,7 @@ def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator, mixe
         case "permutation":
             return np.eye(len(a))[rng.permutation(len(a))]
         case "simplex":
-            a = a if np.all(a > 0) else np.exp(a)
+            a = a if np.all(a >= 0) else np.exp(a)
             return np.asarray(a / a.sum(axis=fact.axis, keepdims=True) * number)
         case "binary":
             return _two_kinds(a, 1.0, 0.0, mixed)

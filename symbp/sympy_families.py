@@ -170,7 +170,7 @@ class _Reader(ExprReader):
         self.owner = owner
 
     def size(self, e: Sym) -> Expr:
-        e = sp.sympify(e) if isinstance(e, int) else e
+        e = sp.Integer(e) if isinstance(e, int) else e
         if isinstance(e, sp.Indexed):
             return Size(member(self.owner.names(e.base), [self.owner.number(i) for i in e.indices]))
         return super().size(e)
@@ -303,7 +303,7 @@ class FamilyDeclaration:
 
     def number(self, e: Sym) -> Expr:
         """The number of a member: `l - 1`, `L`, `0`."""
-        e = sp.sympify(e) if isinstance(e, int) else e
+        e = sp.Integer(e) if isinstance(e, int) else e
         if e.is_Integer:
             return Num(int(e))
         if isinstance(e, (sp.Idx, sp.Symbol)):

@@ -50,7 +50,7 @@ def in_declared_sizes(graph: Graph) -> dict[str, Any]:
     sizes = choose_sizes(graph)
     assert sizes is not None
     sizes = {name: int(name) if is_literal(name) else n for name, n in sizes.items()}
-    point = draw(graph, sizes, np.random.default_rng(1))
+    point = draw(graph, sizes, np.random.default_rng(1), samples(graph))
     assert not point.reason
     return point.leaves
 
@@ -203,18 +203,18 @@ def test_both_spellings_of_any_depth_have_the_same_values_and_gradients(name: st
         assert_allclose(found[1][tensor], value, rtol=1e-9, atol=1e-12, err_msg=tensor)
 
 
-@pytest.mark.parametrize("name", ORDINARY)
+@pytest.mark.parametrize("name", [n for n in ORDINARY if n != "chain-jacobian"])  # no leaf shows its size n
 def test_both_spellings_have_the_same_forward_values_and_gradients(name: str) -> None:
     text, declared = network(name), ZOO[name]().graph
     leaves = in_declared_sizes(text)
-    forward, gradients = evaluate_at(derive(text), leaves)
+    forward, gradients = evaluate_at(derive(text), leaves, samples(text))
     as_columns = {
         n.name: np.reshape(leaves[n.name], (-1, 1) if n.shape else ())
         if len(text[n.name].shape) < 2
         else leaves[n.name]
         for n in declared.leaves
     }
-    forward_2, gradients_2 = evaluate_at(derive(declared), as_columns)
+    forward_2, gradients_2 = evaluate_at(derive(declared), as_columns, samples(declared))
     assert set(gradients) == set(gradients_2), "the same tensors are differentiated"
     for tensor, value in gradients.items():
         assert_allclose(np.reshape(gradients_2[tensor], value.shape), value, rtol=1e-9, atol=1e-9, err_msg=tensor)

@@ -367,7 +367,8 @@ PORTABLE = set(
         r"""
     \frac \dfrac \tfrac \partial \mathbf \boldsymbol \pmb \mathrm \mathsf \mathit \mathtt \texttt \mathbb \mathcal
     \top \intercal \dagger \odot \circ \otimes \oplus \cdot \times \cdots \ldots \vdots \ddots \text \tag \left \right
-    \middle \lVert \rVert \sum \limits \substack \quad \qquad \hat \bar \tilde \dot \vec \overline \mathring \ln \log
+    \prod \middle \lVert \rVert \sum \limits \substack \quad \qquad \hat \bar \tilde \dot \vec \overline \mathring \ln
+    \log
     \exp \max \min \tanh \sinh \cosh \sin \cos \tan \arctan \det \triangleq \implies \iff \therefore \displaystyle \int
     \sqrt \le \ge \ne \in \infty \leftarrow \begin \end \nonumber \hline \lvert \rvert \underline \nabla \prime
     \alpha \beta \gamma \delta \epsilon \varepsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho \sigma

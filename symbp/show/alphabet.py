@@ -294,7 +294,7 @@ class Latex:
         return rf"\prod_{{{var}={low}}}^{{{high}}} {body}"
 
     def turns(self, var: str, low: str, high: str) -> str:
-        return rf"{var} = {low}, \dots, {high}"
+        return rf"{var} = {low}, \ldots, {high}"
 
     def numbered(self, text: str, above: list[str], under: list[str], below: Sequence[str]) -> str:
         """A name with the number of its layer above and that of its step, and indices, below."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from symbp.arithmetic import length
 from symbp.expr import ONE, Add, Call, Delta, Expr, Index, Num, Reduce, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
@@ -21,6 +22,8 @@ from symbp.show.math import MathPrinter, NumberPrinter
 from symbp.show.style import USUAL, Style
 from symbp.show.words import law_name, say
 from symbp.steps import Adjoint, Checked, Derivation, Step
+
+DEFINITION = 8  # a longer definition is named, not written out, where a step rests on it
 
 
 @dataclass(frozen=True)
@@ -335,7 +338,12 @@ class Writer:
             return Row("", "", say("insert", self.lang), names)
         if law.because:
             facts = say("comma", self.lang).join(map(self.fact, law.because))
-            return Row("", "", say("facts-law", self.lang), because=say("because", self.lang, facts))
+            return Row(
+                "",
+                "",
+                say("fold" if law.name == "fold" else "facts-law", self.lang),
+                because=say("because", self.lang, facts),
+            )
         laws = law.formula.split(", ") if self.options.detail == "full" and law.formula != law.name else []
         return Row("", "", say(law.name, self.lang), say("comma", self.lang).join(law_name(n, self.lang) for n in laws))
 
@@ -351,6 +359,15 @@ class Writer:
         if f.kind == "balance":
             names = [self.alphabet.inline(self.print.tensor(n)) for n in f.tensor.split()]
             return say("definition-of", self.lang, say("comma", self.lang).join(names))
+        if f.kind == "definition":
+            defined = self.graph.nodes.get(f.tensor)
+            if defined is not None and defined.body is not None and length(defined.body) <= DEFINITION:
+                node, letters = defined, self.letters(defined)
+                assert node.body is not None
+                return self.alphabet.inline(
+                    f"{self.print.index(node.entry, letters)} = {self.print.index(node.body, letters)}"
+                )
+            return say("definition-of", self.lang, self.alphabet.inline(self.print.tensor(f.tensor)))
         if f.kind == "total":
             node = self.graph[f.tensor]
             return self.alphabet.inline(
