@@ -203,7 +203,7 @@ def test_names_follow_the_style(style: Style, name: str, latex: str, text: str) 
         ("layers=paren", r"W^{(1)\top}"),
         ("layers=paren", r"W_{hd}^{(1)}"),
         ("delta=minus", r"\delta_{z_1} = -\frac{\partial L}{\partial z_1}"),
-        ("gradient=d", r"\mathrm{d}z_1 x^{\top}"),
+        ("gradient=d", r"\mathrm{d}z_1\,x^{\top}"),
     ],
 )
 def test_formulas_follow_the_style(setting: str, part: str) -> None:
