@@ -37,7 +37,7 @@ COMMANDS = {
     *(rf"\{c}" for c in "left right begin end frac sqrt text texttt mathbf boldsymbol mathrm mathbb mathcal".split()),
     *(rf"\{c}" for c in "hat bar tilde dot underline hspace displaystyle quad qquad lVert rVert lvert rvert".split()),
     *(rf"\{c}" for c in "partial nabla sum max min exp log tanh sin cos sinh cosh arctan det infty prime top".split()),
-    *(rf"\{c}" for c in "odot circ cdot cdots times le ge ne in to leftarrow dots prod".split()),
+    *(rf"\{c}" for c in "odot circ cdot cdots ldots times le ge ne in to leftarrow dots prod".split()),
     *(rf"\{c}" for c in "alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma".split()),
     *(rf"\{c}" for c in "tau upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()),
     *(rf"\{c}" for c in r", ; : ! \ _ % & # { } $".split()),
@@ -78,7 +78,7 @@ def views() -> Iterator[tuple[str, str, str, str, Style]]:
     for name in names():
         for lang, notation in product(languages(), ("matrix", "both")):
             yield name, lang, notation, "full", EVERYTHING if notation == "both" else USUAL
-    for name, style in product(names()[::3], STYLES):
+    for name, style in product(names()[::5], STYLES):
         yield name, "en", "index", "normal", style
 
 

@@ -133,7 +133,7 @@ def _next(number: str) -> str:
 
 
 _TWICE = re.compile(r"\{((?:[^{}^]|\{[^{}]*\})+)\^\{([^{}]*)\}\}([_^])\{([^{}]*)\}")  # {W^{(1)}}^{\top}
-_BRACED = re.compile(r"(?:^|(?<=[ (&]))\{((?:[^{}^ ]|\{[^{}]*\})+\^\{[^{}]*\})\}(?![_^])")  # braces that do nothing
+_BRACED = re.compile(r"(?:^|(?<=[ (&]))\{((?:[^{}^ ]|\{[^{}]*\})+\^\{[^{}]*\})\}(?![_^'])")  # braces that do nothing
 _BEFORE = re.compile(r"(\\[A-Za-z]+|[\w})\]]) (?=\\mathrm\{|\\mathbf\{1\}\\left)")
 _AFTER = re.compile(
     r"(\\mathrm\{[^{}]*\}(?:_\{[^{}]*\}|_\w)?(?:\^\{[^{}]*\})?) "
