@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from symbp.errors import Place
     from symbp.graph import Graph
     from symbp.higher import Derivative
+    from symbp.claim import Tree
     from symbp.judge.points import Points
+    from symbp.judge.verdict import Verdict
     from symbp.show.alphabet import Alphabet
     from symbp.show.document import Block
     from symbp.steps import Checked, Derivation
@@ -370,15 +372,15 @@ class VerifyOptions:
 
 def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Screen) -> Answer:
     """`symbp verify`: 1 when a claim is wrong, 2 when one is unreadable or undefined, 3 when one is undecided."""
+    from symbp.judge.lines import Lines
     from symbp.judge.points import Points
     from symbp.judge.verdict import Judge
-    from symbp.read.claims import ClaimReader
 
     DeriveOptions(seed=options.seed, lang=options.lang).validate()
     graph = open_network(options.net or spec)
     points = Points(graph, options.seed)
-    reader = ClaimReader(graph)
-    given, reader.rate = _given_point(graph, options.at)
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)])
+    given, reader.numpy.rate = _given_point(graph, options.at)
     judge = Judge(points, given=given)
     verdicts = []
     for text, about, place in _lines_of_claims(texts, options):
@@ -390,12 +392,27 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
 
         from symbp.show.verdict import verdicts_json
 
-        return json.dumps(
-            verdicts_json(verdicts, graph, None, options.lang), ensure_ascii=False, indent=1
-        ) + "\n", status
+        found = verdicts_json(verdicts, graph, _latex_of(points), options.lang)
+        return json.dumps(found, ensure_ascii=False, indent=1) + "\n", status
     from symbp.show.verdict import verdicts_text
 
-    return clean_lines(verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang)), status
+    text = verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang, _latex_of(points))
+    return clean_lines(text), status
+
+
+def _latex_of(points: Points) -> Callable[[Verdict, Tree], str]:
+    """Writes a tree of a claim in LaTeX, in the student's symbols; an empty text where it cannot be."""
+    from symbp.read.latex.write import NoLatex, latex_of
+
+    def write(verdict: Verdict, tree: Tree) -> str:
+        links = verdict.claim.links
+        like = links[verdict.link] if verdict.claim.notation == "latex" and links else None
+        try:
+            return latex_of(tree, points.graph.latex, points.graph.loss, shape=points.shape, like=like)
+        except NoLatex:
+            return ""
+
+    return write
 
 
 def _given_point(graph: Graph, texts: Sequence[str]) -> tuple[Points | None, str]:
@@ -439,6 +456,14 @@ def _lines_of_claims(texts: Sequence[str], options: VerifyOptions) -> Iterator[t
             about,
             Place(number, len(line) - len(line[named.end() :] if named else line.lstrip()) + 1, line, file),
         )
+
+
+def _lets_of_file(file: str) -> list[str]:
+    """`SYMBOL := EXPRESSION`, one a line; lines that start with # are comments."""
+    from symbp.read.source import read_file
+
+    lines = read_file(file).splitlines() if file else []
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def clean_lines(text: str) -> str:

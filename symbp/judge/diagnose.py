@@ -68,8 +68,9 @@ def diagnose(
     """Why `link` does not have the values `truth`; the name "other" if nothing is found."""
     assert claim.left is not None
     start = time.monotonic()
-    lefts = lexicon.points.value(claim.left)
-    search = Search(lexicon, link, truth, lefts, claim.about, claim.notation != "numpy", start + 0.5 * seconds)
+    lefts = lexicon.points.value(claim.left, claim.links)
+    paper, until = claim.notation != "numpy", start + 0.5 * seconds
+    search = Search(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
     found = Explanations(lexicon, search)
     mistake = found.single(values)
     if mistake is None or mistake.cost > 9.5:

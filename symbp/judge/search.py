@@ -70,9 +70,11 @@ class Search:
         about: str,
         paper: bool,
         until: float,
+        beside: Sequence[Tree] = (),
     ) -> None:
         self.lexicon, self.link, self.truth, self.lefts = lexicon, link, truth, lefts
         self.about, self.paper, self.until = about, paper, until
+        self.beside = (link, *beside) if any(t.op == "letter" for t in link.walk()) else ()
         self.batches = lexicon.points.batches
         self.batch = self.batches[0]
         self.found: dict[tuple[Tree, str], Repair] = {}
@@ -87,14 +89,16 @@ class Search:
     def value(self, tree: Tree) -> Value | None:
         """At the first batch, or None."""
         try:
-            return self.batch.value(tree)
+            return self.batch.value(tree, self.beside)
         except ShapeError:
             return None
 
     def values(self, tree: Tree) -> list[Array] | None:
         """At all batches, laid out as the left side; None where it does not fit."""
         try:
-            return [fitted(b.value(tree), t, self.paper) for b, t in zip(self.batches, self.lefts, strict=True)]
+            return [
+                fitted(b.value(tree, self.beside), t, self.paper) for b, t in zip(self.batches, self.lefts, strict=True)
+            ]
         except ShapeError:
             return None
 
@@ -104,7 +108,7 @@ class Search:
     def holds(self, tree: Tree) -> bool:
         """Is this whole formula right?"""
         try:
-            first = fitted(self.batch.value(tree), self.lefts[0], self.paper)
+            first = fitted(self.batch.value(tree, self.beside), self.lefts[0], self.paper)
         except ShapeError:
             return False
         if not same([first], self.truth[:1], OTHER):
@@ -1228,7 +1232,7 @@ def _exchanged(tree: Tree, a: Tree, b: Tree) -> Tree:
 
 def _ratio(value: Value, wanted: Value) -> Array | None:
     """wanted / value where that is one number for each point; None if it is not."""
-    if value.letters != wanted.letters or value.shape != wanted.shape:
+    if value.letters != wanted.letters or value.array.shape[1:] != wanted.array.shape[1:]:
         return None
     w, a = wanted.array, np.broadcast_to(value.array, wanted.array.shape)
     w, a = w.reshape(w.shape[0], -1), a.reshape(a.shape[0], -1)

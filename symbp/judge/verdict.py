@@ -103,7 +103,7 @@ class Judge:
         """A gradient may rest on those nearer the loss, never on itself."""
         if not claim.about or claim.update:
             return ""
-        used = frozenset[str]().union(*(link.gradients for link in claim.links))
+        used = frozenset[str]().union(*(_written(link) for link in claim.links))
         if claim.about in used:
             return f"the gradient of {claim.about} is given by itself"
         before = sorted(u for u in used if claim.about in self.lexicon.below(u))
@@ -113,11 +113,11 @@ class Judge:
 
     def _truth(self, claim: Claim) -> list[Array]:
         assert claim.left is not None
-        return [v.array for v in self.points.value(claim.left)]
+        return [v.array for v in self.points.value(claim.left, claim.links)]
 
     def _against(self, claim: Claim, truth: list[Array]) -> Verdict:
         assert claim.left is not None
-        lefts = self.points.value(claim.left)
+        lefts = self.points.value(claim.left, claim.links)
         paper = claim.notation != "numpy"
         worst = 0.0
         for n, link in enumerate(claim.links):
@@ -127,7 +127,9 @@ class Judge:
                     return wrong
                 continue
             try:
-                values = [fitted(v, t, paper) for v, t in zip(self.points.value(link), lefts, strict=True)]
+                values = [
+                    fitted(v, t, paper) for v, t in zip(self.points.value(link, (claim.left,)), lefts, strict=True)
+                ]
             except ShapeError as why:
                 return self._unfit(claim, why, truth, n)
             found = difference(values, truth)
@@ -231,6 +233,15 @@ class Judge:
                 if same(arrays, [v.array for v in lefts]):
                     return "correct"
         return None
+
+
+def _written(tree: Tree) -> frozenset[str]:
+    """Nodes whose gradients a formula writes out; what a symbol stands for is not looked into."""
+    if tree.op == "alias":
+        return frozenset()
+    if tree.op == "gradient":
+        return frozenset((tree.data[0],))
+    return frozenset[str]().union(*map(_written, tree.args))
 
 
 def _is_number(tree: Tree) -> bool:
