@@ -16,10 +16,11 @@ from fractions import Fraction
 import numpy as np
 
 from symbp.claim import Claim, Tree, call, gradient, number
-from symbp.judge.diagnose import Mistake, diagnose
+from symbp.judge.diagnose import diagnose
 from symbp.judge.equal import OTHER, SAME, Difference, difference, fitted, same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon
+from symbp.judge.naming import Mistake
 from symbp.judge.points import Points
 from symbp.judge.prove import proved
 from symbp.judge.value import ShapeError
