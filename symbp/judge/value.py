@@ -477,7 +477,7 @@ class Batch:
 
         def at(v: Value, place: tuple[int, ...]) -> Array:
             point = place[0] if v.array.shape[0] > 1 else 0
-            return np.asarray(v.array[tuple([point, *(place[1 + letters.index(x)] for x in v.letters)])])
+            return np.asarray(v.array[(point, *(place[1 + letters.index(x)] for x in v.letters))])
 
         results = []
         for place in itertools.product(*map(range, lead)):

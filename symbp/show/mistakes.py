@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symbp.claim import Claim, Tree
-from symbp.judge.diagnose import Mistake
+from symbp.judge.naming import Mistake
 
 SENTENCES: dict[str, tuple[str, str]] = {
     "sign": (
