@@ -19,11 +19,15 @@ from symbp.judge.value import ShapeError
 from symbp.read.claims import ClaimReader, Unread, read_expression
 
 if TYPE_CHECKING:
+    from symbp.read.document import Found
     from symbp.read.latex.macros import Macro
     from symbp.read.latex.reader import LatexReader
 
 _LATEX = re.compile(r"\\[A-Za-z,;:!|{}()\[\] ]|[_^]\s*\{|\^|\$|[∂∇⊙∘Σ·−ᵀ₀-₉]|\.[*/] ")
 _NUMPY = re.compile(r"@|\*\*|\bnp\.|\bnumpy\.|\.T\b|\.(?:sum|mean|dot|reshape|transpose)\(|axis\s*=|keepdims")
+
+
+NO_EQUATION = "this is no equation"
 
 
 class Evaluator:
@@ -86,9 +90,22 @@ class Lines:
             return second
         return second if first.problem and self.lets else first
 
-    def formula(self, text: str, about: str = "", place: Place | None = None) -> list[Claim]:
-        """All claims of one formula of a LaTeX document, in order."""
-        return [_subject(c) for c in self.latex.read(text, about, place)]
+    def found(self, found: Found, about: str = "") -> list[Claim]:
+        """The claims of one formula of a document. What is no equation about the network is none: shapes,
+        ranges, bare symbols, and lines of a program that have nothing to do with a gradient."""
+        if found.kind == "numpy":
+            read = self.numpy.line(found.text, about, found.place)
+            target = found.text.split("=")[0]
+            return [read] if not read.problem or re.search(r"\bd[A-Za-z]|grad|delta", target) else []
+        if not self.points.batches:
+            return []
+        claims = []
+        for read in self.latex.read(found.text, about, found.place):
+            equation = read.left is not None or read.defines or (read.message != NO_EQUATION and read.problem)
+            about_gradients = re.search(r"\\partial|\\nabla|\\delta|∂|∇|δ|\bd[A-Z]|\\bar", read.text)
+            if equation and (not read.problem or (about_gradients and "=" in read.text)):
+                claims.append(read)
+        return claims
 
 
 def _subject(read: Claim) -> Claim:

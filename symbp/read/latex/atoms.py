@@ -137,7 +137,7 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
-    if r.view.graph[name].is_leaf or r.view.applied(name) in r.view.activations and len(name) == 1:
+    if r.view.graph[name].is_leaf or (r.view.applied(name) in r.view.activations and len(name) == 1):
         return None  # δ_n of a gate n is ∂L/∂n here and the error before its activation there
     if (
         isinstance(first, Atom)
@@ -185,7 +185,8 @@ def spelled(r: Resolver, node: Node, own: tuple[Sequence[Node], Sequence[Node]] 
     text = _source(r, base)
     subs, sups = own
     if subs:
-        text += "_{" + ",".join(_source(r, s) for s in subs) + "}"
+        inner = ",".join(_source(r, s) for s in subs)
+        text += "_" + inner if len(inner) == 1 else f"_{{{inner}}}"
     if sups:
         text += "^{" + "".join(_source(r, s) for s in sups) + "}"
     return text
@@ -252,7 +253,8 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
     if places is not None and whole.shape is not None:
         if len(places) != len(whole.shape):
             raise Unread(
-                f"{r.words(node)} has {_count(len(places), 'place', 'places')} for {_count(len(whole.shape), 'axis', 'axes')}",
+                f"{r.words(node)} has {_count(len(places), 'place', 'places')} "
+                f"for {_count(len(whole.shape), 'axis', 'axes')}",
                 node.span,
             )
         return r.vector(claim.item(tree, places), r.view.is_row(tree.data[0] if tree.op == "name" else ""))
@@ -315,7 +317,8 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
         full = [indices[0] if k == axis else ":" for k in range(2)]
     else:
         raise Unread(
-            f"{r.words(node)} has {_count(count, 'index', 'indices')}, but {name or 'it'} has {_count(axes, 'axis', 'axes')}",
+            f"{r.words(node)} has {_count(count, 'index', 'indices')}, "
+            f"but {name or 'it'} has {_count(axes, 'axis', 'axes')}",
             node.span,
             f"Say what it is: --let '{r.words(node)} := ...'",
             "undefined",
@@ -368,7 +371,7 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
         found = r.symbols.spelled.get(bound)
         if found in r.symbols.scalars:
             try:
-                size = integer(r, found)
+                size = r.integer(found)
             except ValueError:
                 size = -1
             fits = [k for k, n in enumerate(whole.shape) if n == size]
@@ -384,17 +387,6 @@ def _one_index(r: Resolver, tree: Tree, index: str | int | Tree, whole: Value, p
     )
 
 
-def integer(r: Resolver, name: str) -> int:
-    """The length that a size name stands for, seen on a tensor that has it."""
-    from symbp.expr import Size
-
-    for node in r.view.graph.nodes.values():
-        for k, d in enumerate(node.shape):
-            if isinstance(d, Size) and d.name == name:
-                return r._length(node.name, k)
-    raise ValueError(name)
-
-
 def _index(r: Resolver, node: Node) -> str | int | Tree:
     """A letter, a number counted from 0, or a tensor that holds a label."""
     while isinstance(node, Bracket) and node.open in ("", "("):
@@ -402,7 +394,7 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
     if isinstance(node, Atom) and node.kind == "NUM" and node.text.isdigit() and int(node.text) > 0:
         return int(node.text) - 1
     word = key(node)
-    if isinstance(node, Atom) and node.kind in ("LETTER",) or r._is_letter(word):
+    if (isinstance(node, Atom) and node.kind in ("LETTER",)) or r._is_letter(word):
         return word
     if (
         isinstance(node, Scripts)
@@ -474,7 +466,7 @@ def _power(r: Resolver, value: Value, exponent: Node, node: Node) -> Value:
             if len(inner.factors) == 2
             else Product(inner.span, inner.factors[1:], ("", *inner.operators[2:]))
         )
-    elif isinstance(inner, Bracket) or isinstance(inner, Atom) and inner.kind in ("SYM", "TEXT", "WORD", "DOTS"):
+    elif isinstance(inner, Bracket) or (isinstance(inner, Atom) and inner.kind in ("SYM", "TEXT", "WORD", "DOTS")):
         raise r.unknown(node)
     if isinstance(inner, Atom) and inner.kind == "NUM":
         if Rational(inner.text) > LARGEST_POWER:
@@ -508,7 +500,7 @@ def _bracket(r: Resolver, bracket: Bracket, subs: tuple[Node, ...], sups: tuple[
         inner = r.expression(body)
         return scripted(r, r.value(claim.call("abs", [inner.tree]), node.span), subs, sups, node)
     if kind == "<":
-        if isinstance(body, List) and len(body.items) == 2 or isinstance(body, Relation) and body.names == ("mid",):
+        if (isinstance(body, List) and len(body.items) == 2) or (isinstance(body, Relation) and body.names == ("mid",)):
             pair = body.items if isinstance(body, List) else body.sides
             a, b = (r.expression(i) for i in pair)
             if a.shape != b.shape and a.shape is not None and b.shape is not None and not a.is_scalar:
@@ -568,7 +560,7 @@ def _fraction(r: Resolver, node: Fraction) -> Value:
 
 
 def _environment(r: Resolver, node: Environment) -> Value:
-    if "cases" in node.name or node.name == "array" and _is_cases(node):
+    if "cases" in node.name or (node.name == "array" and _is_cases(node)):
         return _cases(r, node)
     rows = node.rows
     if any(isinstance(c, Atom) and c.kind == "DOTS" for row in rows for c in row):
@@ -628,7 +620,7 @@ def _condition(cell: Node) -> Node | None:
     return None
 
 
-_IF = frozenset("if for when wenn falls si für where 若 当 如果 if:".split())
+_IF = frozenset(["if", "for", "when", "wenn", "falls", "si", "für", "where", "若", "当", "如果", "if:"])
 
 
 def _cases(r: Resolver, node: Environment) -> Value:
@@ -649,8 +641,8 @@ def _cases(r: Resolver, node: Environment) -> Value:
     if not pairs or len(pairs) == 1:
         raise Unread("cases need two rows", node.span)
     result = pairs[-1][0].tree
-    for value, cell in reversed(pairs[:-1]):
-        where = _condition(cell) if cell is not None else None
+    for value, condition in reversed(pairs[:-1]):
+        where = None if condition is None else _condition(condition)
         if where is None:
             raise Unread("a case has no condition that can be read", node.span)
         result = claim.where(r.expression(where).tree, value.tree, result)

@@ -22,12 +22,13 @@ from symbp.read.latex.tree import (
     Product,
     Relation,
     Scripts,
-    is_prime,
     is_transpose,
 )
 
-LOSSES = frozenset("L J E C ell".split())
-LOSS_WORDS = frozenset("loss Loss cost Cost error Error out CE MSE BCE NLL FL Obj obj NCE".split())
+LOSSES = frozenset(["L", "J", "E", "C", "ell"])
+LOSS_WORDS = frozenset(
+    ["loss", "Loss", "cost", "Cost", "error", "Error", "out", "CE", "MSE", "BCE", "NLL", "FL", "Obj", "obj", "NCE"]
+)
 
 
 def derivative(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, int] | None:
@@ -239,7 +240,7 @@ def is_loss(r: Resolver, node: Node) -> bool:
 
 def _derived(r: Resolver, top: list[Node], wrt: Node, node: Node) -> Value:
     """The derivative of what stands in the numerator."""
-    if is_loss(r, top[0]) and (len(top) == 1 or isinstance(top[1], Bracket) and len(top) == 2):
+    if is_loss(r, top[0]) and (len(top) == 1 or (isinstance(top[1], Bracket) and len(top) == 2)):
         return gradient(r, wrt, node)
     inner = top[0]
     while len(top) == 1 and isinstance(inner, Bracket) and inner.open in ("", "("):
@@ -291,7 +292,7 @@ def _wrt(r: Resolver, node: Node) -> Tree:
 
 def _array(tree: Tree) -> tuple[str | None, tuple[object, ...] | None]:
     """The tensor that a tree is, and its indices if it is one entry."""
-    while tree.op == "alias" or tree.op == "call" and tree.data[0] in ("column", "row"):
+    while tree.op == "alias" or (tree.op == "call" and tree.data[0] in ("column", "row")):
         tree = tree.args[0]
     if tree.op == "name":
         return tree.data[0], None
@@ -345,10 +346,8 @@ def _replaced(r: Resolver, tree: Tree, text: str, wrt: Node) -> Tree:
         return claim.alias(_replaced(r, tree.args[0], text, wrt), text)
     if tree.op == "name" and tree.data[0] in r.view.axes:
         return claim.gradient(tree.data[0], text)
-    if (
-        tree.op in ("entry", "transpose", "item", "array")
-        or tree.op == "call"
-        and tree.data[0] in ("column", "row", "transpose", "reshape")
+    if tree.op in ("entry", "transpose", "item", "array") or (
+        tree.op == "call" and tree.data[0] in ("column", "row", "transpose", "reshape")
     ):
         inner = tree.args[0].data[1] if tree.op == "entry" and tree.args[0].op == "name" else ""
         if inner:
@@ -379,7 +378,7 @@ def chain_rule(r: Resolver, items: list[Value], ops: list[str], node: Node) -> V
     start = [
         v
         for v in items
-        if v.tree.op in ("gradient",) or v.tree.op == "call" and v.tree.args and v.tree.args[0].op == "gradient"
+        if v.tree.op in ("gradient",) or (v.tree.op == "call" and v.tree.args and v.tree.args[0].op == "gradient")
     ]
     links = {v.jacobian[0]: v.jacobian[1] for v in items if v.jacobian}
     scalars = [v for v in items if v.shape == () and v not in start and not v.jacobian]
@@ -424,6 +423,3 @@ def _slope(r: Resolver, v: Value, n: int, items: list[Value], ops: list[str]) ->
     letters = [r.letter() for _ in range(r.view.axes[wrt])]
     tree = claim.alias(claim.array(letters, claim.entry(claim.jacobian(of, wrt), *letters, *letters)), v.tree.data[2])
     return r.vector(tree, r.view.is_row(wrt))
-
-
-__all__ = ["chain_rule", "derivative", "gradient", "is_loss", "is_prime"]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from symbp import claim
 from symbp.claim import Tree
 from symbp.read.latex import atoms
-from symbp.read.latex.names import key
 from symbp.read.latex.resolve import FUNCTIONS, Resolver, Unread, Value, argument_of
-from symbp.read.latex.tree import Atom, Bracket, List, Node, Product, Scripts, Sum, is_prime, is_transpose
+from symbp.read.latex.tree import Atom, Bracket, List, Node, Product, Scripts, is_prime
 
 _WHOLE = frozenset(
     {
@@ -74,7 +73,7 @@ def call(
     elif subs and name not in ("norm", "log", "sigmoid", "relu", "max", "min"):
         pass
     if powers:
-        value = atoms.scripted(r, value, (), [p for p in powers], node)
+        value = atoms.scripted(r, value, (), powers, node)
     if after[0] or after[1]:
         value = atoms.scripted(r, value, after[0], after[1], r._around(factors[:2]))
     return value, used
@@ -84,8 +83,8 @@ def _is_function(r: Resolver, node: Node) -> bool:
     base = node.base if isinstance(node, Scripts) else node
     if not isinstance(base, Atom):
         return False
-    return (
-        base.kind == "FUN" and base.text in FUNCTIONS or base.text in ("sigma", "f", "g", "h") and r._own(node) is None
+    return (base.kind == "FUN" and base.text in FUNCTIONS) or (
+        base.text in ("sigma", "f", "g", "h") and r._own(node) is None
     )
 
 
@@ -238,7 +237,7 @@ def _node_slope(
 
 def activation(r: Resolver, word: str, node: Node, factors: list[Node]) -> tuple[Value, int]:
     """`f(z)`, `f'(z)`, `\\sigma(z)` where nothing has that name."""
-    subs, sups = (node.subs, node.sups) if isinstance(node, Scripts) else ((), ())
+    sups = node.sups if isinstance(node, Scripts) else ()
     argument = argument_of(factors[1])
     assert argument is not None
     whole = r._around(factors[:2])
@@ -268,7 +267,7 @@ def activation(r: Resolver, word: str, node: Node, factors: list[Node]) -> tuple
 
 def _function_of(r: Resolver, word: str, x: Value, primes: int, node: Node, whole: Node) -> Value:
     name, index = _tensor(x.tree)
-    if word == "sigma" and "sigmoid" in r.view.functions or word == "sigma" and _is_logistic(r):
+    if (word == "sigma" and "sigmoid" in r.view.functions) or (word == "sigma" and _is_logistic(r)):
         return _named_function(r, "sigmoid", x, primes, whole)
     if name is not None:
         known = r.view.elementwise.get(name, [])
@@ -285,11 +284,8 @@ def _function_of(r: Resolver, word: str, x: Value, primes: int, node: Node, whol
 def _is_logistic(r: Resolver) -> bool:
     """Networks that spell the logistic function out: 1/(1 + exp(−z)), log(1 + exp(z))."""
     return (
-        "exp" in r.view.functions
-        and not r.view.activations
-        and "softmax" not in r.view.functions
-        or "softplus" in r.view.functions
-    )
+        "exp" in r.view.functions and not r.view.activations and "softmax" not in r.view.functions
+    ) or "softplus" in r.view.functions
 
 
 def _which(r: Resolver, word: str, node: Node) -> Unread:
@@ -310,7 +306,7 @@ def _named_function(r: Resolver, name: str, x: Value, primes: int, whole: Node) 
 
 def _tensor(tree: Tree) -> tuple[str | None, tuple[object, ...] | None]:
     """The tensor that a tree is, whole or one entry of it."""
-    while tree.op in ("alias",) or tree.op == "call" and tree.data[0] in ("column", "row"):
+    while tree.op in ("alias",) or (tree.op == "call" and tree.data[0] in ("column", "row")):
         tree = tree.args[0]
     if tree.op == "name":
         return tree.data[0], None
@@ -336,6 +332,3 @@ def _node_function(
     if index is None:
         return r.vector(tree, r.view.is_row(wrt))
     return r.value(Tree("entry", (tree,), index), whole.span)
-
-
-__all__ = ["Sum", "activation", "call", "is_transpose", "key", "unknown"]

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     import lark
 
 GRAMMAR = r"""
-start    : list
-list     : relation | list COMMA relation
+start    : items
+items     : relation | items COMMA relation
 relation :                              -> nothing
          | sum                          -> alone
          | relation REL                 -> related
@@ -53,13 +53,13 @@ base     : LETTER | NUM | WORD | TEXT | FUN | BIGOP | PARTIAL | NABLA | DOTS | S
          | group | bracket | frac | accent | env
 arg      : LETTER | NUM | WORD | TEXT | FUN | BIGOP | PARTIAL | NABLA | DOTS | SYM
          | group | frac | accent
-group    : LB list RB
-bracket  : OPEN list CLOSE
+group    : LB items RB
+bracket  : OPEN items CLOSE
 frac     : FRAC arg arg
 accent   : ACCENT arg
 env      : BEGIN rows END
 rows     : row | rows NEWLINE row
-row      : list | row AMP list
+row      : items | row AMP items
 %declare LETTER NUM WORD TEXT FUN BIGOP PARTIAL NABLA DOTS SYM EMPTY LB RB OPEN CLOSE FRAC ACCENT BEGIN END
 %declare NEWLINE AMP COMMA REL ADD OP SUP SUB PRIME
 """
@@ -71,7 +71,7 @@ class _Build:
     def start(self, c: list[Any]) -> Node:
         return c[0][0] if len(c[0]) == 1 else List(_around(c[0]), tuple(c[0]))
 
-    def list(self, c: list[Any]) -> list[Node]:
+    def items(self, c: list[Any]) -> list[Node]:
         if len(c) == 1:
             return [_relation(c[0])]
         c[0].append(_relation(c[2]))
@@ -233,7 +233,7 @@ class _DoubleScript(Exception):
 
 def _opened(node: Any) -> Node:
     """A braced script without its braces."""
-    return node.body if isinstance(node, Bracket) and node.open == "" else node  # type: ignore[no-any-return]
+    return node.body if isinstance(node, Bracket) and node.open == "" else node
 
 
 def _superscripts(node: Any) -> list[Node]:
@@ -259,7 +259,7 @@ def _parser() -> lark.Lark:
         def __init__(self, conf: Any) -> None:
             pass
 
-        def lex(self, data: Any) -> Iterator[Any]:
+        def lex(self, data: Any, parser_state: Any = None) -> Iterator[Any]:
             return iter(data)
 
     build: Any = _Build()
@@ -287,7 +287,7 @@ def parse(tokens: list[Token], text: str) -> Node:
     if not tokens:
         return Nothing((0, 0))
     try:
-        return _parser().parse(tokens)  # type: ignore[arg-type, return-value]
+        return _parser().parse(tokens)  # type: ignore[return-value]
     except lark.UnexpectedToken as problem:
         raise _explained(problem.token, tokens, text) from None
     except lark.exceptions.VisitError as problem:

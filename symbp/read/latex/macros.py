@@ -19,7 +19,6 @@ from symbp.read.latex.commands import (
     COMBINING,
     DANGEROUS,
     DEFINING,
-    FONTS,
     OPERATORS,
     RELATIONS,
     SIGNS,
@@ -86,7 +85,7 @@ def scan(text: str, *, comments: bool = True) -> list[Raw]:
                     text, start, "% starts a comment, which hides the rest of the line", r"For a percent sign write \%."
                 )
             spaced = True
-        elif plain or first.isascii() and (len(word) == 1 or word.isascii()):
+        elif plain or (first.isascii() and (len(word) == 1 or word.isascii())):
             found.append(Raw(word, start, end, spaced))
             spaced = False
         else:

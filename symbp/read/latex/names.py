@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product as combinations
 
@@ -36,11 +37,15 @@ from symbp.show.alphabet import GREEK, Latex, parse_name
 
 Key = tuple[str, ...]
 
-_SAME = {"varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "varrho": "rho", "varsigma": "sigma", "varpi": "pi",
-         "varPhi": "Phi", "varDelta": "Delta", "varSigma": "Sigma", "varTheta": "Theta", "varGamma": "Gamma",
-         "varLambda": "Lambda", "varPsi": "Psi", "varOmega": "Omega", "varXi": "Xi", "varPi": "Pi"}  # fmt: skip
-_GREEK_NAMES = {"lam": "lambda", "lambd": "lambda", "lambda_": "lambda", "lmbda": "lambda", "lmbd": "lambda", "eps": "epsilon", "alph": "alpha", "sig": "sigma",
-                "gam": "gamma", "bet": "beta", "thet": "theta", "del": "delta", "ell": "ell"}  # fmt: skip
+_SAME = {
+    "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "varrho": "rho", "varsigma": "sigma",
+    "varpi": "pi", "varPhi": "Phi", "varDelta": "Delta", "varSigma": "Sigma", "varTheta": "Theta",
+    "varGamma": "Gamma", "varLambda": "Lambda", "varPsi": "Psi", "varOmega": "Omega", "varXi": "Xi", "varPi": "Pi",
+}  # fmt: skip
+_GREEK_NAMES = {
+    "lam": "lambda", "lambd": "lambda", "lambda_": "lambda", "lmbda": "lambda", "lmbd": "lambda", "eps": "epsilon",
+    "alph": "alpha", "sig": "sigma", "gam": "gamma", "bet": "beta", "thet": "theta", "del": "delta", "ell": "ell",
+}  # fmt: skip
 
 
 def key(node: Node, tight: bool = False) -> str:
@@ -173,12 +178,8 @@ def unify(pattern: Sequence[Node], nodes: Sequence[Node], letters: frozenset[str
         p, n = _same_level(p), _same_level(n)
         if isinstance(p, Atom) and p.text in letters and p.kind == "LETTER":
             value: str | int
-            if (
-                isinstance(n, Atom)
-                and n.kind == "LETTER"
-                and len(n.text) == 1
-                or isinstance(n, Atom)
-                and n.text in ("ell",)
+            if (isinstance(n, Atom) and n.kind == "LETTER" and len(n.text) == 1) or (
+                isinstance(n, Atom) and n.text in ("ell",)
             ):
                 value = n.text
             elif isinstance(n, Atom) and n.kind == "NUM" and n.text.isdigit() and int(n.text) > 0:
@@ -281,11 +282,9 @@ class Symbols:
         self.words = frozenset(words)
         first, later, last = [], [], []
         for n in names:
-            shown = Latex(self.latex).tensor(n) if n in self.tensors else Latex(self.latex).tensor(n)
-            try:
+            shown = Latex(self.latex).tensor(n)
+            with suppress(SymbpError):
                 first.append((key(read_symbol(shown, self.words)), n))
-            except SymbpError:
-                pass
             first.append((n, n))
             a, b = spellings(n)
             later += [(s, n) for s in a]
@@ -426,7 +425,7 @@ class Symbols:
                 found.append(
                     re.sub(
                         rf"(?<=[\^_]){re.escape(letter)}([+-]\d+)?(?=$|[\^_])",
-                        lambda m, n=number: str(n + int(m[1] or 0)),
+                        lambda m, n=number: str(n + int(m[1] or 0)),  # type: ignore[misc]
                         spelling,
                     )
                 )
@@ -443,7 +442,7 @@ class Ambiguous(Exception):
 
 def _forget(tree: Tree) -> Tree:
     """The tree with its index letters made equal: which array is it?"""
-    return rename(tree, {x: "" for x in free_letters(tree)})
+    return rename(tree, dict.fromkeys(free_letters(tree), ""))
 
 
 def _whole(tree: Tree, letters: Sequence[str]) -> Tree | None:

@@ -15,9 +15,9 @@ from symbp import claim
 from symbp.claim import Claim, Tree
 from symbp.errors import DeclarationError, Place, ReadError
 from symbp.graph import Graph
-from symbp.read.latex import calculus
+from symbp.read.latex.formula import Formula
 from symbp.read.latex.grammar import parse
-from symbp.read.latex.macros import Macro, error, expand, scan
+from symbp.read.latex.macros import LONGEST, Macro, error, expand, scan
 from symbp.read.latex.names import (
     Ambiguous,
     Let,
@@ -29,10 +29,9 @@ from symbp.read.latex.names import (
     letters_of,
     parts,
     read_symbol,
-    rename,
 )
-from symbp.read.latex.resolve import Reading, Resolver, Unread, Value
-from symbp.read.latex.statements import Side, Statement, statements
+from symbp.read.latex.resolve import Reading, Unread, Value
+from symbp.read.latex.statements import Statement, statements
 from symbp.read.latex.tokens import tokenise
 from symbp.read.latex.tree import (
     Accent,
@@ -79,6 +78,7 @@ class LatexReader:
         scalars = frozenset(graph.sizes) | frozenset(graph.constants)
         self.symbols = Symbols(self.view.axes, frozenset(s for s in scalars if not s.isdigit()), dict(graph.latex))
         self.macros = dict(macros or {})
+        self.unfit: dict[str, str] = {}  # symbols whose own line does not fit together
         for symbol, meaning in lets:
             self.let(symbol, meaning)
 
@@ -128,7 +128,8 @@ class LatexReader:
                 )
             )
         except DeclarationError as problem:
-            return [_unreadable(text, problem, place, offset)]
+            shown = text if len(text) <= LONGEST else text[:80] + " …"
+            return [_unreadable(shown, problem, place, offset)]
         except RecursionError:
             return [
                 Claim(
@@ -168,6 +169,8 @@ class LatexReader:
     def _statement(self, statement: Statement, formula: str, about: str) -> Claim | None:
         start, end = statement.start, statement.end
         shown = formula[start:end].strip() or formula.strip()
+        if "\\begin" not in shown:
+            shown = re.sub(r"\s*(?<!\\)&\s*", " ", shown)
         where = error(formula, start, "").place
         base = Claim(shown, notation="latex", place=where)
         try:
@@ -182,6 +185,9 @@ class LatexReader:
                 raise Unread("a side of the equation is empty", (start, end))
             return self._equation(nodes, formula, about, base)
         except Unread as problem:
+            for symbol in self.unfit:
+                if problem.kind == "undefined" and key_in(problem.reason, symbol):
+                    problem.hint = "The line that says what it is does not fit together."
             return _explained(base, problem, formula)
         except Ambiguous as problem:
             return replace(base, problem="undefined", message=f"this could be any of {', '.join(problem.lets)}")
@@ -193,7 +199,7 @@ class LatexReader:
     def _other(self, statement: Statement, base: Claim) -> Claim | None:
         """Declarations of shapes and ranges are no claims; other relations are not judged."""
         relations = {s.relation for s in statement.sides[1:]}
-        if relations <= {"in", "notin", "ni", ":", "sim", "subset", "gets"} or statement.asides and not relations:
+        if relations <= {"in", "notin", "ni", ":", "sim", "subset", "gets"} or (statement.asides and not relations):
             return replace(base, problem="unreadable", message="this is no equation")
         return replace(
             base, problem="unreadable", message=f"only equations are judged, not {' '.join(sorted(relations))}"
@@ -277,7 +283,7 @@ class LatexReader:
                 return self._definition(nodes, formula, base)
             raise
         if left.tree.op == "gradient" and not left.tree.data[0]:  # \nabla E: of which leaf?
-            value, other = self._side(nodes[1], formula, ())
+            value, _ = self._side(nodes[1], formula, ())
             left = left._replace(tree=claim.gradient(self._unnamed(value, nodes[0], formula), left.tree.data[1]))
         left = left._replace(tree=_bare(left.tree))
         letters = _ordered_letters(left.tree)
@@ -317,7 +323,7 @@ class LatexReader:
         )
 
     def _left(self, node: Node, formula: str, reading: Reading) -> Value:
-        found = Resolver(
+        found = Formula(
             self.symbols,
             self.view,
             self.evaluator,
@@ -359,7 +365,7 @@ class LatexReader:
         if self.view.rows:
             ways.append(Reading(columns=True))
         for reading in ways:
-            resolver = Resolver(self.symbols, self.view, self.evaluator, formula, reading, left)
+            resolver = Formula(self.symbols, self.view, self.evaluator, formula, reading, left)
             try:
                 value = resolver.expression(node)
             except Unread as problem:
@@ -440,7 +446,7 @@ class LatexReader:
             value, reading = self._side(node, formula, letters, tree=whole)
             if reading.misfits or not self._like(whole, value, ()) or value.letters:
                 reading = Reading(labels=frozenset(letters))
-                value = Resolver(self.symbols, self.view, self.evaluator, formula, reading, []).expression(node)
+                value = Formula(self.symbols, self.view, self.evaluator, formula, reading, []).expression(node)
         except Unread:
             return False
         return not reading.misfits and not value.letters and self._like(whole, value, ())
@@ -489,18 +495,16 @@ class LatexReader:
                 return self._made(base, value.tree, others, "")
         name = _spelling(symbol)
         if sides[-1][0].shape is None:
-            misfits = [m for _, r in sides for m in r.misfits]
-            raise Unread(
-                f"this does not fit together{': ' + misfits[0][0] if misfits else ''}",
-                misfits[0][1] if misfits else (0, 0),
-            )
+            self.unfit[key(symbol)] = name  # judged as it stands, and of no use to later lines
+            notes = tuple(f"it does not fit: {m[0]}" for _, r in sides for m in r.misfits[:1])
+            return replace(base, links=tuple(v.tree for v, _ in sides), defines=name, notes=notes)
         used = [x for x in letters if any(x in free_letters(v.tree) for v, _ in sides)]
         tree = sides[-1][0].tree
         if used:
             tree = claim.array(used, tree)
         self._define(symbol, name, tree, used)
         notes = tuple(n for _, r in sides for n in r.notes)
-        return replace(base, links=tuple(v.tree for v, _ in sides[:-1]) + (tree,), defines=name, notes=notes)
+        return replace(base, links=(*[v.tree for v, _ in sides[:-1]], tree), defines=name, notes=notes)
 
     def _define(self, symbol: Node, name: str, tree: Tree, letters: Sequence[str]) -> None:
         define = getattr(self.evaluator, "define", None)
@@ -546,6 +550,12 @@ def _index_letters(node: Node) -> set[str]:
     return set()
 
 
+def key_in(reason: str, symbol: str) -> bool:
+    """Whether a message is about this symbol."""
+    plain = re.sub(r"[\\{}() ]", "", reason)
+    return plain.startswith(symbol.replace(" ", ""))
+
+
 def _bare(tree: Tree) -> Tree:
     """A vector of the network, which is neither a column nor a row."""
     while tree.op == "call" and tree.data[0] in ("column", "row"):
@@ -566,10 +576,8 @@ def _is_gradient(tree: Tree) -> bool:
     """A gradient, an entry of one, or one with a factor or sign."""
     while (
         tree.op in ("alias", "entry", "transpose")
-        or tree.op == "call"
-        and tree.data[0] in ("column", "row")
-        or tree.op == "sum"
-        and len(tree.args) == 1
+        or (tree.op == "call" and tree.data[0] in ("column", "row"))
+        or (tree.op == "sum" and len(tree.args) == 1)
     ):
         tree = tree.args[0]
     return tree.op == "gradient"
@@ -653,6 +661,3 @@ def _first_name(meaning: str) -> str:
     """The name with placeholders in an expression: `W{l}` in `W{l}[k, i]`."""
     match = re.search(r"[A-Za-z]\w*(?:\{\w+\}\w*)+", meaning)
     return match[0].split("/d")[-1] if match else meaning
-
-
-__all__ = ["Claim", "LatexReader", "Side", "calculus", "is_latex", "rename"]

@@ -8,7 +8,6 @@ that does not fit is kept with its first misfit, because a wrong formula may wel
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from symbp import claim
 from symbp.claim import Tree
 from symbp.errors import nearest
-from symbp.read.latex.names import Ambiguous, Found, Symbols, flat_subscripts, free_letters, key
+from symbp.expr import Size
+from symbp.read.latex.names import Ambiguous, Found, Symbols, free_letters, key
 from symbp.read.latex.tree import (
-    Accent,
     Atom,
     Bracket,
-    Environment,
-    Fraction,
     List,
     Node,
     Nothing,
@@ -34,7 +31,6 @@ from symbp.read.latex.tree import (
     Span,
     Sum,
     is_prime,
-    is_transpose,
 )
 from symbp.read.latex.view import Evaluator, View
 
@@ -65,17 +61,21 @@ class Value(NamedTuple):
 
 
 FUNCTIONS = {
-    "log": "log", "ln": "log", "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "arctan": "arctan", "erf": "erf", "sigmoid": "sigmoid", "sigm": "sigmoid", "Sigmoid": "sigmoid", "logistic": "sigmoid", "relu": "relu",
-    "ReLU": "relu", "Relu": "relu", "RELU": "relu", "softmax": "softmax", "Softmax": "softmax", "softplus": "softplus", "sgn": "sign",
-    "sign": "sign", "abs": "abs", "tr": "trace", "Tr": "trace", "trace": "trace", "diag": "diag", "Diag": "diag", "det": "det",
-    "logdet": "logdet", "logsumexp": "logsumexp", "lse": "logsumexp", "norm": "norm", "gelu": "gelu", "GELU": "gelu", "silu": "silu",
-    "SiLU": "silu", "swish": "silu", "elu": "elu", "ELU": "elu", "selu": "selu", "softsign": "softsign", "mish": "mish", "mean": "mean", "sum": "sum",
-    "sech": "sech", "max": "max", "min": "min", "coth": "coth", "log_softmax": "log_softmax", "leaky_relu": "leaky_relu", "LeakyReLU": "leaky_relu",
-    "clip": "clip", "maximum": "maximum", "minimum": "minimum", "where": "where", "xlogy": "xlogy", "tril": "tril",
-    "Tanh": "tanh", "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
+    "log": "log", "ln": "log", "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
+    "tanh": "tanh", "arctan": "arctan", "erf": "erf", "sigmoid": "sigmoid", "sigm": "sigmoid", "Sigmoid": "sigmoid",
+    "logistic": "sigmoid", "relu": "relu", "ReLU": "relu", "Relu": "relu", "RELU": "relu", "softmax": "softmax",
+    "Softmax": "softmax", "softplus": "softplus", "sgn": "sign", "sign": "sign", "abs": "abs", "tr": "trace",
+    "Tr": "trace", "trace": "trace", "diag": "diag", "Diag": "diag", "det": "det", "logdet": "logdet",
+    "logsumexp": "logsumexp", "lse": "logsumexp", "norm": "norm", "gelu": "gelu", "GELU": "gelu", "silu": "silu",
+    "SiLU": "silu", "swish": "silu", "elu": "elu", "ELU": "elu", "selu": "selu", "softsign": "softsign",
+    "mish": "mish", "mean": "mean", "sum": "sum", "sech": "sech", "max": "max", "min": "min", "coth": "coth",
+    "log_softmax": "log_softmax", "leaky_relu": "leaky_relu", "LeakyReLU": "leaky_relu", "clip": "clip",
+    "maximum": "maximum", "minimum": "minimum", "where": "where", "xlogy": "xlogy", "tril": "tril", "Tanh": "tanh",
+    "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
 }  # fmt: skip
-_LETTER_FUNCTIONS = frozenset("f g h phi psi sigma varphi Phi varPhi sigma_1 a F G".split()) | {"varsigma"}
+_LETTER_FUNCTIONS = frozenset(
+    ["f", "g", "h", "phi", "psi", "sigma", "varphi", "Phi", "varPhi", "sigma_1", "a", "F", "G"]
+) | {"varsigma"}
 _COMPARISONS = frozenset({"<", "<=", ">", ">=", "!=", "=", "=="})
 _ELEMENTWISE = frozenset({"odot", "circ", "bullet", "*"})
 _MARKS = {
@@ -192,7 +192,7 @@ class Resolver:
                     return self._sum(node)
                 case Product():
                     return self._product(list(node.factors), list(node.operators), node)
-                case Relation(sides=sides, names=names) if "mid" not in names and all(n in _COMPARISONS for n in names):
+                case Relation(names=names) if "mid" not in names and all(n in _COMPARISONS for n in names):
                     return self._condition(node)
                 case Nothing():
                     raise Unread("something is missing here", node.span)
@@ -264,12 +264,8 @@ class Resolver:
     def _identity(self, term: Node, node: Sum) -> Value | None:
         """`I` beside a square matrix."""
         if not (
-            isinstance(term, Atom)
-            and term.text in ("I",)
-            or isinstance(term, Scripts)
-            and isinstance(term.base, Atom)
-            and term.base.text == "I"
-            and not term.sups
+            (isinstance(term, Atom) and term.text in ("I",))
+            or (isinstance(term, Scripts) and isinstance(term.base, Atom) and term.base.text == "I" and not term.sups)
         ):
             return None
         if self.symbols.symbol(term) is not None:
@@ -304,8 +300,6 @@ class Resolver:
 
     def _items(self, factors: list[Node], operators: list[str]) -> tuple[list[Value], list[str], list[Node]]:
         """The factors of a product as values: spans, sums, derivatives, calls and atoms."""
-        from symbp.read.latex import calculus
-
         items: list[Value] = []
         ops: list[str] = []
         n = 0
@@ -324,16 +318,16 @@ class Resolver:
                 raise self._ambiguous(node, error) from None
             if spanned is not None:
                 used, found = spanned
-                value = self._named(found, node, self._around(factors[n : n + used]))
+                value = self.named(found, self._around(factors[n : n + used]))
             if value is None:
-                big = _big(node)
+                big = big_operator(node)
                 if big is not None:
-                    value, used = self._big(factors[n:], operators[n:])
+                    value, used = self.big(factors[n:], operators[n:])
                 elif isinstance(node, Atom) and node.kind == "DOTS":
                     raise Unread("an ellipsis is no formula", node.span)
                 else:
                     taken = (
-                        calculus.derivative(self, factors[n:], operators[n:])
+                        self.derivative(factors[n:], operators[n:])
                         or self._indicator(factors[n : n + run])
                         or self._call(factors[n:], operators[n:])
                     )
@@ -354,9 +348,7 @@ class Resolver:
 
     def _joined(self, items: list[Value], ops: list[str], parts: list[Node], node: Node) -> Value:
         """Operators: elementwise ones bind loosest, or from left to right, or tightest."""
-        from symbp.read.latex import calculus
-
-        chained = calculus.chain_rule(self, items, ops, node)
+        chained = self.chain_rule(items, ops, node)
         if chained is not None:
             return chained
         signed = [o.split(" ") for o in ops]
@@ -442,8 +434,6 @@ class Resolver:
                         matrices = [(self.value(claim.product([v.tree], [-1])), "", p)]
             elif o in ("", "cdot", "times", "otimes"):
                 if v.shape == () and not v.ones:
-                    if matrices and o == "times" and False:
-                        pass
                     scalars.append((v.tree, 1))
                 else:
                     matrices.append((v, o, p))
@@ -500,7 +490,8 @@ class Resolver:
             if pair is None:
                 if total.shape is not None and v.shape is not None:
                     self.misfit(
-                        f"product of {_by(total.shape)} and {_by(v.shape)} ({self.words(place)[:40]}, then {self.words(p)[:40]})",
+                        f"product of {_by(total.shape)} and {_by(v.shape)} "
+                        f"({self.words(place)[:40]}, then {self.words(p)[:40]})",
                         node,
                     )
                 pair = Value(_chain(total, v, _MARKS.get(o, "")), (), None)
@@ -556,7 +547,7 @@ class Resolver:
         if (
             a.shape == b.shape
             and op == ""
-            and (not self.view.has_matrix or self.reading.loose and (a.letters or b.letters))
+            and (not self.view.has_matrix or (self.reading.loose and (a.letters or b.letters)))
         ):
             self.note(f"{self.words(left)[:30]} times {self.words(right)[:30]} is read entry by entry")
             return self.value(claim.product([a.tree, b.tree]), span)
@@ -585,260 +576,31 @@ class Resolver:
                 return Value(b.tree, (), None)
             if a.ones == "row" and len(b.shape) == 2:
                 return self.value(claim.call("sum", [b.tree], axis=0, keepdims=True), span)
-            if a.ones == "column" and (b.is_scalar or len(b.shape) == 2 and b.shape[0] == 1):
+            if a.ones == "column" and (b.is_scalar or (len(b.shape) == 2 and b.shape[0] == 1)):
                 return b
             return None
         if a.shape is None:
             return Value(a.tree, (), None)
         if b.ones == "column" and len(a.shape) == 2:
             return self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span)
-        if b.ones == "row" and (a.is_scalar or len(a.shape) == 2 and a.shape[1] == 1):
+        if b.ones == "row" and (a.is_scalar or (len(a.shape) == 2 and a.shape[1] == 1)):
             return a
-        return None
-
-    # -------- sums
-
-    def _big(self, factors: list[Node], operators: list[str]) -> tuple[Value, int]:
-        """`\\sum`, `\\prod`, `\\max` over letters take what stands to the right of them."""
-        node = factors[0]
-        big = _big(node)
-        assert big is not None
-        kind, subs, sups = big
-        letters, conditions, bound = self._range(subs, sups, node)
-        used = len(factors)
-        if kind == "prod" and letters:
-            last = max((n for n in range(1, len(factors)) if letters[0] in _letters(factors[n])), default=0)
-            used = last + 1 if last else used
-        if used == 1:
-            raise Unread("nothing stands behind the sum", node.span)
-        rest = factors[1:used]
-        low, high = _numbers(subs, sups)
-        if len(letters) == 1 and low is not None and high is not None and kind in ("sum", "prod"):
-            spelled_out = self._spelled_out(kind, letters[0], low, high, rest, operators[2:used], node)
-            if spelled_out is not None:
-                return spelled_out, used
-        saved = dict(self.bound)
-        for x in letters:
-            self.bound[x] = bound
-        try:
-            body = self.expression(
-                Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators[2:used]))
-                if len(rest) > 1
-                else rest[0]
-            )
-            condition: Tree | None = None
-            for c in conditions:
-                tree = self.expression(c).tree
-                condition = tree if condition is None else claim.product([condition, tree])
-        finally:
-            self.bound = saved
-        return self._summed(kind, letters, body, condition, node), used
-
-    def _spelled_out(
-        self, kind: str, letter: str, low: int, high: int, rest: Sequence[Node], operators: Sequence[str], node: Node
-    ) -> Value | None:
-        """A sum or product over numbers, where the letter is a part of names: `\\prod_{j=1}^{4} \\sigma'(z_j)`."""
-        from symbp.read.latex.names import filled
-
-        body: Node = (
-            Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators)) if len(rest) > 1 else rest[0]
-        )
-        before = list(self.reading.misfits), list(self.reading.notes)
-        try:
-            with self.also([letter]):
-                self.expression(body)
-            return None
-        except Unread as problem:
-            if problem.kind != "undefined" or high - low >= 16:
-                raise
-        finally:
-            self.reading.misfits, self.reading.notes = before
-        trees = []
-        for n in range(low, high + 1):
-            trees.append(_renumbered(self.expression(filled(body, {letter: str(n)})).tree, letter, n))
-        self.note(f"{self.words(node)} is read with {letter} = {low} to {high}")
-        if kind == "sum":
-            return self.value(claim.sum_(trees), node.span)
-        return self.value(claim.product(trees), node.span)
-
-    def _summed(self, kind: str, letters: list[str], body: Value, condition: Tree | None, node: Node) -> Value:
-        if kind not in ("sum", "prod", "max", "min"):
-            raise Unread(f"\\{kind} is not read", node.span)
-        have = free_letters(body.tree) | (free_letters(condition) if condition is not None else frozenset())
-        inside = [x for x in letters if x in have]
-        missing = [x for x in letters if x not in have]
-        if not letters:  # \sum without a letter: what the left side lacks
-            extra = [x for x in sorted(have) if x not in self.left and x not in self.bound]
-            if len(extra) == 1:
-                self.note(f"the sum without an index is read over {extra[0]}")
-                inside = extra
-            elif body.shape is not None and not body.is_scalar:
-                self.note(
-                    "the sum without an index is read over all entries"
-                    if 1 in body.shape
-                    else "the sum without an index is read over the samples"
-                )
-                return self._axis_sum(body, kind, node)
-            else:
-                raise Unread("over which index is this sum?", node.span)
-        tree = body.tree
-        for x in inside:
-            if x in self.sets and not self._runs_over(x, body, self.sets.pop(x)):
-                raise Unread(
-                    f"the set of the index {x} is not known", node.span, "Write the condition: \\sum_{i: z_i > 0}."
-                )
-        if (
-            inside
-            and self.reading.loose
-            and body.shape is not None
-            and len(body.shape) == 2
-            and not body.is_scalar
-            and 1 in body.shape
-        ):
-            entry = self._per_sample(body, inside[0])
-            if entry is not None:
-                self.note(f"a vector beside indexed factors is read as its entry {inside[0]}")
-                tree = entry
-        if inside:
-            if condition is not None and not free_letters(condition) <= have:
-                raise Unread("the condition of the sum is not read", node.span)
-            tree = claim.over(kind, inside, tree, condition)
-        value = self.value(tree, node.span)
-        for x in missing:
-            if value.shape is None:
-                continue
-            if value.is_scalar:
-                raise Unread(
-                    f"the index {x} is summed, but does not occur", node.span, "Give what is summed this index."
-                )
-            value = self._axis_sum(value, kind, node)
-        return value
-
-    def _runs_over(self, letter: str, body: Value, size: str) -> bool:
-        """Whether an index runs over as many places as a size says."""
-        from symbp.read.latex.atoms import integer
-
-        others = [x for x in free_letters(body.tree) if x != letter]
-        tree = body.tree if body.shape == () else claim.call("sum", [body.tree])
-        try:
-            return self.evaluator.shape(claim.array([letter], claim.over("sum", others, tree) if others else tree))[1][
-                0
-            ] == integer(self, size)
-        except ValueError:
-            return True
-
-    def _per_sample(self, body: Value, letter: str) -> Tree | None:
-        """`\\sum_x x_j (\\sigma(z) - y)`: z and y are vectors over the same x."""
-        column = body.shape is not None and body.shape[1] == 1
-        tree = claim.entry(body.tree, letter, 0) if column else claim.entry(body.tree, 0, letter)
-        return tree if self._fits(tree) else None
-
-    def _axis_sum(self, body: Value, kind: str, node: Node) -> Value:
-        """A sum over an index that is not written: the samples of a batch, or the entries of a vector."""
-        assert body.shape is not None
-        if 1 in body.shape or len(body.shape) == 1:
-            return self.value(claim.call(kind, [body.tree]), node.span)
-        axis = self._sample_axis(body)
-        if axis is None:
-            raise Unread("over which axis is this sum? The index does not occur", node.span)
-        return self.value(claim.call(kind, [body.tree], axis=axis, keepdims=True), node.span)
-
-    def _sample_axis(self, body: Value) -> int | None:
-        for name in sorted(body.tree.names | body.tree.gradients):
-            if name in self.view.axes:
-                axis = self.view.sample_axis(name)
-                if axis is not None and self.view.axes[name] == 2 and body.shape is not None:
-                    length = self._length(name, axis)
-                    if length in body.shape and body.shape.count(length) == 1:
-                        return body.shape.index(length)
         return None
 
     def _length(self, name: str, axis: int) -> int:
         return self.evaluator.shape(claim.name(name))[1][axis]
 
-    def _range(self, subs: Sequence[Node], sups: Sequence[Node], node: Node) -> tuple[list[str], list[Node], str]:
-        """The letters of a sum, its conditions, and the size it runs to."""
-        bound = key(sups[0], True) if sups else ""
-        letters: list[str] = []
-        conditions: list[Node] = []
-        for sub in subs:
-            for item in sub.items if isinstance(sub, List) else (sub,):
-                self._bounds(item, letters, conditions)
-        return letters, conditions, bound
-
-    def _bounds(self, item: Node, letters: list[str], conditions: list[Node]) -> None:
-        if isinstance(item, Bracket) and item.open in ("", "("):
-            for inner in item.body.items if isinstance(item.body, List) else (item.body,):
-                self._bounds(inner, letters, conditions)
-            return
-        if isinstance(item, Relation):
-            first = item.sides[0]
-            head = [key(x) for x in flat_subscripts((first,))]
-            if item.names[0] == ":" and len(item.sides) > 2:
-                letters += head
-                conditions.append(Relation(item.span, item.sides[1:], item.names[1:]))
-                return
-            if item.names[0] in ("=", ":=") and len(item.sides) == 2 and all(self._is_letter(h) for h in head):
-                if head[0] not in letters:
-                    letters += head
-                return
-            if item.names[0] == "in":
-                letters += [h for h in head if h not in letters]
-                size = self.symbols.spelled.get(key(item.sides[1]))
-                if size in self.symbols.scalars:
-                    self.sets |= dict.fromkeys(head, str(size))
-                if not self._everything(item.sides[1]):
-                    raise Unread(
-                        f"the set {self.words(item.sides[1])} is not known",
-                        item.span,
-                        "Write the condition: \\sum_{i: z_i > 0}.",
-                    )
-                return
-            if item.names[0] == "!=" and len(item.sides) == 2:
-                if head[0] not in letters and head[0] not in self.left and head[0] not in self.bound:
-                    letters += head
-                conditions.append(Relation(item.span, tuple(self._as_index(s) for s in item.sides), item.names))
-                return
-            if all(n in ("<", "<=", ">", ">=") for n in item.names):
-                if len(item.sides) == 3 and isinstance(item.sides[0], Atom) and item.sides[0].kind == "NUM":
-                    letters += [key(item.sides[1])]
-                    return
-                if head[0] not in letters and self._is_letter(head[0]) and not conditions and not letters:
-                    letters += head
-                conditions.append(Relation(item.span, tuple(self._as_index(s) for s in item.sides), item.names))
-                return
-            raise Unread(f"the range {self.words(item)} of the sum is not read", item.span)
-        if isinstance(item, Atom) and item.kind in ("DOTS", "TEXT"):
-            return
-        found = [key(x) for x in flat_subscripts((item,))]
-        if all(self._is_letter(f) for f in found):
-            letters += [f for f in found if f not in letters]
-        elif isinstance(item, Product) and not any(item.operators) or isinstance(item, Atom):
-            letters.append("".join(found))  # a word: "batch"
-        else:
-            raise Unread(f"the range {self.words(item)} of the sum is not read", item.span)
-
-    def _everything(self, node: Node) -> bool:
-        """Whether a set is the whole axis: `\\mathcal{B}` where |𝓑| is a size, `N`, `\\{1, …, n\\}`, `Downstream(j)`."""
-        if (f"|{key(node)}|",) in self.symbols.exact or self.symbols.spelled.get(key(node)) in self.symbols.scalars:
-            return True
-        if isinstance(node, Bracket):
-            return True
-        items = node.factors if isinstance(node, Product) and not any(node.operators) else (node,)
-        if len(items) > 1 and isinstance(items[-1], Bracket) or isinstance(node, Atom) and node.kind in ("WORD", "FUN"):
-            return True  # Downstream(j), children(j)
-        return isinstance(node, Atom) and node.text in ("B", "D", "N", "batch")
-
-    def _as_index(self, node: Node) -> Node:
-        return (
-            Accent(node.span, "index", node)
-            if isinstance(node, (Atom, Scripts)) and self._is_letter(key(node))
-            else node
-        )
-
     def _is_letter(self, word: str) -> bool:
         bare = word.rstrip("'")
-        return len(bare) == 1 and bare.isalpha() or bare in ("ell", "alpha", "beta", "mu", "nu", "tau")
+        return (len(bare) == 1 and bare.isalpha()) or bare in ("ell", "alpha", "beta", "mu", "nu", "tau")
+
+    def integer(self, name: str) -> int:
+        """The length that a size name stands for, seen on a tensor that has it."""
+        for node in self.view.graph.nodes.values():
+            for k, d in enumerate(node.shape):
+                if isinstance(d, Size) and d.name == name:
+                    return self._length(node.name, k)
+        raise ValueError(name)
 
     # -------- indicators
 
@@ -858,7 +620,7 @@ class Resolver:
         ):
             return self.expression(node.body.body), 1
         one = isinstance(base, Atom) and (
-            base.text in ("1", "I") and base.kind in ("NUM", "LETTER") or base.text in ("chi",)
+            (base.text in ("1", "I") and base.kind in ("NUM", "LETTER")) or base.text in ("chi",)
         )
         if not one:
             return None
@@ -897,13 +659,11 @@ class Resolver:
             return None
         word = base.text
         if base.kind in ("FUN", "WORD") and word in FUNCTIONS and self._own(node) is None:
-            return self._function(FUNCTIONS[word], node, factors, operators, bracketed)
+            return self.function(FUNCTIONS[word], node, factors, operators, bracketed)
         if base.kind == "WORD" and word in self.view.graph.functions and bracketed:
-            return self._unknown_call(word, node, factors)
+            return self.unknown_call(word, node, factors)
         if bracketed and (base.kind in ("LETTER", "WORD")):
-            from symbp.read.latex import functions
-
-            taken = functions.node_call(self, node, factors)
+            taken = self.node_call(node, factors)
             if taken is not None:
                 return taken
         if base.kind == "LETTER" and bracketed and self._own(node) is None:
@@ -912,9 +672,9 @@ class Resolver:
             unknown = self.view.graph.functions
             spelled = self.symbols.spelled.get(key(base), word)
             if spelled in unknown or word in unknown:
-                return self._unknown_call(word if word in unknown else spelled, node, factors)
+                return self.unknown_call(word if word in unknown else spelled, node, factors)
             if word in _LETTER_FUNCTIONS or any(is_prime(s) for s in sups):
-                return self._applied(word, node, factors)
+                return self.activation(word, node, factors)
         if (
             base.kind == "LETTER"
             and not bracketed
@@ -935,35 +695,45 @@ class Resolver:
             return None
         return found if found is not None and not (found.note and isinstance(base, Atom)) else None
 
-    def _function(
-        self, name: str, node: Node, factors: list[Node], operators: list[str], bracketed: bool
-    ) -> tuple[Value, int] | None:
-        from symbp.read.latex import functions
-
-        return functions.call(self, name, node, factors, operators, bracketed)
-
-    def _unknown_call(self, name: str, node: Node, factors: list[Node]) -> tuple[Value, int]:
-        from symbp.read.latex import functions
-
-        return functions.unknown(self, name, node, factors)
-
-    def _applied(self, word: str, node: Node, factors: list[Node]) -> tuple[Value, int]:
-        from symbp.read.latex import functions
-
-        return functions.activation(self, word, node, factors)
-
-    # -------- one factor
+    # -------- what the other modules of this folder read (formula.py puts them together)
 
     def factor(self, node: Node) -> Value:
         """A symbol, number, bracket, fraction or environment."""
-        from symbp.read.latex import atoms
+        raise NotImplementedError
 
-        return atoms.factor(self, node)
+    def named(self, found: Found, node: Node) -> Value:
+        """A tree that a symbol stands for, with its scripts."""
+        raise NotImplementedError
 
-    def _named(self, found: Found, node: Node, whole: Node) -> Value:
-        from symbp.read.latex import atoms
+    def big(self, factors: list[Node], operators: list[str]) -> tuple[Value, int]:
+        """A sum, product or maximum over letters."""
+        raise NotImplementedError
 
-        return atoms.named(self, found, whole)
+    def derivative(self, factors: list[Node], operators: list[str]) -> tuple[Value, int] | None:
+        """A derivative at the start of these factors."""
+        raise NotImplementedError
+
+    def chain_rule(self, items: list[Value], ops: list[str], node: Node) -> Value | None:
+        """A product of whole Jacobians."""
+        raise NotImplementedError
+
+    def function(
+        self, name: str, node: Node, factors: list[Node], operators: list[str], bracketed: bool
+    ) -> tuple[Value, int] | None:
+        """A function with a name."""
+        raise NotImplementedError
+
+    def node_call(self, node: Node, factors: list[Node]) -> tuple[Value, int] | None:
+        """A node of the network, written as a function."""
+        raise NotImplementedError
+
+    def unknown_call(self, name: str, node: Node, factors: list[Node]) -> tuple[Value, int]:
+        """A function that the network declares without saying what it is."""
+        raise NotImplementedError
+
+    def activation(self, word: str, node: Node, factors: list[Node]) -> tuple[Value, int]:
+        """f, σ, φ where nothing has that name."""
+        raise NotImplementedError
 
     def _ambiguous(self, node: Node, error: Ambiguous) -> Unread:
         return Unread(
@@ -1020,7 +790,7 @@ def argument_of(node: Node) -> tuple[Bracket, tuple[Node, ...], tuple[Node, ...]
     return (base, subs, sups) if isinstance(base, Bracket) and base.open in ("(", "[", "{", "") else None
 
 
-def _big(node: Node) -> tuple[str, tuple[Node, ...], tuple[Node, ...]] | None:
+def big_operator(node: Node) -> tuple[str, tuple[Node, ...], tuple[Node, ...]] | None:
     """A big operator with its bounds."""
     base, subs, sups = (node.base, node.subs, node.sups) if isinstance(node, Scripts) else (node, (), ())
     if isinstance(base, Atom) and base.kind == "BIGOP":
@@ -1028,38 +798,6 @@ def _big(node: Node) -> tuple[str, tuple[Node, ...], tuple[Node, ...]] | None:
     if isinstance(base, Atom) and base.kind == "FUN" and base.text in ("max", "min") and subs:
         return base.text, subs, sups
     return None
-
-
-def _renumbered(tree: Tree, letter: str, number: int) -> Tree:
-    """The texts of a tree with a number in the place of a letter."""
-
-    def spelled(text: str) -> str:
-        return re.sub(rf"(?<=[_^{{,(\[]){re.escape(letter)}(?![A-Za-z])", str(number), text)
-
-    args = tuple(_renumbered(a, letter, number) for a in tree.args)
-    if tree.op == "alias":
-        return claim.alias(args[0], spelled(tree.data))
-    if tree.op in ("name", "gradient"):
-        return Tree(tree.op, args, (tree.data[0], spelled(tree.data[1])))
-    return Tree(tree.op, args, tree.data)
-
-
-def _numbers(subs: Sequence[Node], sups: Sequence[Node]) -> tuple[int | None, int | None]:
-    """The bounds of a sum that runs from one number to another."""
-    low = high = None
-    if len(subs) == 1 and isinstance(subs[0], Relation) and subs[0].names == ("=",):
-        last = subs[0].sides[1]
-        if isinstance(last, Atom) and last.kind == "NUM" and last.text.isdigit():
-            low = int(last.text[:9])
-    if len(sups) == 1 and isinstance(sups[0], Atom) and sups[0].kind == "NUM" and sups[0].text.isdigit():
-        high = int(sups[0].text[:9])
-    return low, high
-
-
-def _letters(node: Node) -> set[str]:
-    from symbp.read.latex.names import letters_of
-
-    return letters_of(node)
 
 
 def _holds_relation(node: Node) -> bool:
@@ -1083,6 +821,3 @@ def _unwrapped(word: str) -> str:
 
 def rational(text: str) -> Rational:
     return Rational(text)
-
-
-__all__ = ["FUNCTIONS", "Reading", "Resolver", "Unread", "Value", "is_prime", "is_transpose"]

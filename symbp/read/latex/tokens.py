@@ -5,6 +5,7 @@ letters, one digit is taken where TeX takes one (`x^23`, `\\frac12`), bars are t
 without a base gets an empty one. After this every token has one role in the grammar.
 """
 
+# ruff: noqa: SIM905
 from __future__ import annotations
 
 import re
@@ -12,7 +13,7 @@ from collections.abc import Collection
 
 from symbp.errors import LimitError, Place, nearest
 from symbp.read.latex import commands
-from symbp.read.latex.macros import Raw, error
+from symbp.read.latex.macros import Raw, error, group, optional
 
 DEEPEST = 50
 MOST = 5_000
@@ -32,16 +33,19 @@ class Token:
 
 
 _WORDS = frozenset(
-    """log ln exp tanh sinh cosh sin cos tan max min softmax softplus sigmoid sigm logsumexp relu ReLU Relu RELU GELU gelu ELU SiLU
-    diag sgn sign sum mean erf trace arctan sqrt argmax net Softmax Sigmoid Tanh logit LeakyReLU lse rank det abs norm swish
-    sech argmin var cov vec mish selu prod reshape""".split()
+    """log ln exp tanh sinh cosh sin cos tan max min softmax softplus sigmoid sigm logsumexp relu ReLU Relu RELU GELU
+    gelu ELU SiLU diag sgn sign sum mean erf trace arctan sqrt argmax net Softmax Sigmoid Tanh logit LeakyReLU lse
+    rank det abs norm swish sech argmin var cov vec mish selu prod reshape""".split()
 )
 _CALLABLE = commands.FUNCTIONS | (_WORDS - {"net", "sum", "prod"}) | {"sigm", "swish"}
 _PROSE = frozenset(
-    "and or where with if so let hence thus for since then otherwise else und oder wobei mit falls sonst wenn et où si avec y con donde otherwise, si".split()
+    """and or where with if so let hence thus for since then otherwise else und oder wobei mit falls sonst wenn et où
+    si avec y con donde""".split()
 )
-_SIMPLE = {"{": "LB", "}": "RB", "^": "SUP", "_": "SUB", "'": "PRIME", "&": "AMP", "\\\\": "NEWLINE", ",": "COMMA", ";": "COMMA",
-           "+": "ADD", "-": "ADD", "*": "OP", "/": "OP", "@": "OP", "=": "REL", "<": "REL", ">": "REL"}  # fmt: skip
+_SIMPLE = {
+    "{": "LB", "}": "RB", "^": "SUP", "_": "SUB", "'": "PRIME", "&": "AMP", "\\\\": "NEWLINE", ",": "COMMA",
+    ";": "COMMA", "+": "ADD", "-": "ADD", "*": "OP", "/": "OP", "@": "OP", "=": "REL", "<": "REL", ">": "REL",
+}  # fmt: skip
 _ONE_ARGUMENT = {"SUP": 1, "SUB": 1, "ACCENT": 1, "FRAC": 2}
 
 
@@ -75,7 +79,7 @@ class Tokeniser:
             first = word[0]
             if first == "\\" and len(word) > 1 and word != "\\\\":
                 self.command(token)
-            elif first.isdigit() or first == "." and len(word) > 1:
+            elif first.isdigit() or (first == "." and len(word) > 1):
                 self.number(token)
             elif first.isalpha():
                 self.letters(token)
@@ -84,9 +88,9 @@ class Tokeniser:
             if len(self.done) > MOST:
                 raise LimitError(f"the formula has more than {MOST} tokens", Place(1))
         if self.stack:
-            raise error(
-                self.text, next(t.start for t in reversed(self.done) if t.kind == "LB"), "this brace { is not closed"
-            )
+            last = next((t for t in reversed(self.done) if t.kind in ("LB", "BEGIN")), self.done[0])
+            what = "this brace {" if last.kind == "LB" else f"the environment {last.text}"
+            raise error(self.text, last.start, f"{what} is not closed")
         return self.done
 
     # -------- single characters
@@ -95,9 +99,10 @@ class Tokeniser:
         word = token.text
         self.at += 1
         if word == "{":
+            argument = "argument" if self.expect else ""
             self.stack.append((self.font, self.font, max(self.expect - 1, 0)))
             self.expect = 0
-            self.emit("LB", "{", token)
+            self.emit("LB", "{", token, font=argument)
             if len(self.stack) > DEEPEST:
                 raise LimitError(
                     f"the formula is nested more than {DEEPEST} deep", error(self.text, token.start, "").place
@@ -148,7 +153,7 @@ class Tokeniser:
         elif word == "\\":
             raise error(self.text, token.start, "a backslash at the end means nothing")
         elif word in '"`?':
-            raise error(self.text, token.start, f"the character {word} has no meaning in a formula")
+            self.emit("SYM", word, token)
         elif word == "#":
             raise error(self.text, token.start, "# has no meaning here", "It stands for an argument in a macro.")
         else:
@@ -213,8 +218,7 @@ class Tokeniser:
             if (
                 len(after.text) != 1
                 or not (after.text.isascii() and after.text.isalpha())
-                or end > self.at
-                and after.spaced
+                or (end > self.at and after.spaced)
             ):
                 break
             end += 1
@@ -233,7 +237,7 @@ class Tokeniser:
         """The word that a run of letters starts with, or its first letter."""
         for size in range(min(len(run), 30), 1, -1):
             word = run[:size]
-            if word in self.names and (size > 2 or size == len(run)) or word in _WORDS:
+            if (word in self.names and (size > 2 or size == len(run))) or word in _WORDS:
                 return word
         if len(run) > 2 and run in _PROSE:
             return run
@@ -273,9 +277,7 @@ class Tokeniser:
             self.emit("NABLA", name, token)
         elif name in commands.BIG:
             self.emit("BIGOP", commands.BIG[name], token)
-        elif name in commands.DROPPED:
-            pass
-        elif name == " " or name.isspace():
+        elif name in commands.DROPPED or name == " " or name.isspace():
             pass
         elif name in commands.SIZING:
             self._sized(token, commands.SIZING[name], name)
@@ -350,16 +352,12 @@ class Tokeniser:
             raise error(self.text, token.start, f"unknown command \\{name[:40]}", hint)
 
     def _argument(self, token: Raw) -> list[Raw]:
-        from symbp.read.latex.macros import group
-
         inside, self.at = group(self.raw, self.at, self.text)
         return inside
 
     def _undollared(self) -> None:
         """`\\colorbox{red}{$ x $}`: back in mathematics."""
         if self._next("{"):
-            from symbp.read.latex.macros import group
-
             inside, after = group(self.raw, self.at, self.text)
             if len(inside) > 1 and inside[0].text == inside[-1].text == "$":
                 self.raw[self.at + 1 : after - 1] = inside[1:-1]
@@ -371,8 +369,6 @@ class Tokeniser:
                 self.at += 1
             self.at += 1
         if self._next("{"):
-            from symbp.read.latex.macros import group
-
             inside, after = group(self.raw, self.at, self.text)
             self.raw[self.at : after] = inside
 
@@ -405,7 +401,7 @@ class Tokeniser:
             "lVert": "||",
             "rVert": "||",
         }.get(word)
-        if bar is not None and (after.text != "|" or True):
+        if bar is not None:
             self.at += 1
             self.emit(
                 {"open": "OPEN", "close": "CLOSE", "mid": "REL"}.get(side, "BAR"), bar if side != "mid" else "mid", spot
@@ -435,8 +431,6 @@ class Tokeniser:
     def _accent(self, token: Raw, name: str) -> None:
         meant = commands.ACCENTS[name]
         if name == "sqrt" and self._next("["):
-            from symbp.read.latex.macros import optional
-
             inside, self.at = optional(self.raw, self.at, self.text)
             self.emit("FRAC", "root", token)
             braced = [Raw("{", token.start, token.end), *(inside or []), Raw("}", token.start, token.end)]
@@ -453,9 +447,10 @@ class Tokeniser:
             outer = self.font
             brace = self.raw[self.at]
             self.at += 1
+            argument = "argument" if self.expect else ""
             self.stack.append((outer, outer, max(self.expect - 1, 0)))
             self.expect = 0
-            self.emit("LB", "{", brace)
+            self.emit("LB", "{", brace, font=argument)
             self.font = font
             if len(self.stack) > DEEPEST:
                 raise LimitError(
@@ -487,8 +482,6 @@ class Tokeniser:
             if name in commands.FONTS:
                 self._font(token, name)
             return
-        from symbp.read.latex.macros import group
-
         inside, after = group(self.raw, self.at, self.text)
         plain = "".join((" " if t.spaced and n else "") + t.text for n, t in enumerate(inside)).strip()
         font = commands.FONTS.get(name, "rm")
@@ -542,8 +535,6 @@ class Tokeniser:
             raise error(self.text, token.start, f"the environment {word[:40]!r} is not read in a formula")
         if name == "begin":
             if self._next("["):
-                from symbp.read.latex.macros import optional
-
                 _, self.at = optional(self.raw, self.at, self.text)
             if word in (
                 "array",
@@ -564,7 +555,7 @@ class Tokeniser:
             self.expect = 0
             self.emit("BEGIN", word, token)
             return
-        if not self.stack or self.done and self.stack[-1][1] != word:
+        if not self.stack or (self.done and self.stack[-1][1] != word):
             raise error(self.text, token.start, f"\\end{{{word}}} does not fit what is open here")
         self.font, _, self.expect = self.stack.pop()
         self.emit("END", word, token)
@@ -576,7 +567,7 @@ class Tokeniser:
         ):
             raise error(self.text, token.start, f"\\{name} of {inside[:20]} is a page-filling space")
         if name == "label":
-            count = getattr(self, "labels", set())
+            count: set[str] = getattr(self, "labels", set())
             if inside in count:
                 raise error(self.text, token.start, f"the label {inside[:40]!r} is set twice")
             self.labels = {*count, inside}
@@ -662,7 +653,7 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
                 and depth[-1].kind == "OPEN"
                 and len(depth) > 1
                 and depth[-2].kind == "LB"
-                and _loose(done, depth[-2])
+                and depth[-2].font != "argument"
             ):
                 done.remove(depth.pop(-2))  # TeX does not pair brackets and braces: \large{(}
                 continue
@@ -671,7 +662,7 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
                 and depth[-1].kind == "LB"
                 and len(depth) > 1
                 and depth[-2].kind == "OPEN"
-                and _loose(done, depth[-1])
+                and depth[-1].font != "argument"
             ):
                 done.remove(depth[-1])
                 skipped.add(id(_partner(tokens, depth.pop())))
@@ -694,10 +685,7 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
             and (
                 before in ("SUP", "SUB")
                 or after in ("RB", "CLOSE")
-                or kind == "OP"
-                and before == "LB"
-                and len(done) > 1
-                and done[-2].kind == "SUP"
+                or (kind == "OP" and before == "LB" and len(done) > 1 and done[-2].kind == "SUP")
             )
         ):
             token = Token("SYM", token.text, token.start, token.end)
@@ -723,12 +711,6 @@ def decorate(tokens: list[Token], text: str) -> list[Token]:
     return done
 
 
-def _loose(done: list[Token], brace: Token) -> bool:
-    """Whether a brace is no argument, so that it may be left out."""
-    at = next(n for n in range(len(done) - 1, -1, -1) if done[n] is brace)
-    return at == 0 or done[at - 1].kind not in ("SUP", "SUB", "FRAC", "ACCENT", "RB")
-
-
 def _partner(tokens: list[Token], brace: Token) -> Token:
     depth, at = 0, next(n for n, t in enumerate(tokens) if t is brace)
     for token in tokens[at:]:
@@ -749,7 +731,7 @@ def _bars(tokens: list[Token]) -> None:
             for open_bar in levels.pop() if len(levels) > 1 else []:
                 open_bar.kind = open_bar.type = "REL"
                 open_bar.text = "mid"
-        elif kind in ("AMP", "NEWLINE") or kind == "REL" and token.text in ("=", ":=") and len(levels) == 1:
+        elif kind in ("AMP", "NEWLINE") or (kind == "REL" and token.text in ("=", ":=") and len(levels) == 1):
             for open_bar in levels[-1]:
                 open_bar.kind, open_bar.type, open_bar.text = "REL", "REL", "mid"
             levels[-1].clear()
@@ -788,7 +770,7 @@ def _another(tokens: list[Token], n: int, text: str) -> bool:
         elif depth == 0:
             if token.kind == "BAR" and token.text == text:
                 return True
-            if token.kind in ("AMP", "NEWLINE") or token.kind == "REL" and token.text in ("=", ":="):
+            if token.kind in ("AMP", "NEWLINE") or (token.kind == "REL" and token.text in ("=", ":=")):
                 return False
     return False
 

@@ -134,7 +134,7 @@ class View:
             data = [n for n in self.graph.leaves if len(n.shape) == 2]
             if len(inner) == 1 and len(data) == 1 and data[0].shape[0] in inner:
                 return next(iter(inner))
-            if len(data) == 1 and not inner and not any(n.shape == (data[0].shape[1],) for n in ()):
+            if len(data) == 1 and not inner:
                 matches = [d for d in data[0].shape if any(n.shape == (d,) for n in self.graph.leaves)]
                 if data[0].shape[0] in matches:
                     return data[0].shape[0]

@@ -19,9 +19,12 @@ from symbp.show.alphabet import Latex
 COMPARISON, SUM, PRODUCT, ATOM = range(4)
 Shape = Callable[[Tree], tuple[tuple[str, ...], tuple[int, ...]]]
 
-_FUNCTIONS = {"exp": r"\exp", "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh",
-              "tanh": r"\tanh", "arctan": r"\arctan", "sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min", "max": r"\max",
-              "min": r"\min", "det": r"\det", "trace": r"\operatorname{tr}", "sign": r"\operatorname{sgn}", "relu": r"\mathrm{ReLU}"}  # fmt: skip
+_FUNCTIONS = {
+    "exp": r"\exp", "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh",
+    "cosh": r"\cosh", "tanh": r"\tanh", "arctan": r"\arctan", "sigmoid": r"\sigma", "maximum": r"\max",
+    "minimum": r"\min", "max": r"\max", "min": r"\min", "det": r"\det", "trace": r"\operatorname{tr}",
+    "sign": r"\operatorname{sgn}", "relu": r"\mathrm{ReLU}",
+}  # fmt: skip
 _RELATIONS = {">=": r"\ge", "<=": r"\le", "==": "=", "!=": r"\ne"}
 
 
@@ -136,7 +139,7 @@ class Writer:
         )
 
     def _gradient(self, name: str, text: str) -> str:
-        if text and "\\" in text or text.startswith("d") and text not in ("d" + name,):
+        if (text and "\\" in text) or (text.startswith("d") and text not in ("d" + name,)):
             return text
         return (
             self.spelled.get(("gradient", name))
@@ -212,7 +215,7 @@ class Writer:
         pieces = []
         for n, f in enumerate(factors):
             last = n == len(factors) - 1
-            loose = f.op == "over" and not last or self._is_elementwise(f)
+            loose = (f.op == "over" and not last) or self._is_elementwise(f)
             pieces.append(self._at(f, ATOM if loose else PRODUCT))
         return self._juxtaposed(pieces, mark), PRODUCT
 
@@ -271,7 +274,8 @@ class Writer:
             elif i != ":":
                 indices.append("\\" + i if i in ("ell", "alpha", "beta", "mu", "nu", "tau") else i)
         plain = all(len(i.rstrip("'")) == 1 for i in indices)
-        sub = "_{" + ("" if plain else ",").join(indices) + "}"
+        inner = ("" if plain else ",").join(indices)
+        sub = "_" + inner if len(inner) == 1 else f"_{{{inner}}}"
         while base.op == "array" and set(base.data) == {i for i in tree.data if isinstance(i, str)}:
             return self._piece(base.args[0])[0]
         text = self._at(base, ATOM)
