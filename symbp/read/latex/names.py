@@ -338,6 +338,19 @@ class Symbols:
                     return size, Found(found.tree, *left, compound=True, own=own)
         return None
 
+    def compound(self, node: Node) -> Found | None:
+        """A let of a bracket, norm or fraction: `|\\mathcal{B}|`, `\\frac{\\partial C}{\\partial a_4}`."""
+        if not self.lets:
+            return None
+        base, subs, sups = (node.base, node.subs, node.sups) if isinstance(node, Scripts) else (node, (), ())
+        if not isinstance(base, (Bracket, Fraction, Environment)):
+            return None
+        for own, left in _splits(subs, sups):
+            found = self._let([_join(node, base, *own)])
+            if found is not None:
+                return Found(found.tree, *left, compound=True, own=own)
+        return None
+
     def _let(self, nodes: Sequence[Node]) -> Found | None:
         exact = self.exact.get(tuple(key(n) for n in nodes))
         if exact is not None:

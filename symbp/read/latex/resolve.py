@@ -316,6 +316,9 @@ class Resolver:
                 spanned = self.symbols.span(factors[n : n + run])
             except Ambiguous as error:
                 raise self._ambiguous(node, error) from None
+            if spanned is None:
+                compound = self.symbols.compound(node)
+                spanned = None if compound is None else (1, compound)
             if spanned is not None:
                 used, found = spanned
                 value = self.named(found, self._around(factors[n : n + used]))

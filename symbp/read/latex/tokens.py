@@ -723,8 +723,21 @@ def _partner(tokens: list[Token], brace: Token) -> Token:
 def _bars(tokens: list[Token]) -> None:
     """Opening, closing, or the bar of "given"."""
     levels: list[list[Token]] = [[]]
-    for n, token in enumerate(tokens):
+    n = -1
+    while n + 1 < len(tokens):
+        n += 1
+        token = tokens[n]
         kind = token.kind
+        if (
+            kind == "BAR"
+            and token.text == "||"
+            and token.end - token.start == 2
+            and levels[-1][-1:]
+            and levels[-1][-1].text == "|"
+        ):
+            middle = token.start + 1  # |a||b|
+            tokens[n : n + 1] = [Token("BAR", "|", token.start, middle), Token("BAR", "|", middle, token.end)]
+            token = tokens[n]
         if kind in ("OPEN", "LB", "BEGIN"):
             levels.append([])
         elif kind in ("CLOSE", "RB", "END"):
