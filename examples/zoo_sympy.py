@@ -419,4 +419,186 @@ def rnn_step() -> list[object]:
     return [Eq(z, W_h * h_prev + W_x * x), Eq(h, sb.tanh(z)), Eq(Symbol("L"), sb.dot(dh, h))]
 
 
+@network("lstm-step", "fixed(dh)", "fixed(x)")
+def lstm_step() -> list[object]:
+    W_i, W_f, W_o, W_c = matrices("W_i W_f W_o W_c", H, D)
+    U_i, U_f, U_o, U_c = matrices("U_i U_f U_o U_c", H, H)
+    p_i, p_f, p_o, b_i, b_f, b_o, b_c = matrices("p_i p_f p_o b_i b_f b_o b_c", H, 1)
+    h_prev, c_prev, z_i, z_f, z_c, z_o = matrices("h_prev c_prev z_i z_f z_c z_o", H, 1)
+    i, f, g, c, o, h, dh = matrices("i f g c o h dh", H, 1)
+    x = column("x", D)
+    return [
+        Eq(z_i, W_i * x + U_i * h_prev + sb.hadamard(p_i, c_prev) + b_i),
+        Eq(z_f, W_f * x + U_f * h_prev + sb.hadamard(p_f, c_prev) + b_f),
+        Eq(z_c, W_c * x + U_c * h_prev + b_c),
+        Eq(i, sb.sigmoid(z_i)),
+        Eq(f, sb.sigmoid(z_f)),
+        Eq(g, sb.tanh(z_c)),
+        Eq(c, sb.hadamard(f, c_prev) + sb.hadamard(i, g)),
+        Eq(z_o, W_o * x + U_o * h_prev + sb.hadamard(p_o, c) + b_o),
+        Eq(o, sb.sigmoid(z_o)),
+        Eq(h, sb.hadamard(o, sb.tanh(c))),
+        Eq(Symbol("L"), sb.dot(dh, h)),
+    ]
+
+
+@network("gru-step", "fixed(dh)", "fixed(x)")
+def gru_step() -> list[object]:
+    W_z, W_r, W_n = matrices("W_z W_r W_n", H, D)
+    U_z, U_r, U_n = matrices("U_z U_r U_n", H, H)
+    h_prev, z, r, n, h, dh = matrices("h_prev z r n h dh", H, 1)
+    x = column("x", D)
+    return [
+        Eq(z, sb.sigmoid(W_z * x + U_z * h_prev)),
+        Eq(r, sb.sigmoid(W_r * x + U_r * h_prev)),
+        Eq(n, sb.tanh(W_n * x + U_n * sb.hadamard(r, h_prev))),
+        Eq(h, sb.hadamard(z, h_prev) + sb.hadamard(OneMatrix(H, 1) - z, n)),
+        Eq(Symbol("L"), sb.dot(dh, h)),
+    ]
+
+
+@network("batch-norm", "fixed(dY)")
+def batch_norm() -> list[object]:
+    X, X_hat, Y, dY = matrices("X X_hat Y dY", N, D)
+    gamma, beta = matrices("gamma beta", D, 1)
+    mu, v, s = matrices("mu v s", 1, D)
+    eps = sp.Float("0.00001")
+    return [
+        Eq(mu, sb.mean(X, axis=0)),
+        Eq(v, sb.mean(sb.square(X - OneMatrix(N, 1) * mu), axis=0)),
+        Eq(s, sb.sqrt(v + eps * OneMatrix(1, D))),
+        Eq(X_hat, sb.hadamard(X - OneMatrix(N, 1) * mu, sp.HadamardPower(OneMatrix(N, 1) * s, -1))),
+        Eq(Y, sb.hadamard(sb.rows(gamma, N), X_hat) + sb.rows(beta, N)),
+        Eq(Symbol("L"), sb.total(sb.hadamard(dY, Y))),
+    ]
+
+
+@network("self-attention", "fixed(dY)")
+def self_attention() -> list[object]:
+    T, d, k, v = symbols("T d k v", integer=True, positive=True)
+    X, (Wq, Wk), Wv = matrix("X", T, d), matrices("Wq Wk", d, k), matrix("Wv", d, v)
+    (Q, K_), (V, Y, dY), (S, A) = matrices("Q K", T, k), matrices("V Y dY", T, v), matrices("S A", T, T)
+    row, column_ = symbols("row column", integer=True)
+    mask = sp.FunctionMatrix(T, T, sp.Lambda((row, column_), sp.Piecewise((1, column_ <= row), (0, True))))
+    return [
+        Eq(Q, X * Wq),
+        Eq(K_, X * Wk),
+        Eq(V, X * Wv),
+        Eq(S, Q * K_.T / sp.sqrt(k)),
+        Eq(A, sb.softmax(sb.where(mask, S, -sp.oo), axis=1)),
+        Eq(Y, A * V),
+        Eq(Symbol("L"), sb.total(sb.hadamard(dY, Y))),
+    ]
+
+
+@network("swiglu", "fixed(dY)")
+def swiglu() -> list[object]:
+    F = Symbol("F", integer=True, positive=True)
+    (X, Y, dY), (W1, V1), W2 = matrices("X Y dY", N, D), matrices("W1 V1", D, F), matrix("W2", F, D)
+    Z, G, A = matrices("Z G A", N, F)
+    return [
+        Eq(Z, X * W1),
+        Eq(G, X * V1),
+        Eq(A, sb.hadamard(sb.silu(Z), G)),
+        Eq(Y, X + A * W2),
+        Eq(Symbol("L"), sb.total(sb.hadamard(dY, Y))),
+    ]
+
+
+@network("scalar-chain-3", "fixed(x)")
+def scalar_chain_3() -> list[object]:
+    x, w1, w2, w3, a1, a2, y, E = symbols("x w1 w2 w3 a1 a2 y E")
+    f1, f2, f3, C_ = map(sp.Function, ("f1", "f2", "f3", "C"))
+    return [Eq(a1, f1(w1 * x)), Eq(a2, f2(w2 * a1)), Eq(y, f3(w3 * a2)), Eq(E, C_(y))]
+
+
+@network("chain-jacobian")
+def chain_jacobian() -> list[object]:
+    m, n = symbols("m n", integer=True, positive=True)
+    x, y, g, f = column("x", m), column("y", n), sp.Function("g"), sp.Function("f")
+    return [(y, g(x)), Eq(Symbol("z"), f(y))]
+
+
+# ---- any depth, any number of steps ----------------------------------------------------------------
+
+L, T = symbols("L T", integer=True, positive=True)
+l, t = sp.Idx("l", (1, L)), sp.Idx("t", (1, T))  # numbers of layers and steps
+i, j = symbols("i j", cls=sp.Idx)  # along axes, counted from 1
+n = sp.IndexedBase("n")  # how many units a layer has
+
+
+def arrays(names: str) -> list[sp.IndexedBase]:
+    return [sp.IndexedBase(name) for name in names.split()]
+
+
+@network("deep", "fixed(x)")
+def deep() -> list[object]:
+    W, b, a, z, x = arrays("W b a z x")
+    f, C = sp.Function("f"), sp.Function("C")  # without a definition: unknown
+    return [
+        Eq(a[0, i], x[i]),
+        Eq(z[l, i], sp.Sum(W[l, i, j] * a[l - 1, j], (j, 1, n[l - 1])) + b[l, i]),
+        Eq(a[l, i], f(z[l, i])),
+        Eq(Symbol("E"), C(a[L])),
+    ]
+
+
+@network("deep-softmax", "onehot(t)", "fixed(x)")
+def deep_softmax() -> list[object]:
+    W, b, a, z, x, p, target = arrays("W b a z x p t")
+    m = sp.Idx("l", (1, L - 1))
+    return [
+        Eq(a[0, i], x[i]),
+        Eq(z[m, i], sp.Sum(W[m, i, j] * a[m - 1, j], (j, 1, n[m - 1])) + b[m, i]),
+        Eq(a[m, i], sb.relu(z[m, i])),
+        Eq(z[L, i], sp.Sum(W[L, i, j] * a[L - 1, j], (j, 1, n[L - 1])) + b[L, i]),
+        Eq(p[i], sp.exp(z[L, i]) / sp.Sum(sp.exp(z[L, j]), (j, 1, n[L]))),
+        Eq(Symbol("E"), -sp.Sum(target[i] * sp.log(p[i]), (i, 1, n[L]))),
+    ]
+
+
+@network("rnn", "fixed(h[0], x, y)")
+def rnn() -> list[object]:
+    U, V, b, h, x, y, z, E = arrays("U V b h x y z E")
+    k = sp.Idx("k")
+    step = sp.Sum(U[i, j] * h[t - 1, j], (j, 1, H)) + sp.Sum(V[i, k] * x[t, k], (k, 1, D)) + b[i]
+    return [
+        Eq(z[t, i], step),
+        Eq(h[t, i], sp.tanh(z[t, i])),
+        Eq(E[t], sp.Sum((h[t, i] - y[t, i]) ** 2, (i, 1, H)) / 2),
+        Eq(Symbol("J"), sp.Sum(E[t], (t, 1, T))),
+    ]
+
+
+@network("rnn-stacked", "fixed(h[0, t], h[l, 0], y)")
+def rnn_stacked() -> list[object]:
+    U, V, h, y, z = arrays("U V h y z")
+    above = sp.Sum(U[l, i, j] * h[l, t - 1, j], (j, 1, n[l]))
+    below = sp.Sum(V[l, i, j] * h[l - 1, t, j], (j, 1, n[l - 1]))
+    return [
+        Eq(z[l, t, i], above + below),
+        Eq(h[l, t, i], sp.tanh(z[l, t, i])),
+        Eq(Symbol("J"), sp.Sum(sp.Sum((h[L, t, i] - y[t, i]) ** 2, (i, 1, n[L])) / 2, (t, 1, T))),
+    ]
+
+
+@network("lstm", "fixed(h[0], c[0], x, y)")
+def lstm() -> list[object]:
+    h, c, x, y, E = arrays("h c x y E")
+    k, equations = sp.Idx("k"), []
+    gates = {}
+    for name, function in (("i", sb.sigmoid), ("f", sb.sigmoid), ("o", sb.sigmoid), ("g", sp.tanh)):
+        W, U, gate = arrays(f"W_{name} U_{name} {name}")
+        inner = sp.Sum(W[j, k] * x[t, k], (k, 1, D)) + sp.Sum(U[j, k] * h[t - 1, k], (k, 1, H))
+        gates[name] = gate
+        equations.append(Eq(gate[t, j], function(inner)))
+    return [
+        *equations,
+        Eq(c[t, j], gates["f"][t, j] * c[t - 1, j] + gates["i"][t, j] * gates["g"][t, j]),
+        Eq(h[t, j], gates["o"][t, j] * sp.tanh(c[t, j])),
+        Eq(E[t], sp.Sum((h[t, j] - y[t, j]) ** 2, (j, 1, H)) / 2),
+        Eq(Symbol("J"), sp.Sum(E[t], (t, 1, T))),
+    ]
+
+
 net = ZOO["circuit-add-mul"]()

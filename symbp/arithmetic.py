@@ -16,6 +16,7 @@ from symbp.expr import (
     ONE,
     ZERO,
     Add,
+    Call,
     Compare,
     Delta,
     Entry,
@@ -26,12 +27,14 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
+    Size,
     add,
     mul,
     rebuild,
     substitute,
 )
-from symbp.index import affine, decide, place, places_normal, within, without_implied
+from symbp.index import affine, bound_of, decide, place, places_normal, within, without_implied
+from symbp.sizes import value_of
 
 # ---- measuring ---------------------------------------------------------------------------------
 
@@ -56,8 +59,11 @@ def _length(e: Expr) -> int:
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
             lonely = all(isinstance(a, Pow) and a.exponent is MINUS_ONE for a in e.args)
-            return inner + lonely
+            return inner + lonely - _averages(e) - _squared_quotient(e)
         case Pow():
+            squared = _squares(e.base)
+            if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
+                return length(squared) + 1
             return length(e.base) + 1 + (length(e.exponent) if e.exponent is not MINUS_ONE else 0)
         case Reduce():
             body = length(e.body)
@@ -66,10 +72,38 @@ def _length(e: Expr) -> int:
                 carriers = [a.free for a in e.body.args if not bound.isdisjoint(a.free)]
                 kinds = set(carriers)  # a matrix product has two; a dot product two vectors of one
                 return body if len(kinds) >= 2 or (len(carriers) == 2 and kinds == {bound}) else body + 1
-            return body + 1
+            squared = _squares(e)
+            return length(squared) + 1 if squared is not None and not e.free else body + 1
         case Entry() | Delta() | Index():
             return 0
-    return sum(map(length, e.args)) + (1 if e.args else 0)
+    clip = isinstance(e, Call) and e.fn == "minimum" and isinstance(e.args[0], Call) and e.args[0].fn == "maximum"
+    return sum(map(length, e.args)) + (1 if e.args else 0) - clip
+
+
+def _squares(e: Expr) -> Expr | None:
+    """x for Σ x²."""
+    if isinstance(e, Reduce) and e.op == "sum" and isinstance(e.body, Pow) and e.body.exponent is Num(2):
+        return e.body.base
+    return None
+
+
+def _averages(e: Mul) -> int:
+    """How many divisors of a product go into a mean: Σ_n x_n / N is one call."""
+    sizes = [a.base for a in e.args if isinstance(a, Pow) and a.exponent is MINUS_ONE and isinstance(a.base, Size)]
+    saved = 0
+    for a in e.args if sizes else ():
+        if isinstance(a, Reduce) and a.op == "sum" and length(a) > length(a.body) and _squares(a) is None:
+            dims = [i.dim for i in a.bound]
+            if len(set(dims)) == len(dims) and all(d in sizes for d in dims):
+                saved += len(dims)
+                sizes = [s for s in sizes if s not in dims]
+    return saved
+
+
+def _squared_quotient(e: Mul) -> bool:
+    """Is there x²/y², which is (x/y)²?"""
+    exponents = [a.exponent for a in e.args if isinstance(a, Pow) and isinstance(a.exponent, Num)]
+    return any(x.value > 1 and Num(-x.value) in exponents for x in exponents)
 
 
 def _divisor(e: Expr) -> Expr:
@@ -240,6 +274,9 @@ def sum_over(indices: tuple[Index, ...], body: Expr) -> Expr:
             done = _use_delta(indices, body.args, f)
             if done is not None:
                 return done
+    done = _at_the_only_place(indices, body.args) or _use_inner_delta(indices, body.args)
+    if done is not None:
+        return done
     bound = frozenset(indices)
     outside = [f for f in body.args if bound.isdisjoint(f.free)]
     if outside:
@@ -268,17 +305,71 @@ def _use_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Del
     """Σ_i δ_ij f(i) = f(j), where an affine j is in the range of i."""
     for letter, value in (delta.args, delta.args[::-1]):
         if isinstance(letter, Index) and letter in indices and letter not in value.free:
-            if isinstance(value, Index) and value.dim is not letter.dim:
-                continue
             if not isinstance(value, Index) and (not value.free or affine(value) is None):
                 continue
-            checks = () if isinstance(value, Index) else within(value, letter.dim)
+            checks = () if isinstance(value, Index) and value.dim is letter.dim else within(value, letter.dim)
             rest = tuple(i for i in indices if i is not letter)
             body = substitute(powers(f for f in factors if f is not delta), {letter: value})
             if not isinstance(value, Index):
                 body = places_normal(body)
             body = powers((body, *checks))
             return sum_over(rest, body) if rest else body
+    return _solve_delta(indices, factors, delta)
+
+
+def _solve_delta(
+    indices: tuple[Index, ...], factors: tuple[Expr, ...], delta: Delta, more: tuple[Index, ...] = ()
+) -> Expr | None:
+    """Σ_j δ(i, j + p) f(j) = f(i − p), where i − p is always in the range of j."""
+    left, right = affine(delta.args[0]), affine(delta.args[1])
+    if left is None or right is None or not all(isinstance(a, Add) or a.free for a in delta.args):
+        return None
+    for letter in indices:
+        c = left.get(letter, Fraction(0)) - right.get(letter, Fraction(0))
+        if abs(c) != 1 or all(isinstance(a, Index) for a in delta.args):
+            continue
+        value = place((delta.args[1] - delta.args[0]) * Num(c) + letter)
+        if letter in value.free or within(value, letter.dim):
+            continue
+        rest = (*(i for i in indices if i is not letter), *more)
+        body = places_normal(substitute(powers(f for f in factors if f is not delta), {letter: value}))
+        return sum_over(rest, body) if rest else body
+    return None
+
+
+def _use_inner_delta(indices: tuple[Index, ...], factors: tuple[Expr, ...]) -> Expr | None:
+    """Σ_j f(j) Σ_i δ(j + p, 2 i) x(i): a δ inside that has an outer letter."""
+    for f in factors:
+        if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Mul):
+            deltas = [d for d in f.body.args if isinstance(d, Delta) and not d.free.isdisjoint(indices)]
+            if not deltas or all(isinstance(a, Index) for a in deltas[0].args):
+                continue
+            inner, core = f.open()
+            delta = core.args[f.body.args.index(deltas[0])]
+            assert isinstance(delta, Delta)
+            both = [x for g in factors for x in (core.args if g is f else (g,))]
+            done = _solve_delta(indices, tuple(both), delta, inner)
+            if done is not None:
+                return done
+    return None
+
+
+def _at_the_only_place(indices: tuple[Index, ...], factors: tuple[Expr, ...]) -> Expr | None:
+    """Σ_i f(i) 1[i < 1] = f(0): a letter that its conditions hold at one number."""
+    bounds = [(f, room) for f in factors if isinstance(f, Compare) and not f.tensors and (room := bound_of(f))]
+    for letter in indices:
+        mine = [(f, room) for f, room in bounds if abs(room.get(letter, 0)) == 1 and set(room) <= {letter, ONE}]
+        if not mine:
+            continue
+        number = value_of(letter.dim)
+        low = max([-room.get(ONE, Fraction(0)) for _, room in mine if room[letter] == 1], default=Fraction(0))
+        tops = [room.get(ONE, Fraction(0)) for _, room in mine if room[letter] == -1]
+        top = min(tops if number is None else [*tops, Fraction(number - 1)], default=None)
+        if low == top:
+            used = [f for f, _ in mine]
+            body = substitute(powers(f for f in factors if f not in used), {letter: Num(low)})
+            rest = tuple(i for i in indices if i is not letter)
+            return sum_over(rest, places_normal(body)) if rest else places_normal(body)
     return None
 
 

@@ -145,7 +145,8 @@ def occurrences(
                     yield Occurrence(e, up, opened, tuple(around))
             case Add():
                 for a in e.args:
-                    yield from down(a, up, opened)
+                    if variable in a.tensors:
+                        yield from down(a, up, opened)
             case Mul():
                 for n, a in enumerate(e.args):
                     if variable in a.tensors:

@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from symbp.judge.verdict import Judge, Verdict
     from symbp.read.document import Document
     from symbp.show.alphabet import Alphabet
-    from symbp.show.document import Block
-    from symbp.steps import Checked, Derivation
+    from symbp.show.blocks import Block
+    from symbp.show.document import Options
+    from symbp.show.style import Style
+    from symbp.steps import Chain, Checked, Derivation
 
 Answer = tuple[str, int]
 CHOICES = {
     "form": ("delta", "closed", "both"),
     "detail": ("brief", "normal", "full"),
     "notation": ("matrix", "index", "both"),
-    "format": ("terminal", "latex", "markdown", "numpy", "json"),
-    "lang": ("en", "zh"),
+    "format": ("terminal", "latex", "beamer", "markdown", "html", "ipynb", "numpy", "json"),
     "delta": ("plus", "minus"),
     "check": ("full", "quick", "none"),
 }
-LATER = {"html", "ipynb"}
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,20 @@ class DeriveOptions:
     standalone: bool = False
     lang: str = "en"
     delta: str = "plus"
+    style: tuple[str, ...] = ()
     update: bool = False
     at: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     check: str = "quick"
     seed: int = 0
+    picture: bool = False
 
     def validate(self) -> None:
         """Every option is one of its choices."""
-        for name, choices in CHOICES.items():
+        from symbp.show.words import languages
+
+        for name, choices in {**CHOICES, "lang": languages()}.items():
             value = getattr(self, name)
-            if name == "format" and value in LATER:
-                raise RequestError(f"--format {value} comes in a later version. There are: {', '.join(choices)}.")
             if value not in choices:
                 raise RequestError(
                     f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip()
@@ -179,15 +181,16 @@ def derive(specs: Sequence[str], options: DeriveOptions, screen: Screen) -> Answ
             status = max(status, _status(derivation.checked))
         whole: Any = results[0] if len(results) == 1 else results
         return json.dumps(whole, ensure_ascii=False, indent=1) + "\n", status
-    texts, status = [], 0
-    for spec in specs:
-        derivation, view = _derivation(spec, options)
-        texts.append(_render(derivation, view, options, screen))
-        status = max(status, _status(derivation.checked))
-    return "\n".join(texts), status
+    derived = [_derivation(spec, options) for spec in specs]
+    status = max(_status(derivation.checked) for derivation, _ in derived)
+    if options.format == "numpy":
+        from symbp.numpy_code import backward_lines
+
+        return "\n".join("\n".join(backward_lines(d, view.form)) + "\n" for d, view in derived), status
+    return _laid_out([_document(d, view, options) for d, view in derived], options, screen), status
 
 
-def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
+def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]:
     """Open, derive, check; and the view that the options and the file's own style ask for."""
     from symbp.derive import derive as run
     from symbp.show.document import Options
@@ -202,7 +205,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
 
         derivation = replace(derivation, checked=numbers(derivation, options.check, options.seed))
         check_steps(derivation, options.seed)  # a step that does not hold is never printed
-    delta = options.delta if options.delta != "plus" else graph.style.get("delta", "plus")
+    style = _style(graph, options)
     values: tuple[tuple[str, str, str], ...] = ()
     if options.at:
         from symbp.values import at_point, read_values
@@ -213,8 +216,10 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
         options.detail,
         options.notation,
         options.lang,
-        delta,
+        style.delta,
         options.update,
+        style,
+        summary=options.detail == "full" or (options.detail == "normal" and options.format != "terminal"),
         entries=entries,
         values=values,
     )
@@ -246,38 +251,99 @@ def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str
     return tuple(names), entries
 
 
-def _render(derivation: Derivation, view: Any, options: DeriveOptions, screen: Screen) -> str:
+def _style(graph: Graph, options: DeriveOptions) -> Style:
+    """The conventions: the file's, then those of the command line."""
+    from symbp.show.style import Style, read_styles
+
+    asked = read_styles(options.style)
+    return Style.of(graph.style, asked, {"delta": options.delta} if options.delta != "plus" else {})
+
+
+@dataclass(frozen=True)
+class Written:
+    """What there is to lay out: blocks in any alphabet, the network they are about, and its program."""
+
+    blocks: Callable[[Alphabet], Iterable[Block]]
+    graph: Graph
+    style: Style
+    program: str = ""
+
+
+def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> Written:
+    """A derivation as a document."""
     from symbp.convention import minus
     from symbp.show.document import document
 
-    if options.format == "numpy":
-        from symbp.numpy_code import backward_lines
+    shown = minus(derivation) if view.delta == "minus" else derivation
+    program = _program(derivation) if options.format == "ipynb" else ""
+    picture: tuple[Block, ...] = ()
+    if options.picture and options.format != "terminal":
+        from symbp.draw import draw, figure
 
-        return "\n".join(backward_lines(derivation, view.form)) + "\n"
-    if view.delta == "minus":
-        derivation = minus(derivation)
-    return _laid_out(lambda alphabet: document(derivation, alphabet, view), derivation.graph, options, screen)
+        picture = (figure(draw(derivation.graph, lang=options.lang, derivation=derivation, style=view.style)),)
+    return Written(
+        lambda alphabet: illustrated(document(shown, alphabet, view), picture), derivation.graph, view.style, program
+    )
 
 
-def _laid_out(
-    blocks: Callable[[Alphabet], Iterable[Block]], graph: Graph, options: DeriveOptions, screen: Screen
-) -> str:
-    """Blocks as LaTeX, Markdown, or for a terminal."""
-    from symbp.show.alphabet import Latex, MarkdownTex, Unicode
+def illustrated(blocks: Iterable[Block], picture: Iterable[Block]) -> Iterator[Block]:
+    """The document with a picture at the end of its first section, the forward pass."""
+    from symbp.show.blocks import Heading
 
-    if options.format == "latex":
-        from symbp.show.latex import latex
+    headings = 0
+    for block in blocks:
+        headings += isinstance(block, Heading)
+        if headings == 3:
+            yield from picture
+            picture = ()
+        yield block
+    yield from picture
 
-        return latex(blocks(Latex(graph.latex)), options.standalone, options.lang)
-    if options.format == "markdown":
-        from symbp.show.markdown import markdown
 
-        return markdown(blocks(MarkdownTex(graph.latex)))
-    from symbp.show.terminal import legend, lines
+def _program(derivation: Derivation) -> str:
+    """The NumPy program of a derivation, or nothing where it has none."""
+    from symbp.errors import NoRule
+    from symbp.loop_program import loop_module
+    from symbp.program import module
 
-    shown = lines(blocks(Unicode()), screen.width, screen.colour)
-    key = legend(screen.colour)
-    return "\n".join(shown) + "\n" + (f"\n{key}\n" if key else "")
+    try:
+        return (loop_module if derivation.graph.has_families else module)(derivation)
+    except NoRule:
+        return ""
+
+
+def _laid_out(documents: Sequence[Written], options: DeriveOptions, screen: Screen) -> str:
+    """Documents in the format asked for."""
+    from symbp.show.alphabet import Latex, Unicode
+
+    if options.format == "terminal":
+        from symbp.show.terminal import legend, lines
+
+        texts = ["\n".join(lines(d.blocks(Unicode(style=d.style)), screen.width, screen.colour)) for d in documents]
+        key = legend(screen.colour, options.lang)
+        return "\n\n".join(texts) + "\n" + (f"\n{key}\n" if key else "")
+    parts = [d.blocks(Latex(d.graph.latex, d.style)) for d in documents]
+    whole = (block for part in parts for block in part)
+    match options.format:
+        case "latex":
+            from symbp.show.latex import latex
+
+            return latex(whole, options.standalone, options.lang)
+        case "beamer":
+            from symbp.show.beamer import beamer
+
+            return beamer(whole, options.lang)
+        case "html":
+            from symbp.show.html import html
+
+            return html(parts, options.lang)
+        case "ipynb":
+            from symbp.show.notebook import notebook
+
+            return notebook(parts, options.lang, [d.program for d in documents])
+    from symbp.show.markdown import markdown
+
+    return markdown(whole, options.lang)
 
 
 def jacobian(spec: str, node: str, wrt: str, options: DeriveOptions, screen: Screen) -> Answer:
@@ -285,9 +351,14 @@ def jacobian(spec: str, node: str, wrt: str, options: DeriveOptions, screen: Scr
     from symbp.higher import jacobian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
     (name, above), (variable, below) = _one_wanted(node, graph), _one_wanted(wrt, graph)
-    return _higher(run(graph, name, variable), above, below, options, screen)
+    if not graph.has_families:
+        return _higher(run(graph, name, variable), above, below, options, screen)
+    from symbp.turn import turn_graph
+
+    turn, name, variable, chain = turn_graph(graph, name, variable)
+    return _higher(run(turn, name, variable), above, below, options, screen, graph, chain)
 
 
 def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, screen: Screen) -> Answer:
@@ -295,7 +366,9 @@ def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, scree
     from symbp.higher import hessian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
+    if graph.has_families:
+        raise RequestError(f"A Hessian needs a network of a given depth: --set {graph.bounds[0]}=3.")
     (name, above), (second, below) = _one_wanted(wrt, graph), _one_wanted(wrt if wrt2 is None else wrt2, graph)
     if wrt2 is None:
         below = ()
@@ -309,27 +382,42 @@ def _one_wanted(text: str, graph: Graph) -> tuple[str, tuple[str, ...]]:
 
 
 def _higher(
-    derivative: Derivative, above: tuple[str, ...], below: tuple[str, ...], options: DeriveOptions, screen: Screen
+    derivative: Derivative,
+    above: tuple[str, ...],
+    below: tuple[str, ...],
+    options: DeriveOptions,
+    screen: Screen,
+    whole: Graph | None = None,
+    chain: Chain | None = None,
 ) -> Answer:
-    """Check a derivative and write it."""
+    """Check a derivative and write it; of a loop, with the product of Jacobians over its turns."""
     from symbp.show.document import Options
-    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines
+    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines, product_blocks, product_json
 
     if options.check != "none":
         from symbp.check_higher import check_derivative
 
         derivative = check_derivative(derivative, options.check, options.seed)
     status = _status({c.name: c for c in (derivative.checked_gradient, derivative.checked) if c is not None})
-    view = Options(detail=options.detail, notation=options.notation, lang=options.lang)
+    style = _style(derivative.graph, options)
+    view = Options(detail=options.detail, notation=options.notation, lang=options.lang, style=style)
     letters = Letters(above, below)
     if options.format == "json":
         import json
 
-        return json.dumps(derivative_json(derivative, view, letters), ensure_ascii=False, indent=1) + "\n", status
+        found = derivative_json(derivative, view, letters)
+        if whole is not None and chain is not None:
+            found["product"] = product_json(whole, chain)
+        return json.dumps(found, ensure_ascii=False, indent=1) + "\n", status
     if options.format == "numpy":
         return "\n".join(numpy_lines(derivative)) + "\n", status
-    text = _laid_out(lambda a: blocks(derivative, a, view, letters), derivative.graph, options, screen)
-    return text, status
+
+    def everything(alphabet: Alphabet) -> Iterator[Block]:
+        yield from blocks(derivative, alphabet, view, letters)
+        if whole is not None and chain is not None:
+            yield from product_blocks(whole, chain, alphabet, options.lang)
+
+    return _laid_out([Written(everything, derivative.graph, style)], options, screen), status
 
 
 def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
@@ -637,6 +725,40 @@ class Progress:
             return
         self.next, self.shown = time.monotonic() + self.EVERY, True
         print(f"\r\x1b[Kstep {step} of {self.steps}, loss {loss:.4g}", end="", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """The options of `symbp draw`. Without a format the suffix of the output file says it, else SVG."""
+
+    format: str = ""
+    at: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    lang: str = "en"
+    view: str = "auto"
+    standalone: bool = False
+    output: str = ""
+
+
+def draw(spec: str, options: DrawOptions, screen: Screen) -> Answer:
+    """`symbp draw`."""
+    suffixes = {".tex": "tikz", ".mmd": "mermaid", ".dot": "dot", ".gv": "dot"}
+    format = options.format or suffixes.get(Path(options.output).suffix, "svg")
+    choices = ("svg", "tikz", "mermaid", "dot")
+    if format not in choices:
+        raise RequestError(
+            f"--format must be one of {', '.join(choices)}, not '{format}'. {nearest(format, choices)}".strip()
+        )
+    if options.standalone and format != "tikz":
+        raise RequestError("--standalone makes a document of a TikZ picture; say --format tikz with it.")
+    from symbp.draw import FORMATS
+    from symbp.draw import draw as run
+    from symbp.show.picture.tikz import document
+    from symbp.values import read_values
+
+    graph = at_depth(open_network(spec), options.set)
+    picture = run(graph, read_values(graph, options.at), options.lang, options.view)
+    return (document if options.standalone else FORMATS[format])(picture), 0
 
 
 def zoo(name: str | None, screen: Screen) -> Answer:

@@ -61,6 +61,7 @@ def contraction_tree(factors: Sequence[Expr], bound: Sequence[Index]) -> list[No
         groups.setdefault(f.free, []).append(f)
     order = {id(f): n for n, f in enumerate(factors)}
     nodes: list[Node] = [Group(letters, tuple(fs), min(order[id(f)] for f in fs)) for letters, fs in groups.items()]
+    nodes = _gathered(nodes, bound)
     pending = list(bound)
     while pending:
         choices = [(_elimination_cost(nodes, k), n, k) for n, k in enumerate(pending)]
@@ -68,6 +69,21 @@ def contraction_tree(factors: Sequence[Expr], bound: Sequence[Index]) -> list[No
         nodes, gone = _eliminate(nodes, k, pending)
         pending = [i for i in pending if i not in gone]
     return sorted(nodes, key=lambda n: n.rank)
+
+
+def _gathered(nodes: list[Node], bound: Sequence[Index]) -> list[Node]:
+    """Where one group of many letters holds all others and several letters are summed: one product,
+    summed at once, `sum(g*x*y, axis=(2, 3))`."""
+    wide = max(nodes, key=lambda n: len(n.letters))
+    summed = [k for k in bound if k in wide.letters]
+    if len(wide.letters) < 3 or len(summed) < 2 or not all(n.letters <= wide.letters for n in nodes):
+        return nodes
+    rest = [n for n in nodes if n.letters.isdisjoint(summed)]
+    whole = wide
+    for n in nodes:
+        if n is not wide and n not in rest:
+            whole = _merge(whole, n)
+    return [*rest, whole]
 
 
 def _members(nodes: Sequence[Node], k: Index) -> list[Node]:

@@ -252,7 +252,8 @@ def where(mask: Sym, yes: Sym, no: Sym) -> Sym:
     """`yes` where the mask (a condition, or a number that is not 0) holds, else `no`."""
 
     def choose(m: Sym, y: Sym, n: Sym) -> Sym:
-        return sp.Piecewise((y, m if isinstance(m, sp.logic.boolalg.Boolean) else sp.Ne(m, 0)), (n, True))
+        known = isinstance(m, sp.logic.boolalg.Boolean) and not isinstance(m, sp.Symbol)  # a symbol is both to SymPy
+        return sp.Piecewise((y, m if known else sp.Ne(m, 0)), (n, True))
 
     return (
         entrywise(choose, mask, yes, no)

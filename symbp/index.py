@@ -28,6 +28,7 @@ from symbp.expr import (
     Index,
     Mul,
     Num,
+    Reduce,
     Size,
     add,
     mul,
@@ -113,6 +114,9 @@ def _place_normal(e: Expr) -> Expr | None:
         return Compare(e.fn, *map(place, e.args)) if known is None else ONE if known else ZERO
     if isinstance(e, Delta):
         return Delta(*map(place, e.args))
+    if isinstance(e, Reduce) and any(isinstance(i, (Add, Mul)) for i in e.at):
+        letters, body = e.open()
+        return Reduce(e.op, letters, places_normal(body), map(place, e.at))
     return None
 
 
@@ -128,21 +132,36 @@ def at_least(a: Affine, bound: int) -> bool:
     """Is a ≥ bound for all values of its letters and sizes? Sound, not complete."""
     low = dict(a)
     for _ in range(8):
-        letter = next((x for x in low if isinstance(x, Index)), None)
-        if letter is None:
+        atom = next((x for x in low if x.free), None)
+        if atom is None:
             break
-        c = low.pop(letter)
+        c = low.pop(atom)
         if c < 0:  # worst at the upper end, dim − 1
-            dim = affine(letter.dim)
-            if dim is None:
+            worst = _largest(atom)
+            if worst is None:
                 return False
-            low = _plus(low, {k: c * v for k, v in _plus(dim, {ONE: Fraction(1)}, -1).items()})
+            low = _plus(low, {k: c * v for k, v in worst.items()})
     value = low.pop(ONE, Fraction(0))
     for c in low.values():
         if c < 0:
             return False
         value += c  # a size, or a product of sizes, is at least 1
     return value >= bound
+
+
+def _largest(atom: Expr) -> Affine | None:
+    """The greatest value of `i`, or of `k·i` for a size k: k·dim − k."""
+    sizes = [a for a in atom.args if not a.free] if isinstance(atom, Mul) else []
+    (letter,) = atom.free
+    assert isinstance(letter, Index)
+    dim = affine(letter.dim)
+    if dim is None or not sizes:
+        return dim and _plus(dim, {ONE: Fraction(1)}, -1)
+    return affine(add(*(mul(Num(c), *sizes, *_factors(k)) for k, c in _plus(dim, {ONE: Fraction(1)}, -1).items())))
+
+
+def _factors(atom: Expr) -> tuple[Expr, ...]:
+    return () if atom is ONE else atom.args if isinstance(atom, Mul) else (atom,)
 
 
 def decide(e: Compare) -> bool | None:

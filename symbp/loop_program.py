@@ -32,11 +32,12 @@ from symbp.family import (
 )
 from symbp.form import Form, NotReducible
 from symbp.graph import Graph, Node, adjoint, primal
+from symbp.helpers import HELPERS
 from symbp.index import same_size
-from symbp.matrix import Emitter
 from symbp.numpy_code import NumpyPrinter, Text
-from symbp.program import HELPERS, INDENT, WIDTH, Names, constants_of, escaped, filled, helpers_in, imports_of, terms
+from symbp.program import INDENT, WIDTH, Names, constants_of, escaped, filled, helpers_in, imports_of, terms
 from symbp.steps import Adjoint, Derivation
+from symbp.windows import WindowEmitter
 
 
 def loop_module(derivation: Derivation) -> str:
@@ -54,7 +55,7 @@ class _LoopProgram:
         if self.graph.functions:
             unknown = ", ".join(dict.fromkeys(map(base_of, self.graph.functions)))
             raise NoRule(f"No program can be written for {self.graph.name}: {unknown} is unknown.")
-        self.emitter = Emitter(self.graph)
+        self.emitter = WindowEmitter(self.graph)
         self.names = _names(self.graph)
         self.printer = _Printer(self.graph, self.names)
         self.bases = list(dict.fromkeys(base_of(n) for n in self.graph.nodes))
@@ -136,10 +137,6 @@ class _LoopProgram:
             return self.backward_turn(self.graph.nodes[item.name], item, cases.get(item.name, []))
 
         lines += self.run(self.graph.blocks, turn, backwards=True)
-        for node in reversed(self.graph.leaves):
-            if "[" not in node.name:
-                for a in cases.get(node.name, ()):
-                    lines += self.statement(self.name(adjoint(node.name)), a.delta, a.node)
         return lines
 
     def needed(self) -> set[str]:

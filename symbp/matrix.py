@@ -175,8 +175,8 @@ class Emitter:
                     return self._gather(e, order)
                 pattern.append(":" if same else f":{size_text(idx.dim)}")
                 shifted = shifted or not same
-            elif isinstance(idx, Num):
-                pattern.append(str(idx.value))
+            elif not idx.free:
+                pattern.append(_number_of(idx, dim))
                 shifted = True
             else:
                 part = _slice(idx, dim) if self._inside(idx, dim) else None
@@ -253,9 +253,7 @@ class Emitter:
         return self._concatenated(letter, [(ZERO, place, low), (place, letter.dim, high)], order)
 
     def _banded(self, e: Mul, order: Axes) -> Form | None:
-        """A product with (i >= a)*(i < b), where entries would leave their range: zeros around it."""
-        if not self._leaves_range(*e.args):
-            return None
+        """A product with (i >= a)*(i < b): zeros around it."""
         cuts = [(f, c) for f in e.args if (c := self._cut(f)) is not None and c[0] in order]
         if not cuts:
             return None
@@ -270,6 +268,76 @@ class Emitter:
         parts: list[tuple[Expr, Expr, Expr]] = [(ZERO, start, ZERO)] if starts else []
         parts += [(start, end, rest), *([(end, letter.dim, ZERO)] if ends else [])]
         return self._concatenated(letter, parts, order)
+
+    def _side_by_side(self, e: Add, order: Axes) -> Form | None:
+        """Summands that live on different stretches of an axis: one array, part by part."""
+        for letter in order:
+            if letter is None:
+                continue
+            parts, rest = [], []
+            for t in e.args:
+                band = self._band(t, letter)
+                if band is None:
+                    rest.append(t)
+                else:
+                    parts.append(band)
+            if len(parts) < 2:
+                continue
+            joined = self._stretches(parts, letter.dim)
+            x = self._concatenated(letter, joined, order) if joined is not None else None
+            if x is None:
+                continue
+            if not rest:
+                return x
+            forms, axes = self._operands([x, self.emit(add(*rest), order)], order)
+            return form("add", forms, axes, 1, 1, cost=1)
+        return None
+
+    def _band(self, t: Expr, letter: Index) -> tuple[Expr, Expr, Expr] | None:
+        """A summand that is 0 outside a stretch of `letter`: where that starts and ends, and the rest of it."""
+        start: Expr = ZERO
+        end: Expr = letter.dim
+        others: list[Expr] = []
+        for f in t.args if isinstance(t, Mul) else (t,):
+            at = next((i for i in f.args if i is not letter and not i.free), None) if isinstance(f, Delta) else None
+            cut = self._cut(f) if isinstance(f, Compare) and not f.tensors else None
+            if at is not None and letter in f.args and (start, end) == (ZERO, letter.dim):
+                start, end = at, _sum(at, ONE)
+            elif cut is not None and cut[0] is letter and cut[2] and end is letter.dim:
+                end = cut[1]
+            elif cut is not None and cut[0] is letter and not cut[2] and start is ZERO:
+                start = cut[1]
+            else:
+                others.append(f)
+        return None if start is ZERO and end is letter.dim else (start, end, mul(*others))
+
+    def _stretches(self, parts: Sequence[tuple[Expr, Expr, Expr]], dim: Expr) -> list[tuple[Expr, Expr, Expr]] | None:
+        """The parts in order, with zeros between them; None where they overlap or are not in a known order."""
+        found: list[tuple[Expr, Expr, Expr]] = []
+        at: Expr = ZERO
+        pending = list(parts)
+        while pending:
+            following = [p for p in pending if self._before(at, p[0])]
+            if len(following) < len(pending):
+                return None
+            first = next((p for p in pending if all(q is p or self._before(p[1], q[0]) for q in pending)), None)
+            if first is None:
+                return None
+            pending.remove(first)
+            if not self.same_size(at, first[0]):
+                found.append((at, first[0], ZERO))
+            found.append(first)
+            at = first[1]
+        if not self.same_size(at, dim):
+            if not self._before(at, dim):
+                return None
+            found.append((at, dim, ZERO))
+        return found
+
+    def _before(self, a: Expr, b: Expr) -> bool:
+        """Is a ≤ b for all sizes?"""
+        room = _minus(self._resolved(b), self._resolved(a))
+        return room is not None and _fits(room)
 
     def _cut(self, condition: Expr) -> tuple[Index, Expr, bool] | None:
         """`i < c` or `i >= c` (in any affine spelling) as (i, c, is it the low part)."""
@@ -300,6 +368,9 @@ class Emitter:
                     shape = self.shape_of(x.tensor)
                     if any(i.free and not self._inside(i, d) for i, d in zip(x.idx, shape, strict=True)):
                         return True
+                if isinstance(x, Reduce) and x.at:
+                    if any(i.free and not self._inside(i, b.dim) for i, b in zip(x.at, x.bound, strict=True)):
+                        return True
         return False
 
     def _concatenated(self, letter: Index, parts: Sequence[tuple[Expr, Expr, Expr]], order: Axes) -> Form | None:
@@ -308,7 +379,7 @@ class Emitter:
         axis = order.index(letter)
         for start, end, e in parts:
             length = _minus(self._resolved(end), self._resolved(start))
-            if length is None or not _positive(length):
+            if length is None or not _fits(length):
                 return None
             inner = fresh(length) if length is not ONE else None
             place = _sum(inner, start) if inner is not None else start
@@ -338,6 +409,9 @@ class Emitter:
         return form(kind, forms, axes, *data)
 
     def _add(self, e: Add, order: Axes) -> Form:
+        joined = self._side_by_side(e, order)
+        if joined is not None:
+            return joined
         signs, terms = [], []
         for t in e.args:
             minus, rest = negated(t)
@@ -390,7 +464,10 @@ class Emitter:
         cut = len(parts) - divisors
         if top and cut == 1 and parts[0].data == (ONE,):  # N * (1/x) is N/x
             parts, cut = parts[1:], 0
-        tops, bottoms = [*top, *parts[:cut]], [*parts[cut:], *bottom]
+        tops, low, bottom = _quotient_powers([*top, *parts[:cut]], parts[cut:], bottom)
+        bottoms = [*low, *bottom]
+        if len(tops) == 1 and not bottoms:
+            return tops[0]
         rank = max((len(p.axes) for p in (*tops, *bottoms)), default=0)
         axes = x.axes if len(x.axes) >= rank else (None,) * (rank - len(x.axes)) + x.axes
         return form("times", (*tops, *bottoms), axes, len(bottoms), cost=len(top) + len(bottom))
@@ -423,7 +500,8 @@ class Emitter:
             return scalar(ONE)
         if not top and not tops:
             top = [scalar(ONE)]
-        forms, axes = self._operands([*top, *tops, *bottoms, *bottom], order)
+        every, bottoms, bottom = _quotient_powers([*top, *tops], bottoms, bottom)
+        forms, axes = self._operands([*every, *bottoms, *bottom], order)
         if len(forms) == 1:
             return forms[0]
         return form("times", forms, axes, len(bottoms) + len(bottom), cost=len(forms) - 1)
@@ -600,8 +678,9 @@ class Emitter:
         raise NotReducible(e.op)
 
     def _read(self, x: Form, places: Mapping[Index, Expr]) -> Form:
-        """x where some of its letters are read at other places: by name, by slice, on the diagonal."""
+        """x where some of its letters are read at other places: by name, by slice, from the end, on the diagonal."""
         axes: list[Axis] = []
+        mirrored: tuple[int, ...] = ()
         pattern: list[str] = []
         for a in x.axes:
             place = places.get(a, a) if a is not None else ZERO
@@ -612,12 +691,19 @@ class Emitter:
                 pattern.append(":" if self.same_size(place.dim, a.dim) else f":{size_text(place.dim)}")
                 axes.append(place)
             else:
-                part = _slice(place, a.dim) if a is not None and self._inside(place, a.dim) else None
+                inside = a is not None and self._inside(place, a.dim)
+                part = _slice(place, a.dim) if inside and a is not None else None
+                if part is None and inside and a is not None:
+                    back = _minus(_minus(a.dim, ONE) or a.dim, place)
+                    if isinstance(back, Index) and self.same_size(back.dim, a.dim):
+                        part, mirrored = (back, ":"), (*mirrored, len(axes))
                 if part is None:
                     raise NotReducible(f"a {x.kind} read at {place!r}")
                 pattern.append(part[1])
                 axes.append(part[0])
         letters = [a for a in axes if a is not None]
+        if mirrored:
+            x = form("flip", (x,), x.axes, *mirrored)
         if any(p != ":" for p in pattern):
             x = Form("subscript", (replace(x, axes=(None,) * len(x.axes)),), tuple(axes), tuple(pattern), x.cost + 0.4)
         if len(set(letters)) == len(letters):
@@ -638,6 +724,23 @@ class Emitter:
         if letters == order:
             return x
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
+
+
+def _quotient_powers(
+    tops: list[Form], bottoms: list[Form], bottom: list[Form]
+) -> tuple[list[Form], list[Form], list[Form]]:
+    """x²/y² is (x/y)²."""
+    for n, t in enumerate(tops):
+        for low in (bottoms, bottom):
+            for m, b in enumerate(low):
+                same = t.kind == b.kind == "power" and t.args[1] == b.args[1] and t.args[1].kind == "num"
+                if same and (not b.args[0].axes or b.args[0].axes == t.args[0].axes) and t.args[0].axes == t.axes:
+                    quotient = form("times", (t.args[0], b.args[0]), t.axes, 1)
+                    whole = form("power", (quotient, t.args[1]), t.axes)
+                    rest = [*low[:m], *low[m + 1 :]]
+                    tops = [*tops[:n], whole, *tops[n + 1 :]]
+                    return (tops, rest, bottom) if low is bottoms else (tops, bottoms, rest)
+    return tops, bottoms, bottom
 
 
 def natural_order(e: Entry) -> Axes:
@@ -672,10 +775,18 @@ def _sum(a: Expr, b: Expr) -> Expr:
     return from_affine({k: v for k, v in both.items() if v})
 
 
-def _positive(size: Expr) -> bool:
-    """Do all sizes make it at least 1?"""
-    low = affine(size) or {}
-    return all(c > 0 for k, c in low.items() if k is not ONE) and sum(low.values()) >= 1
+def _number_of(idx: Expr, dim: Expr) -> str:
+    """A place without letters: `2`, or `-1` for the last."""
+    back = _minus(dim, idx)
+    return f"-{back.value}" if isinstance(back, Num) and not isinstance(idx, Num) else size_text(idx)
+
+
+def _fits(size: Expr) -> bool:
+    """May it be the length of a stretch: not below 0 where sizes are large? Slices of other lengths
+    the reader refuses."""
+    parts = affine(size) or {}
+    sizes = [c for k, c in parts.items() if k is not ONE]
+    return all(c > 0 for c in sizes) and (bool(sizes) or parts.get(ONE, 0) >= 0)
 
 
 def _has_places(e: Expr) -> bool:

@@ -8,9 +8,10 @@ one precedence and group to the left, booleans are never added or negated as suc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from symbp.expr import HALF, ONE, ZERO, Expr, Index, Num, Reduce, Size, number
+from symbp.arithmetic import MIRRORED
+from symbp.expr import HALF, ONE, ZERO, Expr, Index, Num, Reduce, Size, add, mul, number
 from symbp.form import Form, NotReducible, scalar
 from symbp.graph import Graph, primal
 from symbp.index import affine, from_affine, place
@@ -81,6 +82,10 @@ class NumpyPrinter:
     def _call_text(self, name: str, *args: str) -> Text:
         return Text(f"{self._np(name)}({', '.join(args)})")
 
+    def _plain_call(self, name: str, *args: str) -> Text:
+        """A call of a function that NumPy lacks."""
+        return Text(f"{name}({', '.join(args)})")
+
     # -- shapes --
 
     def _transpose(self, x: Form) -> Text:
@@ -90,7 +95,10 @@ class NumpyPrinter:
         return self._call_text("transpose", self(x.args[0]), f"({', '.join(map(str, x.data))})")
 
     def _subscript(self, x: Form) -> Text:
-        return Text(f"{self.piece(x.args[0]).at(ATOM)}[{', '.join(map(str, x.data))}]")
+        pattern = list(map(str, x.data))
+        while len(pattern) > 1 and pattern[-1] == ":" and "None" not in pattern:
+            pattern.pop()
+        return Text(f"{self.piece(x.args[0]).at(ATOM)}[{', '.join(pattern)}]")
 
     def _gather(self, x: Form) -> Text:
         if not self.prefix:
@@ -109,6 +117,9 @@ class NumpyPrinter:
         parts = ", ".join(map(self, x.args))
         return self._call_text("concatenate", f"({parts})" + (f", axis={x.data[0]}" if x.data[0] else ""))
 
+    def _reshape(self, x: Form) -> Text:
+        return self._call_text("reshape", self(x.args[0]), self._shape([d for d in x.data if isinstance(d, Expr)]))
+
     # -- windows --
 
     def _view(self, x: Form) -> Text:
@@ -118,14 +129,14 @@ class NumpyPrinter:
         kernel, stride = x.data
         assert isinstance(kernel, tuple)
         sizes = [self.size_of(k) for k in kernel]
-        return self._call_text(f"windows{len(kernel)}d", self(x.args[0]), *sizes, *self._unless_one(stride))
+        return self._plain_call(f"windows{len(kernel)}d", self(x.args[0]), *sizes, *self._unless_one(stride))
 
     def _conv(self, x: Form) -> Text:
         count, stride, padding = x.data
         assert isinstance(padding, Expr)
         more = [f"stride={s}" for s in self._unless_one(stride)]
         more += [] if padding is ZERO else [f"padding={self.size_of(padding)}"]
-        return self._call_text(f"conv{count}d", *map(self, x.args), *more)
+        return self._plain_call(f"conv{count}d", *map(self, x.args), *more)
 
     def _unless_one(self, step: object) -> list[str]:
         assert isinstance(step, Expr)
@@ -134,21 +145,22 @@ class NumpyPrinter:
     def _dilate(self, x: Form) -> Text:
         step, count = x.data
         assert isinstance(step, Expr)
-        return self._call_text(f"dilate{count}d", self(x.args[0]), self.size_of(step))
+        return self._plain_call(f"dilate{count}d", self(x.args[0]), self.size_of(step))
 
     def _upsample(self, x: Form) -> Text:
         step = x.data[0]
         assert isinstance(step, Expr)
-        return self._call_text("upsample2d", self(x.args[0]), self.size_of(step))
+        return self._plain_call("upsample2d", self(x.args[0]), self.size_of(step))
 
     def _repeat(self, x: Form) -> Text:
         """Every entry `step` times along one axis."""
-        axis, step, shape = x.data
-        assert isinstance(axis, int) and isinstance(step, Expr) and isinstance(shape, tuple)
-        letters = "abcdefghijklm"[: len(shape)]
-        spread = f"{letters[: axis + 1]}z{letters[axis + 1 :]}"
-        wide = self._call_text("einsum", f"'{letters},z->{spread}'", self(x.args[0]), f"ones(({self.size_of(step)},))")
-        return self._call_text("reshape", wide.text, self._shape(shape))
+        axis, spread, shape = x.data
+        assert isinstance(axis, int) and isinstance(spread, tuple) and isinstance(shape, tuple)
+        if self.prefix:
+            return self._call_text("repeat", self(x.args[0]), self.size_of(spread[axis + 1]), f"axis={axis}")
+        pattern = ", ".join("None" if n == axis + 1 else ":" for n in range(len(spread)))
+        wide = f"{self.piece(x.args[0]).at(ATOM)}[{pattern}]*{self._np('ones')}({self._shape(spread)})"
+        return self._call_text("reshape", wide, self._shape(shape))
 
     def _flip(self, x: Form) -> Text:
         if len(x.data) == len(x.axes):
@@ -160,6 +172,10 @@ class NumpyPrinter:
         """Zeros around the last axes."""
         padding, shape = x.data
         assert isinstance(padding, tuple) and isinstance(shape, tuple)
+        if self.prefix:
+            pairs = [(ZERO, ZERO)] * (len(shape) - len(padding)) + list(padding)
+            widths = ", ".join(f"({self.size_of(a)}, {self.size_of(b)})" for a, b in pairs)
+            return self._call_text("pad", self(x.args[0]), f"({widths}{',' * (len(pairs) == 1)})")
         if len(padding) == 2 and len({p for pair in padding for p in pair}) == 1:
             return self._call_text("pad2d", self(x.args[0]), self.size_of(padding[0][0]))
         text, dims, front = self(x.args[0]), list(shape), len(shape) - len(padding)
@@ -181,6 +197,9 @@ class NumpyPrinter:
             return self._call_text("ones", shape)
         if x.args[0].kind == "num" and x.args[0].data[0] is Num(0):
             return self._call_text("zeros", shape)
+        inner = x.args[0].data[0] if x.args[0].kind == "num" else None
+        if isinstance(inner, Num) and inner.value.numerator == 1 and not inner.decimal:
+            return Text(f"{self._np('ones')}({shape})/{inner.value.denominator}", PRODUCT)
         return Text(f"{self.piece(x.args[0]).at(PRODUCT)}*{self._np('ones')}({shape})", PRODUCT)
 
     # -- arithmetic --
@@ -212,7 +231,7 @@ class NumpyPrinter:
     def _times(self, x: Form) -> Text:
         divisors = int(str(x.data[0]))
         cut = len(x.args) - divisors
-        tops, bottoms = list(x.args[:cut]), list(x.args[cut:])
+        tops, bottoms = _averages(list(x.args[:cut]), list(x.args[cut:]))
         minus = False
         if tops and tops[0].kind == "num":
             value = tops[0].data[0]
@@ -225,6 +244,8 @@ class NumpyPrinter:
                 tops[0] = scalar(Num("1.0"))
             else:
                 tops.pop(0)
+        if len(tops) == 1 and not bottoms and not minus:
+            return self.piece(tops[0])
         out = ""
         for n, a in enumerate(tops):
             piece = self.piece(a)
@@ -252,6 +273,9 @@ class NumpyPrinter:
     def _power(self, x: Form) -> Text:
         base, exponent = x.args
         if exponent.kind == "num" and exponent.data[0] is HALF:
+            squared = _squared(base)
+            if squared is not None:
+                return Text(f"{self._norm_name()}({self.number(squared).text}{self._axes(base)})")
             return self._call_text("sqrt", self.number(base).text)
         if exponent.kind == "num":
             value = exponent.data[0]
@@ -281,7 +305,16 @@ class NumpyPrinter:
         axis = str(positions[0]) if len(positions) == 1 else str(positions)
         return f", axis={axis}" + (", keepdims=True" if keep else "")
 
+    def _norm_name(self) -> str:
+        return "np.linalg.norm" if self.prefix else "norm"
+
+    def _mean(self, x: Form) -> Text:
+        return self._call_text("mean", self(x.args[0]) + self._axes(x))
+
     def _sum(self, x: Form) -> Text:
+        squared = _squared(x)
+        if squared is not None and not x.axes and not x.data[1] and not self.prefix:
+            return Text(f"norm2sq({self.number(squared).text})")
         return self._call_text("sum", self(x.args[0]) + self._axes(x))
 
     def _over(self, x: Form) -> Text:
@@ -335,6 +368,11 @@ class NumpyPrinter:
         op = self.graph.table[str(x.data[0])]
         if op.name.startswith(UNKNOWN):
             raise NotReducible(f"{op.name[1:].rstrip(chr(39))} is unknown")
+        inner = x.args[0]
+        if op.name == "minimum" and inner.kind == "call" and inner.data[0] == "maximum":
+            bounds = [*inner.args[1:], *x.args[1:]]
+            if not any(b.axes for b in bounds):
+                return self._call_text("clip", *(self.number(a).text for a in (inner.args[0], *bounds)))
         args = [self.number(a).text for a in x.args]
         defaults = op.defaults
         while defaults and len(args) > 1 and x.args[len(args) - 1].data[:1] == (defaults[-1],):
@@ -351,17 +389,38 @@ class NumpyPrinter:
 
     def _compare(self, x: Form) -> Text:
         if not self.prefix and x.data[0] == "==":
-            index, place = sorted(x.args, key=lambda a: a.kind != "index")
-            if index.kind == "index" and not place.axes:  # 1 at one place: a row of the unit matrix
+            index, at = sorted(x.args, key=lambda a: a.kind != "index")
+            if index.kind == "index" and not at.axes:  # 1 at one place: a row of the unit matrix
                 size = index.data[0]
                 assert isinstance(size, Expr)
-                return Text(f"{self._np('eye')}({self.size_of(size)})[{self(place)}]")
+                return Text(f"{self._np('eye')}({self.size_of(size)})[{self._place(at, size)}]")
+        stretch = "" if self.prefix else self._stretch(x)
+        if stretch:
+            return Text(stretch)
         left, right = (self.piece(a).at(SUM) for a in x.args)
         op, axes = self._extreme(x)
         if op:  # computed twice in two ways, the largest entry might miss itself by a rounding
             largest = Form("sum", (x.args[0],), (), (axes, True))
             right = f"{self._np(op)}({self(x.args[0])}{self._axes(largest)})"
         return Text(f"{left} {x.data[0]} {right}", COMPARISON)
+
+    def _place(self, at: Form, dim: Expr) -> str:
+        """A place on an axis, counted from the end where it is near."""
+        known = _size(at)
+        back = place(dim - known) if known is not None else None
+        return f"-{back.value}" if isinstance(back, Num) and not isinstance(known, Num) else self(at)
+
+    def _stretch(self, x: Form) -> str:
+        """`i < c` for an index i: ones and then zeros."""
+        index, at = x.args if x.args[0].kind == "index" else x.args[::-1]
+        size, end, op = index.data[0] if index.data else None, _size(at), str(x.data[0])
+        op = op if index is x.args[0] else MIRRORED.get(op, op)
+        if index.kind != "index" or not isinstance(size, Expr) or end is None or op not in ("<", "<=", ">", ">="):
+            return ""
+        end = place(end + 1) if op in ("<=", ">") else end
+        rest = place(size - end)
+        parts = (("ones", end), ("zeros", rest)) if op[0] == "<" else (("zeros", end), ("ones", rest))
+        return self._call_text("concatenate", f"({', '.join(f'{what}({self._shape([n])})' for what, n in parts)})").text
 
     def _extreme(self, x: Form) -> tuple[str, tuple[int, ...]]:
         """Does `x == m` ask where a formula x takes the maximum m that a node holds? Then which
@@ -381,11 +440,61 @@ class NumpyPrinter:
         return self._call_text("where", self(x.args[0]), *self.numbers(x.args[1:]))
 
 
+def _size(x: Form) -> Expr | None:
+    """A form that is a size or a number, as an expression."""
+    if x.kind in ("num", "size"):
+        data = x.data[0]
+        return data if isinstance(data, Expr) else Size(str(data))
+    if x.kind == "add":
+        parts = [_size(a) for a in x.args]
+        if all(p is not None for p in parts):
+            return place(add(*(mul(Num(int(str(s))), p) for s, p in zip(x.data, parts) if p is not None)))
+    return None
+
+
 def _under(x: Form) -> Form:
     """A form without its transposes and subscripts."""
     while x.kind in ("transpose", "permute", "subscript") and x.args:
         x = x.args[0]
     return x
+
+
+def _squared(x: Form) -> Form | None:
+    """The array whose squares are summed."""
+    if x.kind != "sum" or x.args[0].kind != "power":
+        return None
+    base, exponent = x.args[0].args
+    is_two = exponent.kind == "num" and exponent.data[0] is Num(2)
+    return base if is_two and base.axes == x.args[0].axes and not base.is_truth else None
+
+
+def _averages(tops: list[Form], bottoms: list[Form]) -> tuple[list[Form], list[Form]]:
+    """sum(x)/N is mean(x), where N entries are summed: the sizes below that a sum above takes up."""
+    for n, t in enumerate(tops):
+        sizes = [b for b in bottoms if b.kind in ("size", "num")]
+        done = _averaged(t, {str(b.data[0]): b for b in sizes})
+        if done is not None:
+            tops = [*tops[:n], done[0], *tops[n + 1 :]]
+            bottoms = [b for b in bottoms if not any(b is u for u in done[1])]
+    return tops, bottoms
+
+
+def _averaged(x: Form, sizes: dict[str, Form]) -> tuple[Form, list[Form]] | None:
+    """A sum as a mean, with the sizes that this uses up."""
+    if x.kind in ("transpose", "subscript", "permute"):
+        inner = _averaged(x.args[0], sizes)
+        return None if inner is None else (replace(x, args=(inner[0], *x.args[1:])), inner[1])
+    if x.kind != "sum":
+        return None
+    positions, axes = x.data[0], x.args[0].axes
+    assert isinstance(positions, tuple)
+    letters = [a for n, a in enumerate(axes) if n in positions and a is not None]
+    names = [size_text(a.dim) for a in letters]
+    if not names or len(set(names)) < len(names) or any(n not in sizes for n in names):
+        return None
+    if all(a is None for a in axes) or _squared(x) is not None:
+        return None
+    return replace(x, kind="mean"), [sizes[n] for n in names]
 
 
 def _scalar_times(x: Form) -> bool:

@@ -28,39 +28,17 @@ from symbp.errors import NoRule
 from symbp.expr import Expr, Num, Size, number, walk
 from symbp.form import Axes, Form, NotReducible
 from symbp.graph import Graph, Node, adjoint, primal
+from symbp.helpers import HELPERS
 from symbp.index import affine, from_affine
-from symbp.matrix import Emitter
 from symbp.numpy_code import POWER, NumpyPrinter, Text
-from symbp.ops import ROWS, UNKNOWN
+from symbp.ops import UNKNOWN
 from symbp.sizes import size_text
 from symbp.steps import Derivation
+from symbp.windows import WindowEmitter
 
 WIDTH = 100
 INDENT = "    "
 HARD = "\N{NO-BREAK SPACE}"  # where a docstring is not broken
-
-HELPERS: dict[str, str] = {row.name: row.helper for row in ROWS if row.helper} | {
-    "softmax": '''
-def softmax(x, axis=-1):
-    """exp(x)/sum(exp(x)), safe for large x."""
-    e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return e/e.sum(axis=axis, keepdims=True)
-''',
-    "log_softmax": '''
-def log_softmax(x, axis=-1):
-    """log(softmax(x)), safe for large x."""
-    shifted = x - x.max(axis=axis, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
-''',
-    "logsumexp": '''
-def logsumexp(x, axis=None, keepdims=False):
-    """log(sum(exp(x))), safe for large x."""
-    top = x.max(axis=axis, keepdims=True)
-    result = top + np.log(np.exp(x - top).sum(axis=axis, keepdims=True))
-    return result if keepdims else np.squeeze(result, axis=axis)
-''',
-}  # fmt: skip
-"""Functions that NumPy lacks, by name: those of the table of functions, and reductions. None needs one after it."""
 
 RESERVED = {*keyword.kwlist, *dir(builtins), *HELPERS, "np", "math", "cache", "forward", "backward"}
 
@@ -133,7 +111,10 @@ def _with_upstream(
 
 # ---- what occurs twice -------------------------------------------------------------------------
 
-CHEAP = {"name", "num", "const", "size", "index", "transpose", "permute", "subscript", "full", "eye", "causal"}
+CHEAP = {"name", "num", "const", "size", "index", "transpose", "permute", "subscript", "full", "eye", "causal"} | {
+    "reshape",
+    "view",
+}
 WEIGHTS = {"add": 1.0, "times": 1.0, "compare": 1.0, "where": 1.0, "diag": 0.5, "sum": 2.0, "power": 1.0}
 CONTRACTIONS = {"matmul", "outer", "dot", "sum", "einsum"}
 EXPENSIVE = 4.0  # functions, products of matrices, inverses, …
@@ -238,7 +219,7 @@ class _Program:
         self.graph = graph = derivation.graph
         self.given = _given(graph)
         self.result = graph.upstream if self.given else graph.loss
-        self.emitter = Emitter(graph)
+        self.emitter = WindowEmitter(graph)
         self.names = _names(graph)
         self.locals: dict[str, Axes] = {}
         forward, backward = self._forward(), self._backward()

@@ -72,6 +72,16 @@ class Paths:
 
 
 @dataclass(frozen=True)
+class Chain:
+    """A recursion written out: (∂y[n]/∂y[n-1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]. `top` and `bottom` are the
+    first and last of its Jacobians, each (of, by); `link` one more for a tensor beside the chain."""
+
+    top: tuple[str, str]
+    bottom: tuple[str, str]
+    link: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Adjoint:
     """∂loss/∂node, entry by entry in `node.axes`.
 
@@ -95,6 +105,7 @@ class Adjoint:
     renamed: Mapping[str, str] = field(default_factory=dict)  # from that one's names to these
     case: str = ""  # "base" or "step", where there are several
     paths: Paths | None = None  # of a step: what it saves
+    chain: Chain | None = None
 
 
 @dataclass(frozen=True)

@@ -31,17 +31,20 @@ from symbp.sympy_in import FUNCTIONS, RELATIONS, values_by_evalf
 Sym = Any
 
 
-def lambdify(args: Sequence[Any], expr: Any, *, origin: int = 0) -> Callable[..., Any]:
+def lambdify(
+    args: Sequence[Any], expr: Any, *, origin: int = 0, unknown: Mapping[str, Callable[..., Any]] | None = None
+) -> Callable[..., Any]:
     """A NumPy function of `args` (symbols, matrix symbols, indexed bases) for a SymPy expression.
 
     Sizes that are symbols are read off the shapes of the arrays. Indexed arrays count from
-    `origin` in the expression (their NumPy arrays from 0, as always).
+    `origin` in the expression (their NumPy arrays from 0, as always). `unknown` has functions for
+    names without a definition.
 
     Raises RequestError for a symbol of the expression that is neither an argument nor a size.
     """
     args = tuple(args)
     sizes = tuple(dict.fromkeys(d for a in args for d in shape_of(a) if d.is_Symbol and d not in args))
-    printer = Printer((*args, *sizes), origin)
+    printer = Printer((*args, *sizes), origin, unknown or {})
     names = [sp.Symbol(printer.names[a]) for a in (*args, *sizes)]
     source = sp.lambdify(names, _Whole(expr), modules=[dict(HELPERS)], printer=printer)
     source.__globals__.update(printer.helpers)  # those that were named while the source was printed
@@ -91,8 +94,11 @@ class _Whole(sp.Basic):  # type: ignore[misc]
 class Printer(NumPyPrinter):  # type: ignore[misc]
     """NumPy source in names of our own."""
 
-    def __init__(self, symbols: Sequence[Sym], origin: int = 0) -> None:
+    def __init__(
+        self, symbols: Sequence[Sym], origin: int = 0, unknown: Mapping[str, Callable[..., Any]] | None = None
+    ) -> None:
         super().__init__({"fully_qualified_modules": False, "inline": True})
+        self.unknown = unknown or {}
         self.names: dict[Sym, str] = {s: f"a{n}" for n, s in enumerate(symbols)}
         self.origin = origin
         self.bound: dict[Sym, str] = {}
@@ -104,6 +110,12 @@ class Printer(NumPyPrinter):  # type: ignore[misc]
 
     def text(self, e: Sym) -> str:
         return str(self._print(e))
+
+    def _print_AppliedUndef(self, e: Sym) -> str:
+        function = self.unknown.get(e.func.__name__)
+        if function is None:
+            raise NoRule(f"symbp has no values for the unknown function {e.func.__name__}")
+        return f"{self.helper(e.func, function)}({', '.join(map(self.text, e.args))})"
 
     def emptyPrinter(self, e: Sym) -> str:
         raise NoRule(f"symbp cannot lambdify {type(e).__name__}")

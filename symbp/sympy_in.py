@@ -35,6 +35,7 @@ from symbp import arrange, functions
 from symbp import tensor as T
 from symbp.errors import DeclarationError, NoRule
 from symbp.expr import ONE, ZERO, Call, Const, Delta, Entry, Expr, Index, Num, Size, fresh, mul, total
+from symbp.graph import Signature
 from symbp.ops import OPS, Op
 from symbp.sizes import Shape, Sizes, literal, shape_text, size_product, size_sum
 from symbp.tensor import Tensor
@@ -69,6 +70,8 @@ class ExprReader:
     ) -> None:
         self.sizes, self.leaf, self.size_name, self.own, self.origin = sizes, leaf, size_name, own, origin
         self.place: tuple[Expr, ...] = ()  # the letters of the left side
+        self.right, self.left = None, ()  # type: Sym, tuple[Expr, ...]  # the equation: its right side, the left's shape
+        self.functions: dict[str, Signature] = {}  # the unknown ones
 
     # -- sizes --
 
@@ -126,6 +129,8 @@ class ExprReader:
             return T.scalar(Const("pi"))
         if e is sp.S.Infinity:
             return T.scalar(Const("inf"))
+        if e is sp.S.NegativeInfinity:
+            return T.scalar(mul(Num(-1), Const("inf")))
         if e.is_Rational:
             return T.scalar(Num(Fraction(int(e.p), int(e.q))))
         if e.is_Float:
@@ -217,10 +222,15 @@ class ExprReader:
         return T.scalar(Delta(*(self.entry(a, env) for a in e.args[:2])))
 
     def unknown(self, e: Sym, env: Env) -> Tensor:
-        raise DeclarationError(
-            f"the function {e.func.__name__} has no definition, and unknown functions come in a later version of symbp",
-            hint="Write it as a Lambda, or as a sympy.Function subclass with fdiff.",
-        )
+        """A function without a definition: of one number, applied entry by entry; of matrices, a map
+        with as many entries as the left side if it is all of the right side, else a number."""
+        name = e.func.__name__
+        operands = [self.read(a, env) for a in e.args]
+        takes = tuple(x.shape for x in operands)
+        elementwise = len(e.args) == 1 and not functions.is_matrix(e.args[0])
+        takes, gives = (((),), ()) if elementwise else (takes, self.left if e is self.right else ())
+        known = self.functions.setdefault(name, Signature(name, takes, gives))
+        return T.apply_unknown(self.sizes, known, *operands)
 
     # -- indices --
 

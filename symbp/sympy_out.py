@@ -14,11 +14,12 @@ from typing import Any
 
 import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.function import AppliedUndef
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symbp import functions
 from symbp.errors import NoRule
-from symbp.expr import ONE, ZERO, Const, Delta, Entry, Expr, Index, Over, Reduce, Size, substitute
+from symbp.expr import ONE, ZERO, Apply, Const, Delta, Entry, Expr, Index, Over, Reduce, Size, substitute
 from symbp.family import Loop
 from symbp.form import NotReducible
 from symbp.functions import to_scalar
@@ -82,12 +83,28 @@ def entry_of(symbols: Symbols, e: Expr, letters: Mapping[Index, Sym]) -> Sym:
                 return functions.number(symbols.graph.constants[x.name])
             case Reduce():
                 return _reduction(symbols, x, letters)
+            case Apply() if not x.at and x.slot is None:
+                return _unknown(symbols, x)
+            case Apply():
+                what = f"one entry of {x.fn}" if x.slot is None else f"the Jacobian of {x.fn}"
+                raise NoRule(f"symbp cannot write {what}, which is unknown, in SymPy")
             case Over():
                 inner = entry_of(symbols, x.body, letters)
                 return sp.Sum(inner, symbols.loop(Loop(x.var, x.low, x.high)))
         raise NoRule(f"symbp cannot write {x!r} in SymPy")
 
     return to_scalar(e, leaf, symbols.graph.table)
+
+
+def _unknown(symbols: Symbols, e: Apply) -> Sym:
+    """An unknown function of whole tensors: `g(x)`."""
+    operands = []
+    for x, shape in zip(e.operands, symbols.graph.functions[e.fn].takes, strict=True):
+        assert isinstance(x, Reduce)
+        letters, body = x.open()
+        rest = iter(letters)
+        operands.append(to_expr(symbols, body, [ZERO if d is ONE else next(rest) for d in shape]))
+    return sp.Function(e.fn)(*operands)
 
 
 def _reduction(symbols: Symbols, x: Reduce, letters: Mapping[Index, Sym]) -> Sym:
@@ -152,8 +169,16 @@ def _function_matrix(symbols: Symbols, e: Expr, axes: Sequence[Expr], outer: Map
 def to_expr(symbols: Symbols, e: Expr, axes: Sequence[Expr]) -> Sym:
     """An expression whose axes are `axes` as SymPy: scalar, matrix, or generic entry; what names
     members of families is given by its entry."""
+    if (
+        symbols.graph.has_families
+        and axes
+        and not any(isinstance(symbols.tensor(t), sp.MatrixSymbol) for t in e.tensors if "[" not in t)
+    ):
+        return entry_of(symbols, e, generic_letters(symbols, axes))
     if any("[" in t for t in e.tensors):
         return entry_of(symbols, e, generic_letters(symbols, axes))
+    if isinstance(e, Apply) and e.slot is None and e.at == tuple(a for a in axes if isinstance(a, Index)):
+        return _unknown(symbols, e)
     if not axes:
         try:
             return Writer(symbols).scalar(to_form(symbols.graph, e, ()))
@@ -209,13 +234,15 @@ def _numbered_letters(symbols: Symbols, node: Node) -> dict[str, Sym]:
 
 def equation(symbols: Symbols, node: Node) -> Any:
     assert node.body is not None
-    if "[" in node.name or any("[" in t for t in node.body.tensors):
+    if symbols.graph.has_families and not isinstance(symbols.tensors.get(node.name), sp.MatrixSymbol):
         return _family_equation(symbols, node)
     symbol = symbols.tensor(node.name)
     axes = axes_of(node.shape)
     if not isinstance(symbol, sp.IndexedBase):
         right = to_expr(symbols, node.body, axes)
         if isinstance(right, sp.Float) or (node.shape == () and functions.is_matrix(right)):
+            return symbol, right
+        if node.shape and isinstance(right, AppliedUndef):  # to SymPy a number
             return symbol, right
         whole = sp.Eq(symbol, right)
         return whole if isinstance(whole, sp.Eq) else (symbol, right)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from symbp.errors import RequestError, nearest
-from symbp.evaluate import Evaluation
+from symbp.evaluate import Evaluation, Function
 from symbp.expr import Expr, Num, Size
 from symbp.graph import Graph, adjoint
 from symbp.index import affine
@@ -115,8 +115,11 @@ def _known(e: Expr, sizes: Mapping[str, int]) -> int:
     return int(total)
 
 
-def evaluate_at(derivation: Derivation, values: Mapping[str, Any]) -> tuple[Values, Values]:
-    """Forward values of all nodes, and gradients of all adjoints, at a point.
+def evaluate_at(
+    derivation: Derivation, values: Mapping[str, Any], functions: Mapping[str, Function] | None = None
+) -> tuple[Values, Values]:
+    """Forward values of all nodes, and gradients of all adjoints, at a point; `functions` has values
+    for unknown functions.
 
     Raises RequestError when a leaf that is needed has no value.
     """
@@ -125,7 +128,7 @@ def evaluate_at(derivation: Derivation, values: Mapping[str, Any]) -> tuple[Valu
     missing = [n.name for n in graph.leaves if n.name not in given]
     if missing:
         raise RequestError(f"Values are needed for {', '.join(missing)} too.")
-    state = Evaluation.of(graph, given, sizes_from(graph, given))
+    state = Evaluation.of(graph, given, sizes_from(graph, given), functions)
     for node in graph.inner:
         assert node.body is not None
         state.values[node.name] = state.tensor(node, node.body)

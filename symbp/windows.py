@@ -11,45 +11,15 @@ a form instead of a name, and is emitted like any other. What fits none of these
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from symbp.expr import (
-    ONE,
-    ZERO,
-    Add,
-    Compare,
-    Delta,
-    Entry,
-    Expr,
-    Index,
-    Mul,
-    Num,
-    Reduce,
-    Select,
-    fresh,
-    mul,
-    total,
-    walk,
-)
+from symbp.expr import ONE, ZERO, Add, Compare, Delta, Entry, Expr, Index, Num, Reduce, fresh, mul, substitute, walk
 from symbp.expr import replace as rewrite
-from symbp.form import Axes, Form, form
-from symbp.graph import Graph
-from symbp.index import Affine, affine, at_least, bound_of, place
-from symbp.matrix import Emitter
+from symbp.form import Form, form
+from symbp.index import affine, at_least, bound_of, place, places_normal
 from symbp.sizes import size_text
-
-VIEW = "\ue020"
-"""Names of views begin with this: no tensor's name does."""
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor that has a form: its shape, and for windows what they look at."""
-
-    form: Form
-    shape: tuple[Expr, ...]
-    look: Look | None = None
+from symbp.views import Term, View, ViewEmitter, added, numbers, opened, sum_of, without
 
 
 @dataclass(frozen=True)
@@ -78,78 +48,40 @@ class Span:
         return place(self.stride * self.out.dim - self.stride + self.offset.dim - 1 + self.constant)
 
 
-@dataclass
-class Term:
-    """Σ over `bound` of the product of `factors` and of comparisons of indices."""
+@dataclass(frozen=True)
+class Windows(View):
+    """Windows as a tensor, with what they look at."""
 
-    bound: list[Index]
-    factors: list[Expr]
-    masks: list[Compare]
-
-    def others(self, letter: Index, but: Expr) -> list[Expr]:
-        return [f for f in (*self.factors, *self.masks) if letter in f.free and f is not but]
-
-    def put(self, old: Expr, new: Expr) -> None:
-        self.factors = [new if f is old else f for f in self.factors]
-
-    def whole(self) -> Expr:
-        return total(self.bound, mul(*self.factors, *self.masks))
+    look: Look | None = None
 
 
-class WindowEmitter(Emitter):
+class WindowEmitter(ViewEmitter):
     """An emitter that sees windows, convolutions, dilated and upsampled tensors."""
-
-    def __init__(self, graph: Graph) -> None:
-        super().__init__(graph)
-        self.views: dict[str, View] = {}
-
-    def exactly(self, e: Expr, target: Axes) -> Form:
-        return super().exactly(rewrite(e, self._rule), target)
-
-    def shape_of(self, tensor: str) -> tuple[Expr, ...]:
-        return self.views[tensor].shape if tensor in self.views else super().shape_of(tensor)
-
-    def named(self, tensor: str, axes: Axes) -> Form:
-        return (
-            form("view", (self.views[tensor].form,), axes, cost=0.0)
-            if tensor in self.views
-            else super().named(tensor, axes)
-        )
-
-    def _view(self, view: View, idx: Iterable[Expr]) -> Entry:
-        name = f"{VIEW}{len(self.views)}"
-        self.views[name] = view
-        return Entry(name, idx)
-
-    def _plain(self, tensor: str) -> tuple[Form, tuple[Expr, ...]]:
-        shape = self.shape_of(tensor)
-        return self.views[tensor].form if tensor in self.views else self.named(tensor, (None,) * len(shape)), shape
 
     # -- the rewriting --
 
-    def _rule(self, e: Expr) -> Expr | None:
-        if isinstance(e, Reduce) and e.op == "sum":
-            bound, body = e.open()
-            return self._term(bound, body)
-        if isinstance(e, (Mul, Select)):
-            return self._term((), e)
-        if isinstance(e, Entry) and e.tensor not in self.views:
-            term = Term([], [self._mirrored(e)], [])
-            self._windowed(term, term.factors[0], bare=True)
-            return term.whole()
-        return None
+    def split(self, e: Entry) -> Entry:
+        """An entry as it is read: at digits, from the end, or through a window on its own."""
+        seen = super().split(e)
+        if seen is not e:
+            return seen
+        term = Term([], [self._mirrored(e)], [])
+        self._windowed(term, term.factors[0], bare=True)
+        only = term.whole()
+        assert isinstance(only, Entry)
+        return only
 
     def _mirrored(self, e: Expr) -> Expr:
         """`x[n − 1 − i]` is `flip(x)[i]`."""
         if not isinstance(e, Entry):
             return e
-        seen, shape = self._plain(e.tensor)
+        seen, shape = self.plain(e.tensor)
         places = list(e.idx)
         for n, (i, d) in enumerate(zip(e.idx, shape, strict=True)):
             back = place(d - 1 - i)
             if isinstance(i, Add) and isinstance(back, Index) and self.same_size(back.dim, d):
                 places[n], seen = back, flipped(seen, [n])
-        return e if places == list(e.idx) else self._view(View(seen, shape), places)
+        return e if places == list(e.idx) else self.view(View(seen, shape), places)
 
     # -- what is read through one index only --
 
@@ -160,13 +92,47 @@ class WindowEmitter(Emitter):
         groups: dict[frozenset[Expr], list[Expr]] = {}
         for f in term.factors:
             slots = _slots(f)
-            if slots:
+            if slots and len(slots) <= len(f.free):
                 groups.setdefault(frozenset(slots), []).append(f)
         found = False
         for members in groups.values():
             if len(members) > 1 or not isinstance(members[0], Entry):
                 found = self._collect(term, members) or found
         return found
+
+    def _recentred(self, term: Term) -> bool:
+        """A sum that is read at i − q only, as a tensor: the window inside it is seen on its own."""
+        ends: dict[Expr, Expr] = {}
+        for m in term.masks:
+            for n in term.masks:
+                if (
+                    m.fn == ">="
+                    and n.fn == "<"
+                    and m.args[1] is ZERO
+                    and n.args[0] is m.args[0]
+                    and _is_window(m.args[0])
+                ):
+                    ends[m.args[0]] = n.args[1]
+        put: dict[Index, Expr] = {}
+        places: dict[Index, Expr] = {}
+        for e, dim in ends.items():
+            parts = affine(e) or {}
+            letter = next((i for i, c in parts.items() if abs(c) == 1 and isinstance(i, Index) and i not in put), None)
+            if letter is not None:
+                at = fresh(dim)
+                put[letter], places[at] = place((at - e) * Num(parts[letter]) + letter), e
+        moved = frozenset().union(*(e.free for e in places.values()))
+        inside = {f: places_normal(substitute(f, put)) for f in term.factors if not moved.isdisjoint(f.free)}
+        mine = [f for f, done in inside.items() if done.free.isdisjoint(moved)]
+        if not any(isinstance(x, Reduce) for f in mine for x in walk(f)):
+            return False
+        body = mul(*(inside[f] for f in mine))
+        others = sorted((i for i in body.free if i not in places and isinstance(i, Index)), key=lambda i: i.name)
+        order = (*others, *(i for i in places if i in body.free))
+        view = View(self.exactly(body, order), tuple(i.dim for i in order))
+        entry = self.view(view, [places.get(i, i) for i in order])
+        term.factors = [entry if f is mine[0] else f for f in term.factors if f is mine[0] or f not in mine]
+        return True
 
     def _collect(self, term: Term, members: Sequence[Expr]) -> bool:
         places: dict[Expr, Expr] = {}
@@ -186,37 +152,48 @@ class WindowEmitter(Emitter):
         seen = self.exactly(own, letters)
         first, *others = members
         term.factors = [f for f in term.factors if not any(f is o for o in others)]
-        term.put(first, self._view(View(seen, tuple(i.dim for i in letters)), places))
+        term.put(first, self.view(View(seen, tuple(i.dim for i in letters)), places))
         return True
 
-    def _term(self, bound: Sequence[Index], body: Expr) -> Expr | None:
-        """One term with its windows seen, or None if there is nothing to see."""
-        term = opened(bound, body)
-        found = self._blocks(term)
-        term.factors = [rewrite(f, self._rule) if isinstance(f, Reduce) else self._mirrored(f) for f in term.factors]
+    def seen(self, e: Expr, bound: Sequence[Index], body: Expr) -> Expr:
+        term, found = self._opened(bound, body)
+        before = list(term.factors)
+        found = self._blocks(term) or self.merged(term) or found
+        term.factors = [self._single(f) if isinstance(f, (Entry, Reduce)) else f for f in term.factors]
         found = self._collected(term) or found
         for f in list(term.factors):
-            found = (isinstance(f, Entry) and self._dilated(term, f)) or found
-        for f in list(term.factors):
-            found = (isinstance(f, Entry) and self._windowed(term, f)) or found
-        for f in list(term.factors):
-            found = (isinstance(f, Entry) and self._convolved(term, f)) or found
-        if not found:
-            return None
-        term.factors = [f if isinstance(f, Entry) else rewrite(f, self._rule) for f in term.factors]
-        return term.whole()
+            found = (isinstance(f, Entry) and self._overlapping(term, f)) or found
+        for see in (self._dilated, self._windowed, self._convolved):
+            for f in list(term.factors):
+                found = (isinstance(f, Entry) and see(term, f)) or found
+        term.factors = [f if isinstance(f, Entry) else self.inside(f) for f in term.factors]
+        found = found or any(a is not b for a, b in zip(before, term.factors, strict=True))
+        return term.whole() if found else e
+
+    def _opened(self, bound: Sequence[Index], body: Expr) -> tuple[Term, bool]:
+        """A term opened as far as something in it is read at i − q only, else altogether."""
+        for levels in range(4):
+            term = opened(bound, body, levels)
+            if self._recentred(term) or self._in_blocks(term):
+                return term, True
+            if not any(isinstance(x, Reduce) for f in term.factors for x in walk(f)):
+                break
+        return opened(bound, body), False
+
+    def _single(self, f: Expr) -> Expr:
+        """A factor on its own: a sum with what is in it seen, an entry at digits or from the end."""
+        if not isinstance(f, Entry):
+            return rewrite(f, self.rule)
+        seen = f if f.tensor in self.views else ViewEmitter.split(self, f)
+        return self._mirrored(seen)
 
     # -- blocks: 0 ≤ i − s q < s --
 
     def _blocks(self, term: Term) -> bool:
-        if not term.masks:
-            return False
-        inside = [f if isinstance(f, Entry) else rewrite(f, self._rule) for f in term.factors]
-        seen = Term(term.bound, inside, term.masks)
-        blocks = {q: found for q in term.bound if (found := self._block(seen, q)) is not None}
+        term.factors = [rewrite(f, self._digits_seen) for f in term.factors]
+        blocks = {q: found for q in term.bound if (found := self._block(term, q)) is not None}
         if not blocks:
             return False
-        term.factors = inside
         for _, _, masks in blocks.values():
             term.masks = [m for m in term.masks if m not in masks]
         term.bound = [i for i in term.bound if i not in blocks]
@@ -226,15 +203,34 @@ class WindowEmitter(Emitter):
                 return None
             steps = [(n, blocks[i][1]) for n, i in enumerate(x.idx) if isinstance(i, Index) and i in blocks]
             places = [blocks[i][0] if isinstance(i, Index) and i in blocks else i for i in x.idx]
-            return self._view(self._upsampled(x.tensor, steps), places)
+            return self.view(self._upsampled(x.tensor, steps), places)
 
         term.factors = [rewrite(f, rule) for f in term.factors]
         return True
 
+    def _in_blocks(self, term: Term) -> bool:
+        """A sum that is read at i // s, as a tensor, so that it can be upsampled."""
+        blocks = {q: found[0] for q in term.bound if (found := self._quotient(term, q)) is not None}
+        for f in term.factors:
+            letters = sorted((i for i in f.free if isinstance(i, Index)), key=lambda i: i.name)
+            mine = [q for q in letters if q in blocks]
+            if mine and isinstance(f, Reduce) and not any(_reads_plainly(f, q) for q in mine):
+                if f.free.isdisjoint(blocks[q] for q in mine):
+                    order = (*(i for i in letters if i not in mine), *(q for q in blocks if q in mine))
+                    term.put(f, self.view(View(self.exactly(f, order), tuple(i.dim for i in order)), order))
+                    return True
+        return False
+
+    def _digits_seen(self, e: Expr) -> Expr | None:
+        return ViewEmitter.split(self, e) if isinstance(e, Entry) and e.tensor not in self.views else None
+
     def _block(self, term: Term, q: Index) -> tuple[Index, Expr, tuple[Compare, ...]] | None:
         """The letter i and the step s of which q is i // s, and the two conditions that say so."""
+        return self._quotient(term, q) if all(_reads_plainly(f, q) for f in term.factors) else None
+
+    def _quotient(self, term: Term, q: Index) -> tuple[Index, Expr, tuple[Compare, ...]] | None:
         masks = [m for m in term.masks if q in m.free]
-        if len(masks) != 2 or not all(_reads_plainly(f, q) for f in term.factors):
+        if len(masks) != 2:
             return None
         for low, high in (masks, masks[::-1]):
             room = bound_of(low) or {}
@@ -243,21 +239,22 @@ class WindowEmitter(Emitter):
             if len(room) != 2 or len(parts) != 2 or parts[others[0]][0] != 1 or parts[others[0]][1] is not others[0]:
                 continue
             assert isinstance(others[0], Index)
-            step = _without(parts[q][1], q, -parts[q][0])
-            whole = same(_sum_of(room, bound_of(high) or {}), step - 1)
+            step = without(parts[q][1], q, -parts[q][0])
+            whole = same(sum_of(room, bound_of(high) or {}), step - 1)
             if whole and self.same_size(others[0].dim, step * q.dim):
                 return others[0], step, (low, high)
         return None
 
     def _upsampled(self, tensor: str, steps: Sequence[tuple[int, Expr]]) -> View:
-        x, shape = self._plain(tensor)
+        x, shape = self.plain(tensor)
         rank, sizes = len(shape), dict(steps)
         whole = tuple(place(sizes.get(n, ONE) * d) for n, d in enumerate(shape))
         if sorted(sizes) == [rank - 2, rank - 1] and sizes[rank - 2] is sizes[rank - 1]:
             return View(form("upsample", (x,), (None,) * rank, sizes[rank - 1]), whole)
         for n, step in steps:
+            spread = (*shape[: n + 1], step, *shape[n + 1 :])
             shape = tuple(place(step * d) if n == m else d for m, d in enumerate(shape))
-            x = form("repeat", (x,), (None,) * rank, n, step, shape)
+            x = form("repeat", (x,), (None,) * rank, n, spread, shape)
         return View(x, whole)
 
     # -- dilated upstream gradients: A[v − s i] B[i] is A[p] (B dilated)[v − p] --
@@ -283,7 +280,7 @@ class WindowEmitter(Emitter):
         for p, d in zip(places, wide, strict=True):
             term.masks += [Compare(">=", p, ZERO), Compare("<", p, d)]
         term.put(a, Entry(a.tensor, [taps.get(n, e) for n, e in enumerate(a.idx)]))
-        term.put(b, self._view(view, [*kept, *places]))
+        term.put(b, self.view(view, [*kept, *places]))
         return True
 
     def _strided(self, term: Term, a: Entry, e: Expr) -> tuple[Entry, Index, Expr, Expr] | None:
@@ -291,16 +288,36 @@ class WindowEmitter(Emitter):
         parts = affine(e) or {}
         for atom, c in parts.items():
             letter = next(iter(atom.free), None)
-            if not isinstance(letter, Index) or letter not in term.bound or c >= 0 or _without(atom, letter, -c) is ONE:
+            if not isinstance(letter, Index) or letter not in term.bound or c >= 0 or without(atom, letter, -c) is ONE:
                 continue
             others = [f for f in term.others(letter, a) if f not in self._masks_of(term, e)]
             if len(others) != 1 or not isinstance(others[0], Entry):
                 return None
             b = others[0]
             if list(b.idx).count(letter) == 1 and all(isinstance(i, Index) for i in b.idx):
-                step = _without(atom, letter, -c)
+                step = without(atom, letter, -c)
                 return b, letter, step, place(e + step * letter)
         return None
+
+    # -- windows laid over each other: Σ_p x[i − p, p] is a convolution of x with eye(k) --
+
+    def _overlapping(self, term: Term, e: Entry) -> bool:
+        """Read the letter that is a place in the window as a channel of its own."""
+        for n, p in enumerate(e.idx):
+            if not isinstance(p, Index) or p not in term.bound or term.others(p, e) != self._masks_of_letter(term, p):
+                continue
+            if sum(p in i.free for i in e.idx) != 2 or not any(_is_window(i) and p in i.free for i in e.idx):
+                continue
+            channel = fresh(p.dim)
+            eye = View(Form("eye", (), (None, None), (p.dim,), 1.0), (p.dim, p.dim))
+            term.put(e, Entry(e.tensor, [channel if m == n else i for m, i in enumerate(e.idx)]))
+            term.factors.append(self.view(eye, (channel, p)))
+            term.bound.append(channel)
+            return True
+        return False
+
+    def _masks_of_letter(self, term: Term, letter: Index) -> list[Expr]:
+        return [m for m in term.masks if letter in m.free]
 
     # -- windows --
 
@@ -338,10 +355,10 @@ class WindowEmitter(Emitter):
         for n in spans:
             self._use_up(term, e.idx[n], shape[n])
         stays = [i for s in spans.values() for i in s.flipped if not self._turned(term, e, i)]
-        view = View(seen, (*dims[:front], *(i.dim for i in (*outs, *offsets))), None if stays else look)
+        view = Windows(seen, (*dims[:front], *(i.dim for i in (*outs, *offsets))), None if stays else look)
         if stays:
             view = replace(view, form=flipped(seen, [idx.index(i) for i in stays]))
-        term.put(e, self._view(view, idx))
+        term.put(e, self.view(view, idx))
         return True
 
     def _span(self, term: Term, e: Expr) -> Span | None:
@@ -349,16 +366,16 @@ class WindowEmitter(Emitter):
         atoms = {atom: next(iter(atom.free)) for atom in parts if atom.free}
         if len(atoms) != 2 or any(len(a.free) != 1 for a in atoms):
             return None
-        steps = {i: _without(a, i, abs(parts[a])) for a, i in atoms.items() if isinstance(i, Index)}
+        steps = {i: without(a, i, abs(parts[a])) for a, i in atoms.items() if isinstance(i, Index)}
         single = [i for i, step in steps.items() if step is ONE]
-        if not single:
+        if not single or len(steps) != 2:
             return None
         offset = next((i for i in single if i in term.bound), single[-1])
         if sum(i in term.bound for i in single) == 2:
             offset = single[-1]
         out = next(i for i in steps if i is not offset)
         back = tuple(i for a, i in atoms.items() if parts[a] < 0 and isinstance(i, Index))
-        constant = place(_number(parts, atoms) - _total(steps[i] * (i.dim - 1) for i in back))
+        constant = place(numbers(parts) - added(steps[i] * (i.dim - 1) for i in back))
         return Span(out, steps[out], offset, constant, back)
 
     def _margin(self, s: Span, dim: Expr) -> tuple[tuple[str, str], tuple[Expr, Expr], Expr] | None:
@@ -389,13 +406,13 @@ class WindowEmitter(Emitter):
         if letter not in term.bound or len(others) != 1 or not isinstance(others[0], Entry):
             return False
         b = others[0]
-        x, shape = self._plain(b.tensor)
+        x, shape = self.plain(b.tensor)
         if list(b.idx).count(letter) != 1 or not _reads_plainly(b, letter):
             return False
         n = b.idx.index(letter)
         if not self.same_size(shape[n], letter.dim):
             return False
-        term.put(b, self._view(View(flipped(x, [n]), shape), b.idx))
+        term.put(b, self.view(View(flipped(x, [n]), shape), b.idx))
         return True
 
     def _masks_of(self, term: Term, e: Expr) -> list[Compare]:
@@ -410,7 +427,7 @@ class WindowEmitter(Emitter):
 
     def _moved(self, e: Entry, last: Sequence[int]) -> tuple[Form, tuple[Expr, ...]]:
         """A tensor with some axes moved to the end."""
-        x, shape = self._plain(e.tensor)
+        x, shape = self.plain(e.tensor)
         order = (*(n for n in range(len(shape)) if n not in last), *last)
         return permuted(x, order), tuple(shape[n] for n in order)
 
@@ -418,70 +435,74 @@ class WindowEmitter(Emitter):
 
     def _convolved(self, term: Term, w: Entry) -> bool:
         """Σ over the offsets of windows times a kernel."""
-        view = self.views.get(w.tensor)
         window = next((f for f in term.factors if isinstance(f, Entry) and self._slides(term, f, w)), None)
-        if view is not None and view.look is not None:
+        look = self._look(window.tensor) if window is not None else None
+        if window is None or look is None or self._look(w.tensor) is not None:
             return False
-        if window is None:
-            return False
-        look = self.views[window.tensor].look
-        assert look is not None
         front = len(window.idx) - 2 * look.count
         outs, offsets = window.idx[front : front + look.count], window.idx[front + look.count :]
-        channel = window.idx[:front]
-        own = [i for i in w.idx if i not in offsets and i not in channel]
-        kernel, dims = self._plain(w.tensor)
-        order = tuple(w.idx.index(i) for i in (*own, *channel, *offsets))
+        order = self._kernel_axes(w, window.idx[:front], offsets)
+        assert order is not None
+        kernel, dims = self.plain(w.tensor)
+        alone = bool(front) and len(order) - look.count == 1
+        own: list[Expr] = [w.idx[order[0]]] if front else []
+        if alone and window.idx[0] is not ZERO:  # no axis of its own
+            kernel = form(
+                "subscript", (permuted(kernel, order),), (None,) * (len(dims) + 1), "None", *(":" for _ in dims)
+            )
+            dims, own, order = (ONE, *(dims[n] for n in order)), [], tuple(range(len(dims) + 1))
+        elif alone:  # one channel, and the kernel has no axis for it
+            kernel = form("subscript", (kernel,), (None,) * (len(dims) + 1), ":", "None", *(":" for _ in offsets))
+            order = (order[0], 1, *(n + 1 for n in order[1:]))
         same_all = len({p for pair in look.padding for p in pair}) == 1
         padding = look.padding[0][0] if same_all else ZERO
         inner = look.inner if same_all else padded(look)
-        rank = len(own) + look.count
+        rank = front + look.count
         x = form("conv", (inner, permuted(kernel, order)), (None,) * rank, look.count, look.stride, padding)
-        shape = (*(dims[w.idx.index(i)] for i in own), *(i.dim for i in outs if isinstance(i, Index)))
-        term.bound = [i for i in term.bound if i not in (*channel, *offsets)]
+        if front and not own:
+            x = form("subscript", (x,), (None,) * look.count, "0", *(":" for _ in offsets))
+        shape = (*(dims[n] for n in order[: len(own)]), *(i.dim for i in outs if isinstance(i, Index)))
+        term.bound = [i for i in term.bound if i not in (*window.idx[:front], *offsets)]
         term.factors = [f for f in term.factors if f is not w]
-        term.put(window, self._view(View(x, shape), (*own, *outs)))
+        term.put(window, self.view(View(x, shape), (*own, *outs)))
         return True
+
+    def _kernel_axes(self, w: Entry, channel: tuple[Expr, ...], offsets: tuple[Expr, ...]) -> tuple[int, ...] | None:
+        """Where a kernel has its own axis, its channel (unless there is one channel only) and its taps."""
+        taps = [n for t in offsets for n, i in enumerate(w.idx) if i is t]
+        rest = [n for n in range(len(w.idx)) if n not in taps]
+        if len(taps) != len(offsets) or not len(channel) <= len(rest) <= 2 * len(channel):
+            return None
+        mine = [n for n in reversed(rest) if channel and w.idx[n] is channel[0]]
+        if channel and not mine and (channel[0] is not ZERO or len(rest) > 1):
+            return None
+        if len(rest) == 2:
+            rest = [n for n in rest if n != mine[0]] + mine[:1]
+        return (*rest, *taps)
+
+    def _look(self, tensor: str) -> Look | None:
+        view = self.views.get(tensor)
+        return view.look if isinstance(view, Windows) else None
 
     def _slides(self, term: Term, window: Entry, w: Entry) -> bool:
         """Is the one a view of windows whose offsets are summed against the other?"""
-        view = self.views.get(window.tensor)
-        if view is None or view.look is None or window is w:
+        look = self._look(window.tensor)
+        if look is None or window is w:
             return False
-        front = len(window.idx) - 2 * view.look.count
-        summed = (*window.idx[:front], *window.idx[front + view.look.count :])
-        outs = window.idx[front : front + view.look.count]
-        if front > 1 or len(set(w.idx)) != len(w.idx) or len(w.idx) != len(summed) + front:
+        front = len(window.idx) - 2 * look.count
+        summed = (*window.idx[:front], *window.idx[front + look.count :])
+        outs = window.idx[front : front + look.count]
+        if front > 1 or self._kernel_axes(w, window.idx[:front], window.idx[front + look.count :]) is None:
             return False
-        alone = all(isinstance(i, Index) and i in term.bound and term.others(i, window) == [w] for i in summed)
-        shape = self.shape_of(w.tensor)
-        full = all(isinstance(i, Index) and self.same_size(i.dim, d) for i, d in zip(w.idx, shape, strict=True))
-        return alone and full and not any(i in w.idx for i in outs)
+        alone = all(i is ZERO or (i in term.bound and term.others(i, window) == [w]) for i in summed)
+        whole = all(
+            (isinstance(i, Index) and self.same_size(i.dim, d)) or (i is ZERO and d is ONE)
+            for i, d in zip(w.idx, self.shape_of(w.tensor), strict=True)
+        )
+        return alone and whole and not any(i in w.idx for i in outs)
 
 
 # ---- terms -------------------------------------------------------------------------------------
-
-
-def opened(bound: Sequence[Index], body: Expr) -> Term:
-    """A term with its comparisons of indices apart, and sums inside it opened if there are any."""
-    term = Term(list(bound), [], [])
-    pending = list(body.args) if isinstance(body, Mul) else [body]
-    masked = any(_is_mask(x) for f in pending for x in (f, *(f.args if isinstance(f, (Select, Mul)) else ())))
-    while pending:
-        f = pending.pop(0)
-        if isinstance(f, Select) and f.args[2] is ZERO and isinstance(f.args[1], Entry) and not f.args[0].tensors:
-            pending[:0] = f.args[:2]
-        elif isinstance(f, Mul):
-            pending[:0] = f.args
-        elif isinstance(f, Reduce) and f.op == "sum" and (masked or not (term.factors or pending)):
-            inner, core = f.open()
-            term.bound += inner
-            pending.insert(0, core)
-        elif isinstance(f, Compare) and _is_mask(f):
-            term.masks.append(f)
-        else:
-            term.factors.append(f)
-    return term
 
 
 def _is_window(i: Expr) -> bool:
@@ -501,36 +522,11 @@ def _slots(e: Expr) -> list[Expr]:
     return list(found)
 
 
-def _is_mask(e: Expr) -> bool:
-    return isinstance(e, Compare) and bound_of(e) is not None
-
-
 def _reads_plainly(e: Expr, letter: Index) -> bool:
     """Does a letter stand in entries only, as an index of its own?"""
     return all(
         isinstance(x, Entry) or not any(a is letter for a in x.args) for x in walk(e) if letter in x.free
     ) and all(i is letter or letter not in i.free for x in walk(e) if isinstance(x, Entry) for i in x.idx)
-
-
-def _without(atom: Expr, letter: Expr, scale: object) -> Expr:
-    """The coefficient of a letter: `2` of 2 i, `k` of k i."""
-    rest = [a for a in atom.args if a is not letter] if isinstance(atom, Mul) else []
-    return mul(Num(scale), *rest)  # type: ignore[arg-type]
-
-
-def _number(parts: Affine, atoms: Iterable[Expr]) -> Expr:
-    return _total(mul(Num(c), a) for a, c in parts.items() if a not in set(atoms))
-
-
-def _total(terms: Iterable[Expr]) -> Expr:
-    whole: Expr = ZERO
-    for t in terms:
-        whole = whole + t
-    return whole
-
-
-def _sum_of(a: Affine, b: Affine) -> Expr:
-    return place(_total(mul(Num(c), atom) for part in (a, b) for atom, c in part.items()))
 
 
 def same(a: Expr, b: Expr) -> bool:

@@ -17,10 +17,12 @@ import sympy as sp
 
 from symbp.declare import Declared, Equation
 from symbp.evaluate import run, size_value
-from symbp.graph import Graph, adjoint
+from symbp.graph import Graph, Signature, adjoint
+from symbp.ops import UNKNOWN
 from symbp.sample import choose_sizes, draw
 from symbp.steps import Checked, Derivation
 from symbp.sympy_code import lambdify
+from symbp.unknown import samples
 
 Values = dict[str, Any]
 STEP = 1e-5
@@ -58,17 +60,35 @@ def _function(declared: Declared, e: Equation) -> Callable[[Values, Mapping[str,
     symbols = [declared.symbols[n] for n in tensors]
     sizes = list(declared.sizes)
     letters = list(e.left.indices) if isinstance(e.left, sp.Indexed) else []
-    source = lambdify([*symbols, *(declared.sizes[s] for s in sizes), *letters], e.right, origin=declared.origin)
+    at: dict[str, int] = {}  # the sizes, which the values of an unknown map must fit
+    args = [*symbols, *(declared.sizes[s] for s in sizes), *letters]
+    source = lambdify(args, e.right, origin=declared.origin, unknown=_unknown(graph, at))
 
     def function(values: Values, known: Mapping[str, int]) -> Any:
+        at.update(known)
         given = [*(values[t] for t in tensors), *(known[s] for s in sizes)]
         shape = tuple(size_value(d, known) for d in node.shape)
         if not letters:
             return np.broadcast_to(source(*given), shape) if shape else float(np.squeeze(source(*given)))
-        entries = [source(*given, *(i + declared.origin for i in at)) for at in product(*map(range, shape))]
+        entries = [source(*given, *(i + declared.origin for i in place)) for place in product(*map(range, shape))]
         return np.array(entries).reshape(shape)
 
     return function
+
+
+def _unknown(graph: Graph, sizes: Mapping[str, int]) -> Mapping[str, Callable[..., Any]]:
+    """The random functions that stand for unknown ones, for SymPy's evaluation."""
+    values = samples(graph)
+
+    def of(signature: Signature) -> Callable[..., Any]:
+        if signature.is_elementwise:
+            return lambda x: values[UNKNOWN + signature.name](np, x)
+        value = values[signature.name]
+        return lambda *x: value(
+            np, None, tuple(size_value(d, sizes) for d in signature.gives), 0, *(np.asarray(a) for a in x)
+        )
+
+    return {name: of(signature) for name, signature in graph.functions.items()}
 
 
 def witness(declared: Declared, derivation: Derivation, seed: int = 0) -> Checked:
@@ -92,7 +112,7 @@ def witness(declared: Declared, derivation: Derivation, seed: int = 0) -> Checke
 def _points(graph: Graph, seed: int) -> Iterator[tuple[Values, Mapping[str, int]]]:
     for n in range(POINTS):
         sizes = choose_sizes(graph, n)
-        point = None if sizes is None else draw(graph, sizes, np.random.default_rng([seed, n, 7]))
+        point = None if sizes is None else draw(graph, sizes, np.random.default_rng([seed, n, 7]), samples(graph))
         if point is not None and not point.reason:
             yield dict(point.leaves), point.sizes
 
@@ -102,7 +122,7 @@ def _errors(
 ) -> Iterator[tuple[float, float]]:
     """Relative errors and what they may be."""
     graph = derivation.graph
-    state = run(graph, leaves, sizes)
+    state = run(graph, leaves, sizes, samples(graph))
     ours = {n.name: state.values[n.name] for n in graph.inner}
     theirs = forward(leaves, sizes)
     for name, value in ours.items():

@@ -93,9 +93,62 @@ def _elu(x, alpha=1.0):
     return where(x > 0, x, alpha * (np.exp(where(x > 0, 0.0, x)) - 1))
 
 
+# ---- windows: every one a linear map of the last axes, written as matrices of 0 and 1
+
+
+def _spread(x, places, length):
+    """Entry i of the last axis put at places[i] of an axis of this length."""
+    matrix = numpy.zeros((len(places), length))
+    matrix[numpy.arange(len(places)), places] = 1
+    return np.dot(x, matrix)
+
+
+def _on_both(f, x):
+    """`f` along the last axis and along the one before it."""
+    return np.swapaxes(f(np.swapaxes(f(x), -1, -2)), -1, -2)
+
+
+def windows1d(x, k, stride=1):
+    starts = numpy.arange(0, x.shape[-1] - k + 1, stride)
+    return x[..., starts[:, None] + numpy.arange(k)]
+
+
+def windows2d(x, kh, kw, stride=1):
+    rows = numpy.arange(0, x.shape[-2] - kh + 1, stride)[:, None, None, None] + numpy.arange(kh)[:, None]
+    columns = numpy.arange(0, x.shape[-1] - kw + 1, stride)[:, None, None] + numpy.arange(kw)
+    return x[..., rows, columns]
+
+
+def padded(x, p):
+    return _spread(x, numpy.arange(x.shape[-1]) + p, x.shape[-1] + 2 * p)
+
+
+def dilate1d(x, s):
+    return _spread(x, numpy.arange(x.shape[-1]) * s, (x.shape[-1] - 1) * s + 1)
+
+
+def upsampled(x, k):
+    return sum(_spread(x, numpy.arange(x.shape[-1]) * k + p, x.shape[-1] * k) for p in range(k))
+
+
+def conv1d(x, w, stride=1, padding=0):
+    views = windows1d(padded(x, padding), w.shape[-1], stride)
+    return np.einsum("ap,p->a", views, w) if w.ndim == 1 else np.einsum("cap,ocp->oa", views, w)
+
+
+def conv2d(x, w, stride=1, padding=0):
+    views = windows2d(_on_both(lambda y: padded(y, padding), x), *w.shape[-2:], stride)
+    return np.einsum("abpq,pq->ab", views, w) if w.ndim == 2 else np.einsum("cabpq,ocpq->oab", views, w)
+
+
+def _blocks(x, k):
+    *front, h, w = x.shape
+    return np.reshape(x, (*front, h // k, k, w // k, k))
+
+
 SHARED = """
     sum mean var exp log sqrt sin cos tan sinh cosh tanh arctan abs dot outer einsum trace diag transpose reshape
-    concatenate stack eye ones
+    concatenate stack eye ones zeros
 """
 
 FUNCTIONS = {
@@ -131,6 +184,21 @@ FUNCTIONS = {
     "det": np.linalg.det,
     "logdet": lambda a: np.linalg.slogdet(a)[1],
     "compare": compare,
+    "inf": 1e300,
+    "concat": np.concatenate,
+    "ones_like": lambda x: numpy.ones(numpy.shape(_plain(x))),
+    "zeros_like": lambda x: numpy.zeros(numpy.shape(_plain(x))),
+    "causal_mask": lambda n: numpy.tril(numpy.ones((n, n))),
+    "windows1d": windows1d,
+    "windows2d": windows2d,
+    "pad2d": lambda x, p: _on_both(lambda y: padded(y, p), x),
+    "dilate1d": dilate1d,
+    "dilate2d": lambda x, s: _on_both(lambda y: dilate1d(y, s), x),
+    "upsample2d": lambda x, k: _on_both(lambda y: upsampled(y, k), x),
+    "conv1d": conv1d,
+    "conv2d": conv2d,
+    "maxpool2d": lambda x, k: FUNCTIONS["max"](_blocks(x, k), axis=(-3, -1)),
+    "avgpool2d": lambda x, k: np.mean(_blocks(x, k), axis=(-3, -1)),
 }
 
 

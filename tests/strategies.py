@@ -462,7 +462,8 @@ def joined(net: Draft) -> Part:
     other = net.pick(*PLAIN)
     y = net.exactly((*x.shape[:axis], other, *x.shape[axis + 1 :]))
     both = added(x.shape[axis], other)
-    return Part(f"concatenate(({x.text}, {y.text}), axis={axis})", (*x.shape[:axis], both, *x.shape[axis + 1 :]))
+    call = net.pick("concatenate", "concatenate", "concat")
+    return Part(f"{call}(({x.text}, {y.text}), axis={axis})", (*x.shape[:axis], both, *x.shape[axis + 1 :]))
 
 
 def added(a: str, b: str) -> str:
@@ -489,6 +490,95 @@ def sliced(net: Draft) -> Part:
 def flipped(net: Draft) -> Part:
     x = net.any(1)
     return Part(f"flip({x.text}, axis={net.draw(st.integers(0, x.ndim - 1))})", x.shape)
+
+
+@operation(2)
+def split(net: Draft) -> Part:
+    """One axis read as two, or two as one and that as two others."""
+    if net.chance(2):
+        x = net.exactly((net.pick("2*N", "3*D", "D*H"), *((net.pick(*PLAIN),) if net.chance(2) else ())))
+        first, _, second = x.shape[0].partition("*")
+        return Part(f"reshape({x.text}, ({', '.join((first, second, *x.shape[1:]))}))", (first, second, *x.shape[1:]))
+    x = net.exactly((net.pick("N", "D"), "2*H"))
+    return Part(f"reshape({x.text}, (2*{x.shape[0]}, H))", (f"2*{x.shape[0]}", "H"))
+
+
+@operation()
+def constants(net: Draft) -> Part:
+    if net.chance(2):
+        a = net.square()
+        return Part(f"{a.bracketed} + 0.5*eye({a.shape[0]})", a.shape)
+    x = net.any()
+    if net.chance(2) and x.ndim:
+        shape = f"({', '.join(x.shape)}{',' * (x.ndim == 1)})"
+        return Part(f"{x.bracketed}*{net.pick('ones', 'ones', 'zeros')}({shape}) + {x.bracketed}", x.shape)
+    return Part(f"{x.bracketed} - {net.pick('ones_like', 'zeros_like')}({x.text})*0.5", x.shape)
+
+
+@operation()
+def masked_attention(net: Draft) -> Part:
+    a = net.square()
+    pattern = net.pick("softmax(where(causal_mask({1}), {0}, -inf), axis=1)", "causal_mask({1})*{0}")
+    return Part(filled(pattern, a.bracketed, a.shape[0]), a.shape)
+
+
+# ---- windows
+
+
+LONG = ("D", "H", "3", "5")  # axes into which a window of 2 fits
+
+
+def longer(d: str, by: int) -> str:
+    """The size d + by."""
+    return str(int(d) + by) if d.isdigit() else f"{d} {'+' if by > 0 else '-'} {abs(by)}" if by else d
+
+
+def times(k: int, d: str) -> str:
+    return str(k * int(d)) if d.isdigit() else f"{k}*{d}"
+
+
+@operation(3)
+def convolved(net: Draft) -> Part:
+    nd = net.pick(1, 1, 2)
+    channels = (net.pick("2", "N", "1"),) if net.chance(2) else ()
+    strided = net.chance(4)
+    places = tuple("5" if strided else net.pick(*LONG) for _ in range(nd))
+    x = net.exactly((*channels, *places))
+    own = (net.pick("3", "D"),) if channels else ()
+    k = "3" if strided else "2"
+    w = net.exactly((*own, *channels, *(k for _ in places)))
+    if strided:
+        more, new = net.pick((", stride=2", "2"), (", stride=2, padding=1", "3"))
+        return Part(f"conv{nd}d({x.text}, {w.text}{more})", (*own, *(new for _ in places)))
+    padding = net.pick(0, 0, 1)
+    more = f", padding={padding}" * (padding > 0)
+    return Part(f"conv{nd}d({x.text}, {w.text}{more})", (*own, *(longer(d, 2 * padding - 1) for d in places)))
+
+
+@operation(2)
+def pooled(net: Draft) -> Part:
+    x = net.exactly((*((net.pick("D", "3"),) if net.chance(2) else ()), net.pick("2*N", "2*D"), net.pick("4", "2*N")))
+    shape = (*x.shape[:-2], *(d.removeprefix("2*") if "*" in d else "2" for d in x.shape[-2:]))
+    return Part(f"{net.pick('maxpool2d', 'avgpool2d')}({x.text}, 2)", shape)
+
+
+@operation(2)
+def spread(net: Draft) -> Part:
+    """Padded, dilated, upsampled, or looked at through windows."""
+    call = net.pick("upsample2d", "pad2d", "dilate1d", "dilate2d", "windows1d", "windows2d")
+    nd = 1 if "1" in call else 2
+    d, e = net.pick(*LONG), net.pick(*LONG)
+    x = net.exactly((d,) if nd == 1 else (d, e))
+    match call:
+        case "upsample2d":
+            return Part(f"{call}({x.text}, 2)", (times(2, d), times(2, e)))
+        case "pad2d":
+            return Part(f"{call}({x.text}, 1)", (longer(d, 2), longer(e, 2)))
+        case "dilate1d" | "dilate2d":
+            return Part(f"{call}({x.text}, 2)", tuple(longer(times(2, n), -1) for n in x.shape))
+        case _:
+            taps = ", ".join("2" for _ in x.shape)
+            return Part(f"{call}({x.text}, {taps})", (*(longer(n, -1) for n in x.shape), *("2" for _ in x.shape)))
 
 
 # ---- networks

@@ -15,6 +15,7 @@ import pytest
 import sympy as sp
 from numpy.testing import assert_allclose
 
+import symbp as sb
 from symbp.chain import local_slope
 from symbp.commands import DeriveOptions, Screen
 from symbp.commands import derive as derive_command
@@ -278,6 +279,42 @@ def test_one_parameter_for_any_input_and_target() -> None:
         assert_allclose(gradient["w"], 2 * w * x * (w**2 * x - t))
 
 
+# ---- 10  scalar-chain-3 ------------------------------------------------------------------------
+
+
+def test_scalar_chain_3_is_the_product_of_the_slopes() -> None:
+    page = shown("scalar-chain-3")
+    assert "δ_y = ∂E/∂y = C'(y)" in page
+    assert "δ_a₂ = ∂E/∂a₂ = w₃ δ_y f₃'(w₃ a₂)" in page
+    assert "δ_a₁ = ∂E/∂a₁ = w₂ δ_a₂ f₂'(w₂ a₁)" in page
+    assert "= w₂ w₃ C'(y) f₃'(w₃ a₂) f₂'(w₂ a₁) f₁'(w₁ x) x" in page
+
+
+@pytest.mark.parametrize("f", [(np.tanh, lambda a: 1 - np.tanh(a) ** 2), (np.sin, np.cos)])
+def test_scalar_chain_3_holds_for_any_functions(f: tuple[Any, Any]) -> None:
+    value, slope = f
+    d = derivation("scalar-chain-3")
+    functions = {}
+    for name in ("f1", "f2", "f3", "C"):
+        functions |= {f"?{name}": lambda np, a: value(a), f"?{name}'": lambda np, a: slope(a)}
+    point = {"x": 0.7, "w1": -1.2, "w2": 0.8, "w3": 1.4}
+    _, gradient = evaluate_at(d, point, functions)
+    for w in ("w1", "w2", "w3"):
+        expected = numerical(lambda x, w1, w2, w3: value(value(w3 * value(w2 * value(w1 * x)))), point, w)
+        assert_allclose(gradient[w], expected, rtol=1e-7)
+
+
+def test_scalar_chain_3_is_the_same_in_sympy() -> None:
+    x, w1, w2, w3, a1, a2, y, E = sp.symbols("x w1 w2 w3 a1 a2 y E")
+    f1, f2, f3, C = map(sp.Function, ("f1", "f2", "f3", "C"))
+    net = sb.Network([sp.Eq(a1, f1(w1 * x)), sp.Eq(a2, f2(w2 * a1)), sp.Eq(y, f3(w3 * a2)), sp.Eq(E, C(y))])
+    derived = net.derive()
+    assert derived.check().ok
+    last = str(derived).rpartition("∂E/∂w₁")[2]  # SymPy sorts the factors
+    assert all(slope in last for slope in ("C'(y)", "f₃'(a₂ w₃)", "f₂'(a₁ w₂)", "f₁'(w₁ x)"))
+    assert sb.Network(net.to_sympy()).derive().check().ok
+
+
 # ---- 12  linear-neuron -------------------------------------------------------------------------
 
 
@@ -399,6 +436,27 @@ def test_logistic_layers_gradients_by_loops(rng: np.random.Generator) -> None:
     assert_allclose(gradient["w2"], [[y1[j] * dx2[k] for k in range(2)] for j in range(4)])
     assert_allclose(gradient["w1"], [[y0[i] * dx1[j] for j in range(4)] for i in range(3)])
     assert_allclose(gradient["b1"], dx1)
+
+
+# ---- 16  chain-jacobian ------------------------------------------------------------------------
+
+
+def test_chain_jacobian_is_the_transposed_jacobian_times_the_gradient() -> None:
+    page = shown("chain-jacobian")
+    assert "∂z/∂x[i] = Σ_j ∂z/∂y[j] · ∂y[j]/∂x[i]" in page
+    assert "∂z/∂x = (∂y/∂x)ᵀ δ_y" in page
+    assert "= (∂y/∂x)ᵀ (∂z/∂y)" in page
+
+
+def test_chain_jacobian_is_the_same_in_sympy() -> None:
+    m, n = sp.symbols("m n", integer=True, positive=True)
+    x, y = sp.MatrixSymbol("x", m, 1), sp.MatrixSymbol("y", n, 1)
+    g, f, z = sp.Function("g"), sp.Function("f"), sp.Symbol("z")
+    net = sb.Network([(y, g(x)), sp.Eq(z, f(y))])
+    checked = net.derive().check()
+    assert checked.ok
+    assert "∂z/∂x = (∂y/∂x)ᵀ δ_y" in str(net.derive())
+    assert sb.Network(net.to_sympy()).derive().check().ok
 
 
 # ---- 17  half-square ---------------------------------------------------------------------------

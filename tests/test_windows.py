@@ -50,10 +50,19 @@ NETWORKS = {
     "a flipped vector": "x: (n,)\nR: (n,)\nL = sum(R*flip(x)**2)\n",
     "a layer": "X: (C, h, v)\nK: (O, C, 3, 3)\nb: (O,)\nZ = conv2d(X, K, padding=1) + reshape(b, (O, 1, 1))\n"
     "A = tanh(Z)\nL = sum(A**2)\n",
+    "windows1d": "x: (9,)\nR: (7, 3)\nL = sum(R*windows1d(x, 3)**2)\n",
+    "windows of any size": "x: (n,)\ny = windows1d(x, k)\nL = sum(tanh(y))\n",
+    "a layer of one channel": "X: (1, 7, 8)\nK: (3, 1, 2, 2)\nV: (2, 3, 3, 3)\nZ = conv2d(X, K)\n"
+    "Y = conv2d(tanh(Z), V)\nL = sum(Y**2)\n",
+    "two stacked": "x: (n,)\nw: (k,)\nv: (m,)\nz = relu(conv1d(x, w))\ny = conv1d(z, v)\nL = sum(y**2)\n",
+    "transposed": "x: (n,)\nw: (k,)\ny = conv1d(dilate1d(x, 2), w, padding=k - 1)\nL = sum(y**2)\n",
+    "every channel its own kernel": "X: (C, n)\nw: (C, k)\n"
+    "Z = einsum('cnk,ck->cn', windows1d(X, k), w)\nL = sum(Z**2)\n",
+    "down, up and a skip": "X: (C, 2*P, 2*Q)\nK: (C, C, 3, 3)\nD = avgpool2d(X, 2)\nE = relu(conv2d(D, K, padding=1))\n"
+    "U = upsample2d(E, 2)\nY = concatenate((X, U), axis=0)\nL = sum(Y**2)\n",
     "a division": "x: (n,)\nw: (k,)\ny = conv1d(x, w)\nL = -sum(1/(1 + y**2))\n",
 }
 WITHOUT_TEXT = {  # right as expressions, but with no text in the network language yet
-    "windows1d": "x: (9,)\nR: (7, 3)\nL = sum(R*windows1d(x, 3)**2)\n",
     "a padding of unclear sign": CONV1.format(x="n,", w="k,", more=", padding=1"),
 }
 TWO_LAYERS = """

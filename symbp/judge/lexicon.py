@@ -32,6 +32,7 @@ _SETTINGS = re.compile(
     r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
     r"|temperature|keep|keep_prob|reg|decay|rate|lr|scale|weight|wd|s|slope)\d*"
 )
+LONGEST = 160  # nodes of a derived formula
 POOL = 400  # parts of right formulas that are tried
 
 
@@ -73,6 +74,9 @@ class Lexicon:
         return found
 
     def _text(self, e: Expr, axes: Sequence[Expr]) -> str:
+        """An expression in NumPy; nothing for one that is too long to be of use."""
+        if _nodes(e, {}) > LONGEST:
+            return ""
         try:
             return numpy_text(self.graph, e, axes)
         except (NotReducible, SymbpError):
@@ -415,6 +419,13 @@ def pieces(tree: Tree) -> Iterator[Tree]:
             for k in range(n):
                 rest = [i for i in range(n) if i != k]
                 yield c.sum_([part.args[i] for i in rest], [part.data[i] for i in rest])
+
+
+def _nodes(e: Expr, known: dict[Expr, int]) -> int:
+    """How many nodes an expression has, written out."""
+    if e not in known:
+        known[e] = 1 + sum(_nodes(a, known) for a in e.args)
+    return known[e]
 
 
 def quotient(form: Tree, upper: Tree) -> Tree | None:

@@ -342,6 +342,8 @@ class Namer:
         scalars = self._scalar(old), self._scalar(new)
         if None not in scalars and not in_argument and mended is None:
             return ("missing-mean-factor" if "missing-mean-factor" in scalars else "factor"), 0.5, None
+        if self._before(old, new):
+            return "wrong-argument", 0.0, None
         if new.op == "call" and new.args and new.args[0] is old and mended is None:
             return "wrong-argument", 1.2 if r.kind == "function" else 0.3, None
         between = self._known_factor(old, new) if r.kind in ("name", "replace") and not in_argument else None
@@ -463,6 +465,13 @@ class Namer:
             if rest is not None and rest.names <= own and not rest.gradients and rest.names & {about, users[0]}:
                 return slope
         return None
+
+    def _before(self, old: Tree, new: Tree) -> bool:
+        """Is one the function value of the other: before for after the activation, or the reverse?"""
+        if old.op != "name" or new.op != "name":
+            return False
+        bodies = [(self.lexicon.definitions.get(x.data[0]), y) for x, y in ((new, old), (old, new))]
+        return any(b is not None and b.op == "call" and b.args and b.args[0] is y for b, y in bodies)
 
     def _divides(self, new: Tree) -> bool:
         """Does the student's formula divide by, or raise to a power, what the new part inverts?"""

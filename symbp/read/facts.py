@@ -84,8 +84,10 @@ class FactReader:
             return scope.member(node).text if scope.member else ""
         if not isinstance(node, ast.Name):
             return ""
+        if node.id not in scope.families:
+            return node.id
         leaves = [n.name for n in self.nodes.values() if n.is_leaf and n.loops and base_of(n.name) == node.id]
-        return leaves[0] if node.id in scope.families and len(leaves) == 1 else node.id
+        return leaves[0] if len(leaves) == 1 else node.id
 
     def _unproved(self, fact: ast.expr, name: str) -> DeclarationError:
         return self.formulas.error(

@@ -150,12 +150,12 @@ class FormulaReader:
             raise self.error(node, f"{name!r} is a family, numbered in brackets", f"Write a member, such as {name}[1].")
         if node in self.divisors and re.fullmatch("[A-Z]", name) and not scope.taken(name):
             self.sizes.warnings.append(f"{name} is not declared and is read as a size")
-            return scalar(self._new_size(node))
+            return scalar(self.new_size(node))
         reason, hint = scope.unknown(name)
         near = nearest(name, [*scope.tensors, *scope.constants, *scope.size_names])
         raise self.error(node, reason, hint or near)
 
-    def _new_size(self, node: ast.Name) -> Size:
+    def new_size(self, node: ast.Name) -> Size:
         """A size that no declaration names, but a formula does: `/T`, `reshape(X, (P, k, Q, k))`."""
         problem = name_problem(node.id)
         if problem:
@@ -347,6 +347,16 @@ class FormulaReader:
             raise self.error(node, "upstream stands alone on the last line", "Write L = upstream(y), y a name.")
         raise self.error(node.func, f"there is no function {name[:64]!r}", hint)
 
+    def family_member(self, node: ast.Subscript) -> Tensor:
+        """A member whose node is known by this very name: `h[0]`, `y[t]`."""
+        assert isinstance(node.value, ast.Name)
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        name = member(node.value.id, [plain_number(self.size(p, exact=True)) for p in parts])
+        found = self.scope.tensors.get(name)
+        if found is None:
+            raise self.error(node, f"{name} is not declared", nearest(name, self.scope.tensors))
+        return found
+
     def _family_call(self, node: ast.Call, func: ast.Subscript, base: str) -> Tensor:
         """`f[l](z[l])`: a member of a family of unknown functions."""
         declared = next((s for n, s in self.scope.functions.items() if base_of(n) == base and "[" in n), None)
@@ -448,7 +458,7 @@ class FormulaReader:
     def _learn_size(self, node: ast.AST) -> None:
         """A name in a new shape, or of a window, that means nothing else is a size."""
         if isinstance(node, ast.Name) and not self.scope.declared(node.id) and not self.scope.taken(node.id):
-            self._new_size(node)
+            self.new_size(node)
 
     def _window(self, parameter: str, node: ast.expr) -> Expr:
         self._learn_size(node)

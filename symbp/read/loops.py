@@ -93,7 +93,7 @@ class Families:
         return number
 
     def learn_bound(self, node: ast.Name) -> None:
-        self.formulas._new_size(node)
+        self.formulas.new_size(node)
         self.bounds.add(node.id)
 
     @contextmanager

@@ -397,6 +397,10 @@ class _Network:
     def _is_size_relation(self, test: ast.expr) -> bool:
         if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
             return False
+        if isinstance(test.left, ast.Name) and test.left.id in self.scope.size_names:  # its factors may be new
+            for n in ast.walk(test.comparators[0]):
+                if isinstance(n, ast.Name) and n.id not in self.lines and not self.scope.declared(n.id):
+                    self.formulas.new_size(n)
         names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
         known = self.scope.size_names | self.scope.constants.keys()
         return bool(names & self.scope.size_names) and names <= known
@@ -587,6 +591,7 @@ class _Network:
     def _facts(self) -> tuple[Fact, ...]:
         reader = FactReader(self.formulas, self.nodes)
         facts: list[Fact] = []
+        self.scope.size_names |= self.families.variables  # `h[l, 0]` in a fact means every l
         for test, loops in self.asserts:
             try:
                 with self._within(loops):

@@ -20,11 +20,13 @@ circuit-add-mul circuit-sigmoid circuit-sigmoid-gate circuit-max circuit-fork
 half-square one-parameter one-parameter-any
 linear-neuron linear-neuron-batch linear-regression ridge minibatch
 logistic-neuron logistic-neuron-batch logistic-regression
-l2-of-matvec mean-square-2x2 elementwise-max vjp-exp
+l2-of-matvec mean-square-2x2 elementwise-max vjp-exp scalar-chain-3 chain-jacobian
 softmax-cross-entropy softmax-kl softmax-kl-positive softmax-classifier svm
 relu-2 relu-3 relu-batch-64x1000x100x8 leaky-relu-batch prelu-batch
 logistic-layers mlp-3-4-2 mlp-3-4-2-matrix mlp-sigmoid-bce mlp-4
-weight-decay weight-decay-l1 dropout autoencoder-tied rnn-step
+weight-decay weight-decay-l1 dropout autoencoder-tied
+rnn-step lstm-step gru-step batch-norm self-attention swiglu
+deep deep-softmax layers chain-jacobians rnn rnn-stacked lstm
 """
 
 
