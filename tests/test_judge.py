@@ -89,7 +89,11 @@ def test_mistakes_are_named() -> None:
             assert verdict.mistake.name in NAMES
             tree = repaired(verdict)
             if tree is not None and spelled(tree):
-                again = Judge(points)(ClaimReader(points.graph).line(f"dL/dx = {spelled(tree)}".replace("dL/dx", f"d{case.loss}/d{entry['wrt']}")))
+                again = Judge(points)(
+                    ClaimReader(points.graph).line(
+                        f"dL/dx = {spelled(tree)}".replace("dL/dx", f"d{case.loss}/d{entry['wrt']}")
+                    )
+                )
                 assert again.verdict in ("correct", "undefined"), (entry["numpy"], spelled(tree), again.reason)
             for lang in ("en", "zh"):
                 assert message(verdict, points.graph, spelled, lang)
