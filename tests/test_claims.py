@@ -202,10 +202,10 @@ def test_hostile_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 PIECES = [
-    "X", "W1", "dZ", "A", "P", "b1", "N", "2", "0.5", "1e9", "+", "-", "*", "/", "@", "**", "(", ")", "[", "]", ".T", ",",
-    "=", "==", ">", ":", "sum(", "mean(", "np.", "exp(", "log(", "inv(", "outer(", "reshape(", "where(", "axis=0", "axis=7",
-    "keepdims=True", "None", "'", '"', "\\", "^", "{", "}", "lambda", "if", "else", "__class__", "einsum('ij,jk->ik',",
-    "dL/d", "zeros(", "9999999", "\x1b[31m", "−", "π",
+    "X", "W1", "dZ", "A", "P", "b1", "N", "2", "0.5", "1e9", "+", "-", "*", "/", "@", "**", "(", ")", "[", "]", ".T",
+    ",", "=", "==", ">", ":", "sum(", "mean(", "np.", "exp(", "log(", "inv(", "outer(", "reshape(", "where(", "axis=0",
+    "axis=7", "keepdims=True", "None", "'", '"', "\\", "^", "{", "}", "lambda", "if", "else", "__class__",
+    "einsum('ij,jk->ik',", "dL/d", "zeros(", "9999999", "\x1b[31m", "−", "π",
 ]  # fmt: skip
 
 

@@ -45,8 +45,8 @@ def test_json_as_promised(net: Path, tmp_path: Path) -> None:
     assert answer["schema"] == 1
     first, second, third, *rest = answer["claims"]
     assert set(first) >= {
-        "text", "about", "verdict", "carried", "ratio", "proof", "mistake", "also", "message", "repair", "counterexample",
-        "where",
+        "text", "about", "verdict", "carried", "ratio", "proof", "mistake", "also", "message", "repair",
+        "counterexample", "where",
     }  # fmt: skip
     assert (first["verdict"], first["proof"], first["repair"], first["mistake"]) == ("correct", "symbolic", None, None)
     assert (second["verdict"], second["about"], second["mistake"]) == ("wrong", "W1", "swapped-order")

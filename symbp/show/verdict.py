@@ -192,7 +192,7 @@ def verdicts_text(
     lines: list[str] = []
     for v in verdicts:
         lines += _lines(v, graph, width, colour, lang, latex)
-    lines += ["", _summary(verdicts, colour, lang)]
+    lines += [*([""] if lines[-1:] != [""] else []), _summary(verdicts, colour, lang)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
