@@ -23,7 +23,7 @@ from itertools import product
 from symbp.arithmetic import length
 from symbp.chain import CLOSED_LENGTH, contributions, inline, local_slope, named_adjoints, slope_law
 from symbp.errors import NoRule, RequestError, nearest
-from symbp.expr import ZERO, Add, Call, Entry, Expr, Mul, Num, Over, Reduce, Size, add, mul
+from symbp.expr import ZERO, Add, Call, Entry, Expr, Mul, Num, Over, Pow, Reduce, Size, add, mul
 from symbp.expr import walk as visit
 from symbp.family import (
     Loop,
@@ -846,7 +846,9 @@ def _paths(node: Node, delta: Expr) -> Paths | None:
             if isinstance(x, Entry) and (name := primal(x.tensor)) is not None and base_of(name) == base_of(node.name):
                 if name != node.name and any(b in x.free for b in e.bound):
                     width = e.bound[0].dim
-                    work = mul(*(i.dim for i in node.indices), width)
+                    dims = dict.fromkeys((*(i.dim for i in node.indices), width))
+                    times = [sum(d is e for e in (*(i.dim for i in node.indices), width)) for d in dims]
+                    work = mul(*(d if n == 1 else Pow(d, Num(n)) for d, n in zip(dims, times)))
                     return Paths(node.loops[-1], width, work)
     return None
 

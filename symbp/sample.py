@@ -189,6 +189,8 @@ def _leaves(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator, at
     leaves = {n.name: _base(n, sizes, rng, attempt) for n in graph.leaves}
     for node in graph.leaves:
         facts = graph.facts_of(node.name)
+        if not facts:
+            continue
         known = Evaluation.of(graph, leaves, sizes)
         low = [_bound(f.low, node, known) for f in facts if f.kind == "range" and f.low is not None]
         high = [_bound(f.high, node, known) for f in facts if f.kind == "range" and f.high is not None]

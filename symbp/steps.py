@@ -142,7 +142,9 @@ class Derivation:
     def checked_of(self, a: Adjoint) -> Checked | None:
         """What the check measured for an adjoint."""
         found = self.checked.get(a.node.name)
-        return found or next((self.checked.get(key) for key, other in self.adjoints.items() if other is a), None)
+        if found is not None or not self.checked:
+            return found
+        return next((self.checked.get(key) for key, other in self.adjoints.items() if other is a), None)
 
     @property
     def gradients(self) -> tuple[Adjoint, ...]:
