@@ -526,7 +526,7 @@ def _judge_document(
     document: Document, reader: Lines, judge: Judge, options: VerifyOptions, latex: Callable[[Verdict, Tree], str]
 ) -> list[Verdict]:
     """The verdicts on the formulas of a document, in order; `--annotate` writes them into it."""
-    from symbp.read.document import annotated
+    from symbp.read.document import annotated, line_of
     from symbp.show.repair import remarks
 
     if options.annotate:
@@ -538,7 +538,13 @@ def _judge_document(
     for found in document.found:
         mine = [judge(claim) for claim in reader.found(found, options.about)]
         verdicts += mine
-        beside.append((found, remarks(mine, judge.points.graph, latex, options.lang)))
+        if found.kind == "program":
+            for v in mine:
+                assert v.claim.place is not None
+                line = line_of(document, found, v.claim.place)
+                beside.append((line, remarks([v], judge.points.graph, latex, options.lang)))
+        else:
+            beside.append((found, remarks(mine, judge.points.graph, latex, options.lang)))
     if not verdicts:
         raise RequestError(f"none of the {len(document.found)} formulas in {document.file} is an equation to judge")
     if options.annotate:

@@ -1,5 +1,6 @@
 """Submissions: which formulas a document holds, where, and the document with verdicts in it."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import json
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 from test_contract import process
 
-from symbp.errors import DeclarationError
-from symbp.read.document import annotated, read_document
+from symbp.errors import DeclarationError, Place
+from symbp.read.document import annotated, line_of, read_document
 
 NET = """x: (D,)
 W1: (H, D)
@@ -74,7 +75,7 @@ def test_markdown() -> None:
 
     assert texts == [
         ("z = W_1 x", 17), (r"\begin{aligned}", 20), (r"\frac{\partial L}{\partial a} = W_2^T (t - f)", 27),
-        (r"\nabla_{W_1} L = (W_2^\top (f - t) \odot 1[z > 0]) x^\top", 30), ("df = f - t", 35), ("dW2 = np.outer(df, a)", 36),
+        (r"\nabla_{W_1} L = (W_2^\top (f - t) \odot 1[z > 0]) x^\top", 30), ('import os; os.system("touch symbp_pwned")', 34),
     ]  # fmt: skip
 
 
@@ -100,9 +101,10 @@ def test_notebook() -> None:
 
     assert [(f.text, f.place.file, f.place.line) for f in document.found] == [
         ("x = y", "a.ipynb cell 1", 2),
-        ("dW = x @ y", "a.ipynb cell 3", 2),
+        ("def f():\n    dW = x @ y\n", "a.ipynb cell 3", 1),
     ]
-    again = json.loads(annotated(document, [(f, ["right"]) for f in document.found]))
+    line = line_of(document, document.found[1], Place(2, 5, "", "a.ipynb cell 3"))
+    again = json.loads(annotated(document, [(line, ["right"])]))
     assert again["cells"][2]["source"] == "def f():\n    dW = x @ y\n    # symbp: right\n"
 
 

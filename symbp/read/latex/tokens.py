@@ -445,7 +445,7 @@ class Tokeniser:
             return
         if self.at < len(self.raw) and self.raw[self.at].text == "{":
             outer = self.font
-            brace = self.raw[self.at]
+            brace = self.raw[self.at]._replace(start=token.start, spaced=token.spaced)
             self.at += 1
             argument = "argument" if self.expect else ""
             self.stack.append((outer, outer, max(self.expect - 1, 0)))
@@ -461,11 +461,12 @@ class Tokeniser:
             outer, before = self.font, len(self.done)
             self.font = font
             after = self.raw[self.at]
+            spot = after._replace(start=token.start, spaced=token.spaced)
             if after.text[0].isalpha() and after.text.isascii():
-                self.emit("LETTER", after.text, after)
+                self.emit("LETTER", after.text, spot)
                 self.at += 1
             elif after.text[0] == "\\" and after.text[1:] in commands.LETTERS:
-                self.command(after)
+                self.command(spot)
             elif after.text[0].isdigit():
                 self.emit("NUM", after.text[0], after)
                 if len(after.text) > 1:
