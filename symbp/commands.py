@@ -477,6 +477,10 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
         raise RequestError("--annotate writes a document with verdicts: give a document (.tex, .md, .ipynb or .py)")
     else:
         graph = open_network(options.net or spec)
+    if graph.bounds:  # a network of any depth, at a depth that has a beginning, a middle and an end
+        from symbp.unroll import unroll
+
+        graph = unroll(graph, dict.fromkeys(graph.bounds, 3))
     points = Points(graph, options.seed)
     macros = document.macros if document is not None else {}
     reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
