@@ -269,6 +269,7 @@ class Symbols:
     folded: dict[str, str] = field(default_factory=dict)
     layers: dict[str, int] = field(default_factory=dict)
     longest: int = 1
+    functions: dict[str, str] = field(default_factory=dict)  # spelling -> a function that the network declares
     words: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ from symbp.read.latex.names import (
     letters_of,
     parts,
     read_symbol,
+    spellings,
 )
 from symbp.read.latex.resolve import Reading, Unread, Value
 from symbp.read.latex.statements import Statement, statements
@@ -77,6 +78,10 @@ class LatexReader:
         self.view = View(graph)
         scalars = frozenset(graph.sizes) | frozenset(graph.constants)
         self.symbols = Symbols(self.view.axes, frozenset(s for s in scalars if not s.isdigit()), dict(graph.latex))
+        for function in graph.functions:
+            likely, unlikely = spellings(function)
+            for spelling in (*likely, *unlikely, function):
+                self.symbols.functions.setdefault(spelling, function)
         self.macros = dict(macros or {})
         self.unfit: dict[str, str] = {}  # symbols whose own line does not fit together
         for symbol, meaning in lets:
