@@ -477,6 +477,10 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
         raise RequestError("--annotate writes a document with verdicts: give a document (.tex, .md, .ipynb or .py)")
     else:
         graph = open_network(options.net or spec)
+    if graph.bounds:  # a network of any depth, at a depth that has a beginning, a middle and an end
+        from symbp.unroll import unroll
+
+        graph = unroll(graph, dict.fromkeys(graph.bounds, 3))
     points = Points(graph, options.seed)
     macros = document.macros if document is not None else {}
     reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
@@ -692,6 +696,11 @@ def _plan(spec: str, options: DescendOptions) -> Plan:
     from symbp.values import read_values
 
     graph = open_network(spec)
+    bounds = [s for s in options.set if s.partition("=")[0].strip() in graph.bounds]
+    graph = at_depth(graph, bounds)
+    if graph.has_families:
+        raise RequestError(f"{graph.name} has loops: give their ends numbers, --set {graph.bounds[0]}=3.")
+    sizes = [s for s in options.set if s not in bounds]
     rate = read_rate(options.rate)
     data = None
     if options.data:
@@ -700,7 +709,7 @@ def _plan(spec: str, options: DescendOptions) -> Plan:
         data = replace(data, file=clean(data.file), unused=tuple(map(clean, data.unused)))
     at = read_values(graph, options.at)
     inputs = [name for name, role in roles(graph).items() if role == "data"]
-    return plan(graph, at, rate, data, options.wrt, read_sizes(options.set), options.seed, inputs)
+    return plan(graph, at, rate, data, options.wrt, read_sizes(sizes), options.seed, inputs)
 
 
 class Progress:

@@ -118,7 +118,13 @@ def test_what_cannot_be_read_says_why(text: str, kind: str, says: str) -> None:
 
 def test_left_sides() -> None:
     read = ClaimReader(GRAPH).line
-    for text in ("dL/dW1 = X.T @ dZ", "dW1 = X.T @ dZ", "d_W1 = X.T @ dZ", "grads['W1'] = X.T @ dZ", "∂L/∂W1 = X.T @ dZ"):
+    for text in (
+        "dL/dW1 = X.T @ dZ",
+        "dW1 = X.T @ dZ",
+        "d_W1 = X.T @ dZ",
+        "grads['W1'] = X.T @ dZ",
+        "∂L/∂W1 = X.T @ dZ",
+    ):
         claim = read(text)
         assert claim.left is not None and claim.left.op == "gradient" and claim.about == "W1", text
     assert read("X.T @ dZ", about="W1").about == "W1"
@@ -196,10 +202,10 @@ def test_hostile_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 PIECES = [
-    "X", "W1", "dZ", "A", "P", "b1", "N", "2", "0.5", "1e9", "+", "-", "*", "/", "@", "**", "(", ")", "[", "]", ".T", ",",
-    "=", "==", ">", ":", "sum(", "mean(", "np.", "exp(", "log(", "inv(", "outer(", "reshape(", "where(", "axis=0", "axis=7",
-    "keepdims=True", "None", "'", '"', "\\", "^", "{", "}", "lambda", "if", "else", "__class__", "einsum('ij,jk->ik',",
-    "dL/d", "zeros(", "9999999", "\x1b[31m", "−", "π",
+    "X", "W1", "dZ", "A", "P", "b1", "N", "2", "0.5", "1e9", "+", "-", "*", "/", "@", "**", "(", ")", "[", "]", ".T",
+    ",", "=", "==", ">", ":", "sum(", "mean(", "np.", "exp(", "log(", "inv(", "outer(", "reshape(", "where(", "axis=0",
+    "axis=7", "keepdims=True", "None", "'", '"', "\\", "^", "{", "}", "lambda", "if", "else", "__class__",
+    "einsum('ij,jk->ik',", "dL/d", "zeros(", "9999999", "\x1b[31m", "−", "π",
 ]  # fmt: skip
 
 

@@ -89,7 +89,11 @@ def test_mistakes_are_named() -> None:
             assert verdict.mistake.name in NAMES
             tree = repaired(verdict)
             if tree is not None and spelled(tree):
-                again = Judge(points)(ClaimReader(points.graph).line(f"dL/dx = {spelled(tree)}".replace("dL/dx", f"d{case.loss}/d{entry['wrt']}")))
+                again = Judge(points)(
+                    ClaimReader(points.graph).line(
+                        f"dL/dx = {spelled(tree)}".replace("dL/dx", f"d{case.loss}/d{entry['wrt']}")
+                    )
+                )
                 assert again.verdict in ("correct", "undefined"), (entry["numpy"], spelled(tree), again.reason)
             for lang in ("en", "zh"):
                 assert message(verdict, points.graph, spelled, lang)
@@ -258,3 +262,11 @@ def test_slips_of_the_linear_neuron_and_the_minibatch() -> None:
     assert one("linear-neuron-batch", "dy/dw = X").verdict == "correct"
     inside, outside = judged("minibatch", "W = W - rate/B * X.T @ (Y - T)", "W = W - rate/B * X.T @ sum(Y - T)")
     assert (inside.verdict, outside.verdict) == ("correct", "wrong")
+
+
+def test_a_network_of_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
+    from symbp.commands import Screen, VerifyOptions, verify
+
+    claims = ["dW[3] = outer(dz[3], a[2])", "dE/da[1] = W[2].T @ dz[2]", "dE/da[1] = W[2] @ dz[2]"]
+    text, status = verify("deep-softmax", claims, VerifyOptions(), Screen())
+    assert status == 1 and "2 right · 1 wrong" in text
