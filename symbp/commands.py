@@ -504,6 +504,10 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
         raise RequestError("--annotate writes a document with verdicts: give a document (.tex, .md, .ipynb or .py)")
     else:
         graph = open_network(options.net or spec)
+    if graph.bounds:  # a network of any depth, at a depth that has a beginning, a middle and an end
+        from symbp.unroll import unroll
+
+        graph = unroll(graph, dict.fromkeys(graph.bounds, 3))
     points = Points(graph, options.seed)
     macros = document.macros if document is not None else {}
     reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
@@ -553,7 +557,7 @@ def _judge_document(
     document: Document, reader: Lines, judge: Judge, options: VerifyOptions, latex: Callable[[Verdict, Tree], str]
 ) -> list[Verdict]:
     """The verdicts on the formulas of a document, in order; `--annotate` writes them into it."""
-    from symbp.read.document import annotated
+    from symbp.read.document import annotated, line_of
     from symbp.show.repair import remarks
 
     if options.annotate:
@@ -565,7 +569,13 @@ def _judge_document(
     for found in document.found:
         mine = [judge(claim) for claim in reader.found(found, options.about)]
         verdicts += mine
-        beside.append((found, remarks(mine, judge.points.graph, latex, options.lang)))
+        if found.kind == "program":
+            for v in mine:
+                assert v.claim.place is not None
+                line = line_of(document, found, v.claim.place)
+                beside.append((line, remarks([v], judge.points.graph, latex, options.lang)))
+        else:
+            beside.append((found, remarks(mine, judge.points.graph, latex, options.lang)))
     if not verdicts:
         raise RequestError(f"none of the {len(document.found)} formulas in {document.file} is an equation to judge")
     if options.annotate:

@@ -96,7 +96,7 @@ class Samples:
             for t in e.tensors:
                 self._provide(t, state)
             value = state(e, letters)
-        except (SymbpError, ArithmeticError):
+        except (SymbpError, ArithmeticError, ValueError):  # an unknown map has no entries of its own
             return None
         return value if np.isfinite(value).all() else None
 
