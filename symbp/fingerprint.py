@@ -33,6 +33,7 @@ from symbp.expr import (
     Index,
     Num,
     Pow,
+    Reduce,
     mul,
     substitute,
     text,
@@ -89,11 +90,13 @@ class Samples:
         return result
 
     def value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
+        if isinstance(e, Reduce) and e.op == "tensor":
+            return None  # the operand of an unknown map is a tensor as a whole
         try:
             for t in e.tensors:
                 self._provide(t, state)
             value = state(e, letters)
-        except (SymbpError, ArithmeticError):
+        except (SymbpError, ArithmeticError, ValueError):  # an unknown map has no entries of its own
             return None
         return value if np.isfinite(value).all() else None
 

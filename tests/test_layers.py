@@ -4,7 +4,7 @@
 function or at the top; `commands.py`, `network.py` and `cli.py` hold everything together.
 """
 
-# ruff: noqa: SIM905
+# ruff: noqa: SIM905, E501
 from __future__ import annotations
 
 import ast
@@ -23,22 +23,35 @@ read.names read.source read.settings read.functions read.formula read.facts read
 contraction arithmetic known rules merge identities laws normal prove evaluate sample unknown fingerprint shorten
 simplify chain recursion derive convention structure higher
 form matrix views windows check values family_values read.data descend
+<<<<<<< HEAD
 numpy_code helpers program loop_program diagonal check_higher
+=======
+numpy_code helpers program loop_program diagonal check_higher differential
+>>>>>>> main
 lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
 show.terminal show.latex
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
 show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot
 show.beamer show.markdown show.mathml show.html show.notebook
-show.json show.table show.plot show.descent show.higher
+show.claims show.json show.table show.plot show.descent show.higher
 draw
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
+claim judge judge.functions judge.value judge.points read.claims read.homework judge.text judge.equal judge.lexicon judge.pool
+judge.rewrite judge.search judge.edits judge.grafts judge.naming judge.diagnose judge.prove judge.verdict
+read.latex read.latex.commands read.latex.macros read.latex.tokens read.latex.statements read.latex.tree
+read.latex.grammar read.latex.names read.latex.view read.latex.resolve read.latex.atoms read.latex.functions
+read.latex.calculus read.latex.sums read.latex.formula read.latex.write read.latex.reader read.document judge.lines
+show.mistakes show.verdict show.repair
 network commands cli
 """.split()
 OUTSIDE = {  # what each of these may be imported by
     "sympy": "functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code "
     "witness network",
-    "numpy": "evaluate sample fingerprint shorten check check_higher values read.data descend program draw functions "
-    "sympy_code witness network",
+    "numpy": "differential evaluate sample fingerprint shorten check check_higher values read.data descend program draw "
+    "functions sympy_code witness network "
+    "judge.functions judge.value judge.points judge.equal judge.lexicon judge.pool judge.rewrite judge.search judge.edits "
+    "judge.grafts judge.naming judge.diagnose judge.verdict show.verdict",
+    "lark": "read.latex.grammar",
     "rich": "show.table show.terminal",
     "typer": "cli",
 }

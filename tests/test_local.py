@@ -88,7 +88,8 @@ def test_like_layers_are_derived_once_and_say_what_they_are_like() -> None:
     first = {a.like for n, a in derivation.adjoints.items() if n.startswith("W") and a.like}
 
     assert len(first) == 1
-    assert sum(bool(a.like) for a in derivation.adjoints.values()) >= 10  # a0 has a sibling leaf that is derived first, so it is its own problem
+    # a0 has a sibling leaf that is derived first, so it is a problem of its own
+    assert sum(bool(a.like) for a in derivation.adjoints.values()) >= 10
 
 
 def test_what_was_recalled_equals_what_would_have_been_derived(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from symbp.form import NotReducible
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
 from symbp.numpy_code import numpy_text
+from symbp.prove import Prover
 from symbp.read.claims import ClaimReader, Unread
 from symbp.steps import Derivation
 
@@ -32,6 +33,7 @@ _SETTINGS = re.compile(
     r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
     r"|temperature|keep|keep_prob|reg|decay|rate|lr|scale|weight|wd|s|slope)\d*"
 )
+LONGEST = 160  # nodes of a derived formula
 POOL = 400  # parts of right formulas that are tried
 
 
@@ -55,6 +57,8 @@ class Lexicon:
         self.reader = ClaimReader(points.graph)
         self._forms: dict[str, tuple[Tree, ...]] = {}
         self._raw: dict[str, Tree | None] = {}
+        self._deltas: dict[str, Tree | None] = {}
+        self.prover: Prover | None = None  # of prove.py, which makes it
         self._below: dict[str, frozenset[str]] = {}
 
     # ---- the network -----------------------------------------------------------------------------
@@ -73,6 +77,9 @@ class Lexicon:
         return found
 
     def _text(self, e: Expr, axes: Sequence[Expr]) -> str:
+        """An expression in NumPy; nothing for one that is too long to be of use."""
+        if _nodes(e, {}) > LONGEST:
+            return ""
         try:
             return numpy_text(self.graph, e, axes)
         except (NotReducible, SymbpError):
@@ -108,7 +115,7 @@ class Lexicon:
         a = derivation.adjoints.get(about)
         if a is None:
             return
-        tree = self.read(self._text(a.delta, a.node.axes))
+        tree = self.delta(about)
         if tree is not None:
             yield tree
         try:
@@ -118,6 +125,13 @@ class Lexicon:
         tree = None if closed.closed is None else self.read(self._text(closed.closed, a.node.axes))
         if tree is not None:
             yield tree
+
+    def delta(self, about: str) -> Tree | None:
+        """The derived formula in gradients nearer the loss."""
+        if about not in self._deltas:
+            a = self.points.derivation.adjoints.get(about)
+            self._deltas[about] = None if a is None else self.read(self._text(a.delta, a.node.axes))
+        return self._deltas[about]
 
     def unsimplified(self, about: str) -> Tree | None:
         """The sum over all paths as the chain rule gives it."""
@@ -160,11 +174,11 @@ class Lexicon:
             if len(users[name]) != 1:
                 continue
             user = users[name][0]
-            uppers = [c.gradient(user, self.graph.adjoint_name(user)), *self.forms(user)]
+            above = (self.delta(user), self.unsimplified(user))
+            uppers = [c.gradient(user, self.graph.adjoint_name(user)), *(x for x in above if x is not None)]
             if user == self.graph.loss:
                 continue
-            raw = self.unsimplified(name)
-            for form in (*self.forms(name), *([raw] if raw is not None else [])):
+            for form in (x for x in (self.delta(name), self.unsimplified(name)) if x is not None):
                 for upper in uppers:
                     rest = quotient(form, upper)
                     if rest is not None and rest.names & {name, user} and not rest.gradients:
@@ -364,7 +378,8 @@ class Lexicon:
         sources += [raw] if raw is not None else []
         for n in self.graph.nodes:
             if n in above:
-                sources += self.forms(n)[:1] if n in self._forms or len(self.graph.nodes) < 40 else ()
+                near = self.delta(n) if len(self.graph.nodes) < 40 else None
+                sources += [near] if near is not None else []
         sources += self.definitions.values()
         for source in sources:
             for part in pieces(source):
@@ -415,6 +430,13 @@ def pieces(tree: Tree) -> Iterator[Tree]:
             for k in range(n):
                 rest = [i for i in range(n) if i != k]
                 yield c.sum_([part.args[i] for i in rest], [part.data[i] for i in rest])
+
+
+def _nodes(e: Expr, known: dict[Expr, int]) -> int:
+    """How many nodes an expression has, written out."""
+    if e not in known:
+        known[e] = 1 + sum(_nodes(a, known) for a in e.args)
+    return known[e]
 
 
 def quotient(form: Tree, upper: Tree) -> Tree | None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from symbp.claim import Claim, Tree
-from symbp.errors import Place, ReadError
+from symbp.errors import DeclarationError, Place, ReadError
 from symbp.judge.equal import same
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
 from symbp.read.claims import ClaimReader, Unread, read_expression
+from symbp.read.homework import read_program
 
 if TYPE_CHECKING:
     from symbp.read.document import Found
@@ -92,11 +94,13 @@ class Lines:
 
     def found(self, found: Found, about: str = "") -> list[Claim]:
         """The claims of one formula of a document. What is no equation about the network is none: shapes,
-        ranges, bare symbols, and lines of a program that have nothing to do with a gradient."""
-        if found.kind == "numpy":
-            read = self.numpy.line(found.text, about, found.place)
-            target = found.text.split("=")[0]
-            return [read] if not read.problem or re.search(r"\bd[A-Za-z]|grad|delta", target) else []
+        ranges, bare symbols."""
+        if found.kind == "program":
+            try:
+                claims = read_program(self.numpy, found.text, found.place.file)
+            except (DeclarationError, Unread):
+                return []  # no Python that is read here: a cell of plots, a sketch
+            return [replace(c, place=_later(c.place, found.place)) for c in claims]
         if not self.points.batches:
             return []
         claims = []
@@ -106,6 +110,13 @@ class Lines:
             if equation and (not read.problem or (about_gradients and "=" in read.text)):
                 claims.append(read)
         return claims
+
+
+def _later(place: Place | None, start: Place) -> Place:
+    """A place in a program as a place in its document."""
+    if place is None:
+        return start
+    return Place(start.line + place.line - 1, place.column, place.text, start.file)
 
 
 def _subject(read: Claim) -> Claim:

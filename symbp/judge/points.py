@@ -154,9 +154,10 @@ class Points:
             if not compare(derived, true[n], tolerance, noise)[1]:
                 self.reason = f"the derived gradient of {n} does not agree with the numbers"
 
-    def value(self, tree: Tree) -> list[Value]:
-        """The value of a tree in every batch; raises ShapeError."""
-        return [b.value(tree) for b in self.batches]
+    def value(self, tree: Tree, beside: Sequence[Tree] = ()) -> list[Value]:
+        """The value of a tree in every batch; raises ShapeError. Letters that stand for themselves
+        run as far as they do in the trees beside it."""
+        return [b.value(tree, beside) for b in self.batches]
 
     def shape(self, tree: Tree) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Letters and lengths of the array axes, at sizes that are all different; raises ShapeError."""

@@ -16,10 +16,11 @@ from fractions import Fraction
 import numpy as np
 
 from symbp.claim import Claim, Tree, call, gradient, number
-from symbp.judge.diagnose import Mistake, diagnose
+from symbp.judge.diagnose import diagnose
 from symbp.judge.equal import OTHER, SAME, Difference, difference, fitted, same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon
+from symbp.judge.naming import Mistake
 from symbp.judge.points import Points
 from symbp.judge.prove import proved
 from symbp.judge.value import ShapeError
@@ -103,7 +104,7 @@ class Judge:
         """A gradient may rest on those nearer the loss, never on itself."""
         if not claim.about or claim.update:
             return ""
-        used = frozenset[str]().union(*(link.gradients for link in claim.links))
+        used = frozenset[str]().union(*(_written(link) for link in claim.links))
         if claim.about in used:
             return f"the gradient of {claim.about} is given by itself"
         before = sorted(u for u in used if claim.about in self.lexicon.below(u))
@@ -113,11 +114,11 @@ class Judge:
 
     def _truth(self, claim: Claim) -> list[Array]:
         assert claim.left is not None
-        return [v.array for v in self.points.value(claim.left)]
+        return [v.array for v in self.points.value(claim.left, claim.links)]
 
     def _against(self, claim: Claim, truth: list[Array]) -> Verdict:
         assert claim.left is not None
-        lefts = self.points.value(claim.left)
+        lefts = self.points.value(claim.left, claim.links)
         paper = claim.notation != "numpy"
         worst = 0.0
         for n, link in enumerate(claim.links):
@@ -127,7 +128,9 @@ class Judge:
                     return wrong
                 continue
             try:
-                values = [fitted(v, t, paper) for v, t in zip(self.points.value(link), lefts, strict=True)]
+                values = [
+                    fitted(v, t, paper) for v, t in zip(self.points.value(link, (claim.left,)), lefts, strict=True)
+                ]
             except ShapeError as why:
                 return self._unfit(claim, why, truth, n)
             found = difference(values, truth)
@@ -231,6 +234,15 @@ class Judge:
                 if same(arrays, [v.array for v in lefts]):
                     return "correct"
         return None
+
+
+def _written(tree: Tree) -> frozenset[str]:
+    """Nodes whose gradients a formula writes out; what a symbol stands for is not looked into."""
+    if tree.op == "alias":
+        return frozenset()
+    if tree.op == "gradient":
+        return frozenset((tree.data[0],))
+    return frozenset[str]().union(*map(_written, tree.args))
 
 
 def _is_number(tree: Tree) -> bool:

@@ -353,6 +353,10 @@ class ClaimReader:
         if not isinstance(top, ast.Name) or top.id in self.graph.nodes or top.id in self.defined:
             return None
         inner, parts = bottom, list[ast.expr]()
+        if isinstance(bottom, ast.Subscript) and self._member(bottom) in self.gradients:
+            member = self._member(bottom)
+            is_loss = self._differential(top.id) == self.graph.loss
+            return c.gradient(self.gradients[member], f"{top.id}/{member}") if is_loss else None
         if isinstance(bottom, ast.Subscript):
             inner = bottom.value
             parts = bottom.slice.elts if isinstance(bottom.slice, ast.Tuple) else [bottom.slice]
@@ -492,7 +496,18 @@ class ClaimReader:
                 return None
         return found
 
+    def _member(self, node: ast.Subscript) -> str:
+        """`W[2]`, a member of a family of tensors, as it is written; else nothing."""
+        if isinstance(node.value, ast.Name) and isinstance(node.slice, ast.Constant) and type(node.slice.value) is int:
+            return f"{node.value.id}[{node.slice.value}]"
+        return ""
+
     def _subscript(self, node: ast.Subscript) -> Tree:
+        member = self._member(node)
+        if member in self.graph.nodes:
+            return c.name(member)
+        if member in self.gradients:
+            return c.gradient(self.gradients[member], member)
         if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
             dims = self._dims(self.expression(node.value.value))
             place = self._items(node)

@@ -1,7 +1,7 @@
 """Submissions: the formulas in .tex, .md, .ipynb and .py files, with their places.
 
 A document is scanned once, from left to right, and nothing in it is run, opened or fetched. Formulas in comments and
-code are not formulas; code blocks in Python give NumPy claims, one for each assignment. What is broken in a way that
+code are not formulas; blocks of Python are programs, each one piece. What is broken in a way that
 changes what is mathematics and what is text (a dollar that is not closed) is an error with its line.
 """
 
@@ -25,11 +25,11 @@ MOST = 2_000
 
 @dataclass(frozen=True)
 class Found:
-    """One formula or assignment: `start` and `end` are its place in the text of its cell, `display` says
+    """One formula or piece of Python: `start` and `end` are its place in the text of its cell, `display` says
     that it stands on lines of its own, and `closed` is where its last dollar, bracket or fence ends."""
 
     text: str
-    kind: str  # "latex" or "numpy"
+    kind: str  # "latex", "program", or "numpy" for one line of a program
     place: Place
     start: int
     end: int
@@ -65,7 +65,7 @@ def read_document(data: bytes, file: str) -> Document:
     if suffix == ".ipynb":
         return _notebook(text, file)
     if suffix == ".py":
-        return Document(file, suffix, (text,), tuple(_assignments(text, file, 1, 0, 0)), raw=text)
+        return Document(file, suffix, (text,), tuple(_program(text, file, 1, 0, 0)), raw=text)
     scanner = _Markdown(text, file) if suffix in (".md", ".markdown") else _Tex(text, file)
     found = tuple(scanner.run())
     return Document(file, suffix, (text,), found, read_macros(text), scanner.network, text)
@@ -339,7 +339,7 @@ class _Markdown(_Scanner):
         if language in ("symbp",) and not self.network:
             self.network = inside
         if language in ("python", "py", "python3", "numpy", "code-cell", "code"):
-            return list(_assignments(inside, self.file, self.place(start).line, start, self.cell))
+            return _program(inside, self.file, self.place(start).line, start, self.cell)
         return []
 
 
@@ -383,36 +383,33 @@ def _notebook(text: str, file: str) -> Document:
             macros |= read_macros(source)
             network = network or scanner.network
         elif cell.get("cell_type") == "code":
-            found += _assignments(source, shown, 1, 0, number - 1)
+            found += _program(source, shown, 1, 0, number - 1)
         if len(found) > MOST:
             raise LimitError(f"the notebook has more than {MOST} formulas", Place(1, file=file))
     return Document(file, ".ipynb", tuple(cells), tuple(found), macros, network, text)
 
 
-def _assignments(code: str, file: str, line: int, offset: int, cell: int) -> Iterator[Found]:
-    """`name = expression` in Python, wherever it stands; code that does not parse has none."""
-    lines = code.split("\n")
-    plain = "\n".join(" " * len(x) if x.lstrip().startswith(("%", "!", "?")) else x for x in lines)
+def _program(code: str, file: str, line: int, offset: int, cell: int) -> list[Found]:
+    """A piece of Python as one program; lines for the shell or for IPython are blanked."""
+    plain = "\n".join(" " * len(x) if x.lstrip().startswith(("%", "!", "?")) else x for x in code.split("\n"))
+    if not plain.strip() or code.startswith("%%"):
+        return []
     try:
-        tree = ast.parse(plain)
+        ast.parse(plain)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    starts = [0]
-    for x in lines:
-        starts.append(starts[-1] + len(x) + 1)
-    nodes = [n for n in ast.walk(tree) if isinstance(n, (ast.Assign, ast.AnnAssign, ast.AugAssign))]
-    for node in sorted(nodes, key=lambda n: (n.lineno, n.col_offset)):
-        if isinstance(node, ast.AugAssign) or node.value is None:
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if len(targets) != 1 or not isinstance(targets[0], (ast.Name, ast.Subscript, ast.Attribute)):
-            continue
-        words = ast.get_source_segment(plain, node)
-        if words is None or len(words) > 2_000:
-            continue
-        at = starts[node.lineno - 1] + len(lines[node.lineno - 1].encode()[: node.col_offset].decode(errors="ignore"))
-        place = Place(line + node.lineno - 1, node.col_offset + 1, lines[node.lineno - 1][:200], file)
-        yield Found(" ".join(words.split()), "numpy", place, offset + at, offset + at + len(words), cell)
+        return []
+    return [Found(plain, "program", Place(line, 1, "", file), offset, offset + len(code), cell)]
+
+
+def line_of(document: Document, program: Found, place: Place) -> Found:
+    """One line of a program as a place of its own; `place` counts from the start of the program."""
+    text = document.cells[program.cell]
+    start = program.start
+    for _ in range(place.line - program.place.line):
+        start = text.find("\n", start) + 1
+    end = text.find("\n", start)
+    end = len(text) if end < 0 else end
+    return Found(text[start:end].strip(), "numpy", place, start, end, program.cell)
 
 
 # ---------------------------------------------------------------- the document with verdicts in it

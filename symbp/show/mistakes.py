@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symbp.claim import Claim, Tree
-from symbp.judge.diagnose import Mistake
+from symbp.judge.naming import Mistake
 
 SENTENCES: dict[str, tuple[str, str]] = {
     "sign": (
@@ -33,6 +33,15 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "factor-by": (
         "{old} is off by a constant factor: it has to be multiplied by {detail}.",
         "{old} 差一个常数因子，应乘以 {detail}。",
+    ),
+    "factor-whole": (
+        "The formula is off by a constant factor: multiply it by {detail}.",
+        "整式差一个常数因子：应乘以 {detail}。",
+    ),
+    "missing-mean-factor-whole": (
+        "A factor made of sizes is missing or too many (a mean divides by the number of entries, a sum does not): "
+        "multiply the formula by {detail}.",
+        "与尺寸有关的因子缺失或多余（求平均要除以个数，求和不用）：整式应乘以 {detail}。",
     ),
     "missing-mean-factor": (
         "A factor made of sizes is missing or too many (a mean divides by the number of entries, a sum does not): "
@@ -150,7 +159,7 @@ BARE: dict[str, tuple[str, str]] = {
 }
 TITLES: dict[str, tuple[str, str]] = {
     "shape": ("wrong shape", "形状不对"),
-    "sign": ("wrong sign", "符号错误"),
+    "sign": ("sign", "符号"),
     "missing-mean-factor": ("mean or sum", "平均与求和"),
     "factor": ("constant factor", "常数因子"),
     "missing-transpose": ("transpose", "转置"),
@@ -212,8 +221,8 @@ def _keys(m: Mistake) -> list[str]:
     keys: list[str] = []
     if m.name == "sign" and m.whole:
         keys.append("sign-whole")
-    if m.kind in ("scale", "scale-sign") and not m.whole:
-        keys.append(m.name + "-by")
+    if m.kind == "scale":
+        keys.append(m.name + ("-whole" if m.whole else "-by"))
     if m.name == "missing-activation-derivative" and m.kind == "slope-of-one":
         keys.append("missing-activation-derivative-bare")
     keys.append(m.name)

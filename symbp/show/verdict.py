@@ -83,7 +83,7 @@ def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
     if v.verdict == "loose":
         return say("looseness", lang)
     if v.verdict != "wrong":
-        return v.reason
+        return _capital(v.reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else v.reason
     said = sentence(v.mistake, v.claim, graph.loss, spell, lang) if v.mistake is not None else ""
     if v.reason and (v.mistake is None or v.mistake.name in ("shape", "other")):
         said = f"{_capital(v.reason)}. {said}".strip()
@@ -192,7 +192,7 @@ def verdicts_text(
     lines: list[str] = []
     for v in verdicts:
         lines += _lines(v, graph, width, colour, lang, latex)
-    lines += ["", _summary(verdicts, colour, lang)]
+    lines += [*([""] if lines[-1:] != [""] else []), _summary(verdicts, colour, lang)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -230,21 +230,28 @@ def _lines(
     said = message(v, graph, _speller(v, latex), lang)
     if v.verdict == "correct" and v.reason == "a definition":
         said = ""
-    for line in wrap(said, width - len(indent), 0) if said else ():
-        yield indent + line
+    yield from (indent + line for line in _filled(said, width - len(indent)))
     if v.verdict == "wrong":
-        yield from (indent + line for line in _facts(v, text, colour, lang, latex, width - len(indent)))
+        yield from (indent + line for line in _facts(v, text, colour, lang, latex, width - len(indent), len(indent)))
         yield ""
 
 
 def _facts(
-    v: Verdict, text: str, colour: bool, lang: str, latex: Callable[[Verdict, Tree], str] | None, width: int
+    v: Verdict,
+    text: str,
+    colour: bool,
+    lang: str,
+    latex: Callable[[Verdict, Tree], str] | None,
+    width: int,
+    width_before: int,
 ) -> Iterator[str]:
     label = max(width_of(say("right-line", lang)), width_of(say("numbers", lang))) + 2
 
     def row(key: str, body: str) -> str:
         name = say(key, lang)
-        return _paint(name, DIM, colour) + " " * (label - width_of(name)) + body
+        first, *rest = _filled(body, width - label) if key == "numbers" else [body]
+        head = _paint(name, DIM, colour) + " " * (label - width_of(name)) + first
+        return "\n".join([head, *(" " * (label + width_before) + line for line in rest)])
 
     tree = repaired(v)
     fixed = _speller(v, latex)(tree) if tree is not None else ""
@@ -268,6 +275,18 @@ def _facts(
         yield row("numbers", say("shapes", lang, sizes, *shapes))
     else:
         yield row("numbers", say("unfit", lang, sizes))
+
+
+def _filled(text: str, width: int) -> list[str]:
+    """Words on lines of this width; Chinese text is broken anywhere."""
+    lines: list[str] = []
+    line = ""
+    for word in re.findall(r"[\u3000-\u9fff\uff00-\uffef]|[^\s\u3000-\u9fff\uff00-\uffef]+\s*|\s+", text):
+        if line.strip() and width_of(line) + width_of(word.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += word
+    return [*lines, line.rstrip()] if line.strip() else lines
 
 
 def _short(x: float) -> str:

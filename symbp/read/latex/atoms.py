@@ -6,6 +6,7 @@ indices (`x_j^{(i)}`), T and ′ as transposes, −1 as the inverse of a square 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction as Rational
 
@@ -436,9 +437,13 @@ def scripted(r: Resolver, value: Value, subs: Sequence[Node], sups: Sequence[Nod
 
 
 def _mark(r: Resolver, node: Node) -> str:
-    return "^" + (
-        node.text if isinstance(node, Atom) and len(node.text) == 1 else "{" + r.words(node).strip("^{}") + "}"
-    )
+    """How a transpose was written: `^T`, `^\\top`, `^{\\mathrm T}`."""
+    if isinstance(node, Atom) and len(node.text) == 1 and not node.font:
+        return "^" + node.text
+    if isinstance(node, Atom) and node.font:
+        return r"^{\mathrm{T}}"
+    shown = r.words(node).strip("{} ")
+    return "^" + shown if re.fullmatch(r"\\[a-z]+", shown) else "^T"
 
 
 def _power(r: Resolver, value: Value, exponent: Node, node: Node) -> Value:

@@ -192,7 +192,9 @@ def node_call(r: Resolver, node: Node, factors: list[Node]) -> tuple[Value, int]
     arguments = inside.items if isinstance(inside, List) else (inside,)
     if primes:
         return _node_slope(r, name, arguments, node, factors)
-    if all(isinstance(a, (Atom, Scripts)) and not (isinstance(a, Atom) and a.kind == "NUM") for a in arguments):
+    if not argument[1] and all(
+        isinstance(a, (Atom, Scripts)) and not (isinstance(a, Atom) and a.kind == "NUM") for a in arguments
+    ):
         names = [r.symbols.symbol(a) for a in arguments]
         inputs = r.view.depends.get(name, frozenset())
         if all(n is not None and n.tree.op == "name" and n.tree.data[0] in inputs for n in names):
@@ -283,9 +285,9 @@ def _function_of(r: Resolver, word: str, x: Value, primes: int, node: Node, whol
 
 def _is_logistic(r: Resolver) -> bool:
     """Networks that spell the logistic function out: 1/(1 + exp(−z)), log(1 + exp(z))."""
-    return (
-        "exp" in r.view.functions and not r.view.activations and "softmax" not in r.view.functions
-    ) or "softplus" in r.view.functions
+    return ("exp" in r.view.functions and not r.view.activations and "softmax" not in r.view.functions) or bool(
+        r.view.functions & {"softplus", "silu", "mish", "log_sigmoid"}
+    )
 
 
 def _which(r: Resolver, word: str, node: Node) -> Unread:

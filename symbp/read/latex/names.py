@@ -269,6 +269,7 @@ class Symbols:
     folded: dict[str, str] = field(default_factory=dict)
     layers: dict[str, int] = field(default_factory=dict)
     longest: int = 1
+    functions: dict[str, str] = field(default_factory=dict)  # spelling -> a function that the network declares
     words: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -336,6 +337,19 @@ class Symbols:
                 found = self._let([*nodes[: size - 1], _join(last, base, *own)])
                 if found is not None:
                     return size, Found(found.tree, *left, compound=True, own=own)
+        return None
+
+    def compound(self, node: Node) -> Found | None:
+        """A let of a bracket, norm or fraction: `|\\mathcal{B}|`, `\\frac{\\partial C}{\\partial a_4}`."""
+        if not self.lets:
+            return None
+        base, subs, sups = (node.base, node.subs, node.sups) if isinstance(node, Scripts) else (node, (), ())
+        if not isinstance(base, (Bracket, Fraction, Environment)):
+            return None
+        for own, left in _splits(subs, sups):
+            found = self._let([_join(node, base, *own)])
+            if found is not None:
+                return Found(found.tree, *left, compound=True, own=own)
         return None
 
     def _let(self, nodes: Sequence[Node]) -> Found | None:

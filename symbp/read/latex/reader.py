@@ -29,6 +29,7 @@ from symbp.read.latex.names import (
     letters_of,
     parts,
     read_symbol,
+    spellings,
 )
 from symbp.read.latex.resolve import Reading, Unread, Value
 from symbp.read.latex.statements import Statement, statements
@@ -55,13 +56,6 @@ MOST_LINKS = 40
 Expression = Callable[[str, Collection[str]], Tree]
 
 
-def is_latex(text: str) -> bool:
-    """Whether a line looks like LaTeX rather than like NumPy."""
-    return bool(
-        re.search(r"\\[A-Za-z,;!|{\[(]|[_^]\{|\$|\^|[∂∇⊙Σδ·−ᵀ]|_\s*[A-Za-z0-9]\s*[^\w(\[.]", text)
-    ) and not re.search(r"np\.|\*\*|@|\.T\b", text)
-
-
 class LatexReader:
     """Reads the LaTeX of one student about one network; definitions are kept from line to line."""
 
@@ -77,6 +71,10 @@ class LatexReader:
         self.view = View(graph)
         scalars = frozenset(graph.sizes) | frozenset(graph.constants)
         self.symbols = Symbols(self.view.axes, frozenset(s for s in scalars if not s.isdigit()), dict(graph.latex))
+        for function in graph.functions:
+            likely, unlikely = spellings(function)
+            for spelling in (*likely, *unlikely, function):
+                self.symbols.functions.setdefault(spelling, function)
         self.macros = dict(macros or {})
         self.unfit: dict[str, str] = {}  # symbols whose own line does not fit together
         for symbol, meaning in lets:

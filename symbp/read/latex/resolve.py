@@ -316,6 +316,9 @@ class Resolver:
                 spanned = self.symbols.span(factors[n : n + run])
             except Ambiguous as error:
                 raise self._ambiguous(node, error) from None
+            if spanned is None:
+                compound = self.symbols.compound(node)
+                spanned = None if compound is None else (1, compound)
             if spanned is not None:
                 used, found = spanned
                 value = self.named(found, self._around(factors[n : n + used]))
@@ -669,10 +672,9 @@ class Resolver:
         if base.kind == "LETTER" and bracketed and self._own(node) is None:
             if word == "D" or word == "E":
                 return None
-            unknown = self.view.graph.functions
-            spelled = self.symbols.spelled.get(key(base), word)
-            if spelled in unknown or word in unknown:
-                return self.unknown_call(word if word in unknown else spelled, node, factors)
+            unknown = self.symbols.functions.get(_plain_key(node)) or self.symbols.functions.get(word)
+            if unknown is not None:
+                return self.unknown_call(unknown, node, factors)
             if word in _LETTER_FUNCTIONS or any(is_prime(s) for s in sups):
                 return self.activation(word, node, factors)
         if (
@@ -765,6 +767,13 @@ class Resolver:
 
 
 # ---------------------------------------------------------------- small things
+
+
+def _plain_key(node: Node) -> str:
+    """A function's name, without primes."""
+    if not isinstance(node, Scripts):
+        return key(node)
+    return key(Scripts(node.span, node.base, node.subs, tuple(s for s in node.sups if not is_prime(s))))
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -445,7 +445,7 @@ class Tokeniser:
             return
         if self.at < len(self.raw) and self.raw[self.at].text == "{":
             outer = self.font
-            brace = self.raw[self.at]
+            brace = self.raw[self.at]._replace(start=token.start, spaced=token.spaced)
             self.at += 1
             argument = "argument" if self.expect else ""
             self.stack.append((outer, outer, max(self.expect - 1, 0)))
@@ -461,11 +461,12 @@ class Tokeniser:
             outer, before = self.font, len(self.done)
             self.font = font
             after = self.raw[self.at]
+            spot = after._replace(start=token.start, spaced=token.spaced)
             if after.text[0].isalpha() and after.text.isascii():
-                self.emit("LETTER", after.text, after)
+                self.emit("LETTER", after.text, spot)
                 self.at += 1
             elif after.text[0] == "\\" and after.text[1:] in commands.LETTERS:
-                self.command(after)
+                self.command(spot)
             elif after.text[0].isdigit():
                 self.emit("NUM", after.text[0], after)
                 if len(after.text) > 1:
@@ -723,8 +724,21 @@ def _partner(tokens: list[Token], brace: Token) -> Token:
 def _bars(tokens: list[Token]) -> None:
     """Opening, closing, or the bar of "given"."""
     levels: list[list[Token]] = [[]]
-    for n, token in enumerate(tokens):
+    n = -1
+    while n + 1 < len(tokens):
+        n += 1
+        token = tokens[n]
         kind = token.kind
+        if (
+            kind == "BAR"
+            and token.text == "||"
+            and token.end - token.start == 2
+            and levels[-1][-1:]
+            and levels[-1][-1].text == "|"
+        ):
+            middle = token.start + 1  # |a||b|
+            tokens[n : n + 1] = [Token("BAR", "|", token.start, middle), Token("BAR", "|", middle, token.end)]
+            token = tokens[n]
         if kind in ("OPEN", "LB", "BEGIN"):
             levels.append([])
         elif kind in ("CLOSE", "RB", "END"):

@@ -92,7 +92,7 @@ class Writer:
                     tree.data,
                 ), PRODUCT
             case "transpose":
-                return self._transpose(tree), ATOM
+                return self._transpose(tree), PRODUCT if tree.args[0].op == "chain" else ATOM
             case "power":
                 return self._power(tree), ATOM
             case "compare":
@@ -242,6 +242,9 @@ class Writer:
         mark = tree.data or self.top
         if inner.op == "call" and inner.data[0] == "inv":
             return self._at(inner.args[0], ATOM) + r"^{-\top}"
+        if inner.op == "chain":  # (A B)ᵀ = Bᵀ Aᵀ
+            turned = [a.args[0] if a.op == "transpose" else Tree("transpose", (a,), mark) for a in reversed(inner.args)]
+            return self._piece(Tree("chain", tuple(turned), inner.data))[0]
         text = self._at(inner, ATOM)
         if mark == "'":
             return text + "'"

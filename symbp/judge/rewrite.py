@@ -1,0 +1,205 @@
+"""Formulas made from formulas, as a person would write them: factors joined, signs taken together.
+
+Nothing here looks at values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from symbp import claim as c
+from symbp.claim import Tree
+
+ONE = c.number(1, "1")
+
+
+REVERSED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+UNARY = {
+    "exp", "log", "tanh", "sigmoid", "relu", "sin", "cos", "sqrt", "abs", "sign", "softplus", "softmax", "arctan",
+    "erf", "gelu", "silu", "cosh", "sinh", "softsign", "selu", "elu", "leaky_relu", "mish", "tan",
+}  # fmt: skip
+
+
+def rebuilt(parent: Tree, args: Sequence[Tree]) -> Tree:
+    """The parent with other parts, its sums of one negative term joined."""
+    if parent.op == "sum" and parent.data == (-1,) and args[0].op == "sum" and args[0].data == (-1,):
+        return args[0].args[0]
+    if parent.op == "product":
+        sign, factors = 1, []
+        for a in args:
+            if a.op == "sum" and a.data == (-1,):
+                a, sign = a.args[0], -sign
+            factors.append(a)
+        whole = parent.with_args(factors)
+        return whole if sign > 0 else c.negative(whole)
+    if parent.op == "sum":
+        terms, signs = [], []
+        for a, s in zip(args, parent.data, strict=True):
+            if a.op == "sum" and a.data == (-1,):
+                a, s = a.args[0], -s
+            terms.append(a)
+            signs.append(s)
+        return c.sum_(terms, signs)
+    return parent.with_args(args)
+
+
+def tidy(tree: Tree) -> Tree:
+    """Matrix products inside matrix products joined."""
+    if not tree.args:
+        return tree
+    args = [tidy(a) for a in tree.args]
+    if tree.op == "chain" and any(a.op == "chain" for a in args):
+        return Tree("chain", tuple(x for a in args for x in (a.args if a.op == "chain" else (a,))), tree.data)
+    return tree.with_args(args)
+
+
+def joined_sum(terms: Sequence[Tree], signs: Sequence[int]) -> Tree:
+    if len(terms) == 1:
+        return terms[0] if signs[0] > 0 else c.negative(terms[0])
+    return c.sum_(terms, signs)
+
+
+def joined_product(factors: Sequence[Tree], powers: Sequence[int]) -> Tree:
+    if not factors:
+        return ONE
+    if len(factors) == 1 and powers[0] > 0:
+        return factors[0]
+    return c.product(factors, powers)
+
+
+def joined_chain(factors: Sequence[Tree]) -> Tree:
+    flat = [x for f in factors for x in (f.args if f.op == "chain" else (f,))]
+    return flat[0] if len(flat) == 1 else c.chain(flat)
+
+
+def without(t: Tree, gone: Sequence[int]) -> Tree:
+    """A product or a chain without some of its factors."""
+    rest = [i for i in range(len(t.args)) if i not in gone]
+    if t.op == "chain":
+        return joined_chain([t.args[i] for i in rest]) if rest else ONE
+    return joined_product([t.args[i] for i in rest], [t.data[0][i] for i in rest])
+
+
+def flipped(t: Tree) -> Tree:
+    """The transpose, or what it is the transpose of."""
+    return t.args[0] if t.op == "transpose" else c.transpose(t)
+
+
+def untransposed(t: Tree) -> Tree:
+    return t.args[0] if t.op == "transpose" else t
+
+
+def with_signs(t: Tree, which: Sequence[int]) -> Tree:
+    return c.sum_(t.args, [-s if k in which else s for k, s in enumerate(t.data)])
+
+
+def scaled(t: Tree, by: Tree, sign: int) -> Tree:
+    """±by · t, as a person writes it: numbers joined, a factor that cancels taken out."""
+    if t.op == "sum" and t.data == (-1,):
+        t, sign = t.args[0], -sign
+    whole = _scaled(t, by)
+    return whole if sign > 0 else c.negative(whole)
+
+
+def _scaled(t: Tree, by: Tree) -> Tree:
+    if by.op == "number" and by.data[0] == 1:
+        return t
+    if t.op == "product":
+        for k, (factor, power) in enumerate(zip(t.args, t.data[0], strict=True)):
+            if factor.op == "number" == by.op:
+                n = Fraction(by.data[0]) * (Fraction(factor.data[0]) if power > 0 else 1 / Fraction(factor.data[0]))
+                rest = without(t, (k,))
+                return rest if n == 1 else _scaled(rest, c.number(n))
+            if power < 0 and factor is by:
+                return without(t, (k,))
+            if power > 0 and by.op == "product" and by.data[0] == (1, -1) and by.args == (ONE, factor):
+                return without(t, (k,))
+    if by.op == "product" and by.args[0] is ONE and by.data[0] == (1, -1):
+        return divided(t, by.args[1])
+    if by.op == "number" and Fraction(by.data[0]).numerator == 1:
+        return divided(t, c.number(Fraction(by.data[0]).denominator))
+    head = by.args if by.op == "product" and all(p > 0 for p in by.data[0]) else (by,)
+    if t.op == "product":
+        return c.product((*head, *t.args), (*(1,) * len(head), *t.data[0]))
+    return c.product((*head, t))
+
+
+def multiplied(t: Tree, by: Tree) -> Tree:
+    """t · by, elementwise."""
+    if t.op == "sum" and t.data == (-1,):
+        return c.negative(multiplied(t.args[0], by))
+    left = t.args if t.op == "product" else (t,)
+    powers = t.data[0] if t.op == "product" else (1,)
+    if by.op == "product" and by.data[0][0] > 0:
+        return c.product((*left, *by.args), (*powers, *by.data[0]))
+    return c.product((*left, by), (*powers, 1))
+
+
+def divided(t: Tree, by: Tree) -> Tree:
+    if t.op == "sum" and t.data == (-1,):
+        return c.negative(divided(t.args[0], by))
+    left = t.args if t.op == "product" else (t,)
+    powers = t.data[0] if t.op == "product" else (1,)
+    return c.product((*left, by), (*powers, -1))
+
+
+def added(t: Tree, term: Tree, sign: int) -> Tree:
+    if term.op == "sum" and term.data == (-1,):
+        term, sign = term.args[0], -sign
+    if t.op == "sum":
+        return c.sum_((*t.args, term), (*t.data, sign))
+    return c.sum_((t, term), (1, sign))
+
+
+def everywhere(tree: Tree, old: Tree, new: Tree) -> Tree:
+    if tree is old:
+        return new
+    if not tree.args:
+        return tree
+    args = [everywhere(a, old, new) for a in tree.args]
+    if tree.op == "transpose" and args[0].op == "transpose":
+        return args[0].args[0]
+    return tree.with_args(args)
+
+
+def has_axis(tree: Tree) -> bool:
+    return tree.op == "call" and "axis" in dict(tree.data[1])
+
+
+def other_axes(tree: Tree, old: Any, new: Any) -> Tree:
+    args = [other_axes(a, old, new) for a in tree.args]
+    if has_axis(tree) and dict(tree.data[1])["axis"] == old:
+        return c.call(tree.data[0], args, **{**dict(tree.data[1]), "axis": new, "keepdims": True})
+    return tree.with_args(args) if args else tree
+
+
+def renamed(tree: Tree, a: str, b: str) -> Tree:
+    """All calls of one function made calls of another."""
+    args = [renamed(x, a, b) for x in tree.args]
+    if tree.op == "call" and tree.data[0] == a:
+        return Tree("call", tuple(args), (b, tree.data[1]))
+    return tree.with_args(args) if args else tree
+
+
+def marked(tree: Tree, old: Tree, new: Tree) -> Tree:
+    """As `_everywhere`, but what was put in is not met again."""
+    return everywhere(tree, old, c.alias(new, "\0"))
+
+
+def unmarked(tree: Tree) -> Tree:
+    if tree.op == "alias" and tree.data == "\0":
+        return tree.args[0]
+    return tree.with_args([unmarked(a) for a in tree.args]) if tree.args else tree
+
+
+def turned(tree: Tree) -> Tree:
+    """What was marked, transposed."""
+    if tree.op == "alias" and tree.data == "\0":
+        return flipped(tree.args[0])
+    return rebuilt(tree, [turned(a) for a in tree.args]) if tree.args else tree
+
+
+def exchanged(tree: Tree, a: Tree, b: Tree) -> Tree:
+    return unmarked(marked(marked(tree, a, b), b, a))
