@@ -7,6 +7,7 @@ derived, simplified or evaluated here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -80,8 +81,9 @@ def shape_of(node: Node, alphabet: Alphabet) -> str:
     if not node.shape:
         return ""
     cross = r" \times " if alphabet.name == "latex" else "×"
-    printer = [_size(d, alphabet) for d in node.shape]
-    return cross.join(printer)
+    shown = [_size(d, alphabet) for d in node.shape]
+    several = len(shown) > 1  # D + H needs brackets beside another size, and 4*H no star
+    return cross.join(f"({s})" if several and isinstance(d, Add) else s for s, d in zip(shown, node.shape))
 
 
 def _size(d: Expr, alphabet: Alphabet) -> str:
@@ -91,7 +93,7 @@ def _size(d: Expr, alphabet: Alphabet) -> str:
         base, numbers = split(d.name)
         shown = alphabet.tensor(base)
         return alphabet.numbered(shown, [], [number_text(n) for n in numbers], ()) if numbers else shown
-    return size_text(d)
+    return re.sub(r"(?<=\d)\*", "", size_text(d)).replace("*", r" \cdot " if alphabet.name == "latex" else "·")
 
 
 def document(derivation: Derivation, alphabet: Alphabet, options: Options) -> Iterator[Block]:

@@ -339,7 +339,7 @@ class MathPrinter:
                 self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in low_scalars]))
             )
         else:
-            pieces.extend(self._factor(s, arrays) for s in scalars)
+            pieces.extend(self._factor(s, arrays) for s in scalars if not (_is_one(s) and low_arrays))
         if low_arrays:
             lone = len(arrays) == 1
             top = (
