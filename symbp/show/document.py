@@ -404,7 +404,7 @@ class Writer:
 
     def verdict(self, c: Checked) -> str:
         if c.note and not c.ok and c.error != c.error:
-            return say("undecided", self.lang, c.note)
+            return say("undecided", self.lang, c.note.removeprefix("undecided: "))
         error = f"{c.error:.0e}"
         if not c.ok:
             return "✗ " + say("failed", self.lang, error)
