@@ -2,7 +2,8 @@
 
     python benchmarks/depth.py
 
-Dense tanh networks of 1 to 1,000 layers are written to files and derived by `symbp derive`; beside
+Dense tanh networks of 1 to 1,000 layers are written to files and derived by `symbp derive`, and so is
+one of any depth, in a loop, which costs the same whatever its depth is; beside
 each run, in turn, one `import sympy`, which is the yardstick: ratios hold on any machine, seconds
 do not. Counted is processor time, which other load on the machine disturbs least; shown is the
 median. Targets: 1,000 layers in at most 3 × `import sympy`, `symbp --help` in at most 1.5 × the
@@ -56,6 +57,20 @@ def network(layers: int) -> str:
     return "\n".join([*lines, f"L = sum((a{layers} - y)**2)/2", "assert fixed(a0, y)", ""])
 
 
+LOOP = """x: (n[0],)
+y: (n[L],)
+for l in range(1, L + 1):
+    W[l]: (n[l], n[l-1])
+    b[l]: (n[l],)
+a[0] = x
+for l in range(1, L + 1):
+    z[l] = W[l] @ a[l-1] + b[l]
+    a[l] = tanh(z[l])
+E = sum((a[L] - y)**2)/2
+assert fixed(x, y)
+"""
+
+
 def seconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
     """Processor time of one process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -95,6 +110,9 @@ def main() -> int:
             file = Path(folder) / f"deep{depth}.symbp"
             file.write_text(network(depth), encoding="utf-8")
             commands[f"{depth} layers"] = [*symbp, "derive", str(file), "--form", "delta", "--check", "none"]
+        file = Path(folder) / "any.symbp"
+        file.write_text(LOOP, encoding="utf-8")
+        commands["any depth"] = [*symbp, "derive", str(file), "--form", "delta", "--check", "none"]
         commands["symbp --help"] = [*symbp, "--help"]
         commands["bare typer --help"] = [python, "-c", BARE, "--help"]
         taken = measure(commands, rounds, environment)

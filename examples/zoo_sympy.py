@@ -519,4 +519,86 @@ def chain_jacobian() -> list[object]:
     return [(y, g(x)), Eq(Symbol("z"), f(y))]
 
 
+# ---- any depth, any number of steps ----------------------------------------------------------------
+
+L, T = symbols("L T", integer=True, positive=True)
+l, t = sp.Idx("l", (1, L)), sp.Idx("t", (1, T))  # numbers of layers and steps
+i, j = symbols("i j", cls=sp.Idx)  # along axes, counted from 1
+n = sp.IndexedBase("n")  # how many units a layer has
+
+
+def arrays(names: str) -> list[sp.IndexedBase]:
+    return [sp.IndexedBase(name) for name in names.split()]
+
+
+@network("deep", "fixed(x)")
+def deep() -> list[object]:
+    W, b, a, z, x = arrays("W b a z x")
+    f, C = sp.Function("f"), sp.Function("C")  # without a definition: unknown
+    return [
+        Eq(a[0, i], x[i]),
+        Eq(z[l, i], sp.Sum(W[l, i, j] * a[l - 1, j], (j, 1, n[l - 1])) + b[l, i]),
+        Eq(a[l, i], f(z[l, i])),
+        Eq(Symbol("E"), C(a[L])),
+    ]
+
+
+@network("deep-softmax", "onehot(t)", "fixed(x)")
+def deep_softmax() -> list[object]:
+    W, b, a, z, x, p, target = arrays("W b a z x p t")
+    m = sp.Idx("l", (1, L - 1))
+    return [
+        Eq(a[0, i], x[i]),
+        Eq(z[m, i], sp.Sum(W[m, i, j] * a[m - 1, j], (j, 1, n[m - 1])) + b[m, i]),
+        Eq(a[m, i], sb.relu(z[m, i])),
+        Eq(z[L, i], sp.Sum(W[L, i, j] * a[L - 1, j], (j, 1, n[L - 1])) + b[L, i]),
+        Eq(p[i], sp.exp(z[L, i]) / sp.Sum(sp.exp(z[L, j]), (j, 1, n[L]))),
+        Eq(Symbol("E"), -sp.Sum(target[i] * sp.log(p[i]), (i, 1, n[L]))),
+    ]
+
+
+@network("rnn", "fixed(h[0], x, y)")
+def rnn() -> list[object]:
+    U, V, b, h, x, y, z, E = arrays("U V b h x y z E")
+    k = sp.Idx("k")
+    step = sp.Sum(U[i, j] * h[t - 1, j], (j, 1, H)) + sp.Sum(V[i, k] * x[t, k], (k, 1, D)) + b[i]
+    return [
+        Eq(z[t, i], step),
+        Eq(h[t, i], sp.tanh(z[t, i])),
+        Eq(E[t], sp.Sum((h[t, i] - y[t, i]) ** 2, (i, 1, H)) / 2),
+        Eq(Symbol("J"), sp.Sum(E[t], (t, 1, T))),
+    ]
+
+
+@network("rnn-stacked", "fixed(h[0, t], h[l, 0], y)")
+def rnn_stacked() -> list[object]:
+    U, V, h, y, z = arrays("U V h y z")
+    above = sp.Sum(U[l, i, j] * h[l, t - 1, j], (j, 1, n[l]))
+    below = sp.Sum(V[l, i, j] * h[l - 1, t, j], (j, 1, n[l - 1]))
+    return [
+        Eq(z[l, t, i], above + below),
+        Eq(h[l, t, i], sp.tanh(z[l, t, i])),
+        Eq(Symbol("J"), sp.Sum(sp.Sum((h[L, t, i] - y[t, i]) ** 2, (i, 1, n[L])) / 2, (t, 1, T))),
+    ]
+
+
+@network("lstm", "fixed(h[0], c[0], x, y)")
+def lstm() -> list[object]:
+    h, c, x, y, E = arrays("h c x y E")
+    k, equations = sp.Idx("k"), []
+    gates = {}
+    for name, function in (("i", sb.sigmoid), ("f", sb.sigmoid), ("o", sb.sigmoid), ("g", sp.tanh)):
+        W, U, gate = arrays(f"W_{name} U_{name} {name}")
+        inner = sp.Sum(W[j, k] * x[t, k], (k, 1, D)) + sp.Sum(U[j, k] * h[t - 1, k], (k, 1, H))
+        gates[name] = gate
+        equations.append(Eq(gate[t, j], function(inner)))
+    return [
+        *equations,
+        Eq(c[t, j], gates["f"][t, j] * c[t - 1, j] + gates["i"][t, j] * gates["g"][t, j]),
+        Eq(h[t, j], gates["o"][t, j] * sp.tanh(c[t, j])),
+        Eq(E[t], sp.Sum((h[t, j] - y[t, j]) ** 2, (j, 1, H)) / 2),
+        Eq(Symbol("J"), sp.Sum(E[t], (t, 1, T))),
+    ]
+
+
 net = ZOO["circuit-add-mul"]()

@@ -27,6 +27,7 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
+    Size,
     add,
     mul,
     rebuild,
@@ -58,8 +59,11 @@ def _length(e: Expr) -> int:
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
             lonely = all(isinstance(a, Pow) and a.exponent is MINUS_ONE for a in e.args)
-            return inner + lonely
+            return inner + lonely - _averages(e) - _squared_quotient(e)
         case Pow():
+            squared = _squares(e.base)
+            if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
+                return length(squared) + 1
             return length(e.base) + 1 + (length(e.exponent) if e.exponent is not MINUS_ONE else 0)
         case Reduce():
             body = length(e.body)
@@ -68,10 +72,38 @@ def _length(e: Expr) -> int:
                 carriers = [a.free for a in e.body.args if not bound.isdisjoint(a.free)]
                 kinds = set(carriers)  # a matrix product has two; a dot product two vectors of one
                 return body if len(kinds) >= 2 or (len(carriers) == 2 and kinds == {bound}) else body + 1
-            return body + 1
+            squared = _squares(e)
+            return length(squared) + 1 if squared is not None and not e.free else body + 1
         case Entry() | Delta() | Index():
             return 0
-    return sum(map(length, e.args)) + (1 if e.args else 0)
+    clip = isinstance(e, Call) and e.fn == "minimum" and isinstance(e.args[0], Call) and e.args[0].fn == "maximum"
+    return sum(map(length, e.args)) + (1 if e.args else 0) - clip
+
+
+def _squares(e: Expr) -> Expr | None:
+    """x for Σ x²."""
+    if isinstance(e, Reduce) and e.op == "sum" and isinstance(e.body, Pow) and e.body.exponent is Num(2):
+        return e.body.base
+    return None
+
+
+def _averages(e: Mul) -> int:
+    """How many divisors of a product go into a mean: Σ_n x_n / N is one call."""
+    sizes = [a.base for a in e.args if isinstance(a, Pow) and a.exponent is MINUS_ONE and isinstance(a.base, Size)]
+    saved = 0
+    for a in e.args if sizes else ():
+        if isinstance(a, Reduce) and a.op == "sum" and length(a) > length(a.body) and _squares(a) is None:
+            dims = [i.dim for i in a.bound]
+            if len(set(dims)) == len(dims) and all(d in sizes for d in dims):
+                saved += len(dims)
+                sizes = [s for s in sizes if s not in dims]
+    return saved
+
+
+def _squared_quotient(e: Mul) -> bool:
+    """Is there x²/y², which is (x/y)²?"""
+    exponents = [a.exponent for a in e.args if isinstance(a, Pow) and isinstance(a.exponent, Num)]
+    return any(x.value > 1 and Num(-x.value) in exponents for x in exponents)
 
 
 def _divisor(e: Expr) -> Expr:

@@ -24,7 +24,8 @@ import numpy as np
 
 from symbp.errors import RequestError, SymbpError
 from symbp.evaluate import Array, Evaluation, Function, run, size_value
-from symbp.expr import Call, Entry, Expr, Index, text, walk
+from symbp.expr import Call, Entry, Expr, Index, Num, text, walk
+from symbp.family import shift_name
 from symbp.graph import Graph, Node, adjoint
 from symbp.sample import STEP, Point, choose_sizes, draw
 from symbp.steps import Adjoint, Checked, Derivation, Step
@@ -467,7 +468,9 @@ def check_steps(derivation: Derivation, seed: int = 0, functions: Mapping[str, F
     """Evaluate every line of every step at one point; raise Mismatch at the first that is not
     equal to the others. Returns an empty text, or why there was no point to check at."""
     if derivation.graph.has_families:
-        turns = (dict.fromkeys(derivation.graph.bounds, n) for n in TURNS)
+        turns = [dict.fromkeys(derivation.graph.bounds, n) for n in TURNS]
+        for t in turns:
+            _check_chains(derivation, t, seed)
         return next(filter(None, (check_steps(unroll_derivation(derivation, t)[0], seed) for t in turns)), "")
     graph = derivation.graph
     functions = functions or samples(graph)
@@ -481,6 +484,29 @@ def check_steps(derivation: Derivation, seed: int = 0, functions: Mapping[str, F
         for a in derivation.adjoints.values():
             _check_adjoint(a, graph, state)
     return ""
+
+
+def _check_chains(derivation: Derivation, turns: Mapping[str, int], seed: int) -> None:
+    """A recursion written out: the product of its Jacobians, taken numerically as the one from end
+    to end, times the error at the end."""
+    chains = {key: a for key, a in derivation.adjoints.items() if a.chain is not None}
+    if not chains:
+        return
+    one, source = unroll_derivation(derivation, turns)
+    functions = samples(one.graph)
+    points, _ = points_of(one.graph, seed, functions, wanted=1)
+    for point in points[:1]:
+        state = Evaluation.of(one.graph, point.values, point.sizes, functions)
+        forms = {name: f["delta"] for name, f in _forms(one, state)}
+        for name, keys in source.items():
+            chain = next((chains[k].chain for k in keys if k in chains), None)
+            if chain is None:
+                continue
+            top = shift_name(chain.top[0], {n: Num(v) for n, v in turns.items()})
+            unit = np.eye(forms[name].size).reshape(-1, *forms[name].shape)
+            jacobian = numerical_jacobian(one.graph, point.leaves, point.sizes, top, name, unit, functions)
+            step = Step("unrolled", name, None, ())
+            _same_values(step, 0, jacobian @ forms[top] if top != name else forms[top], forms[name])
 
 
 def _check_adjoint(a: Adjoint, graph: Graph, state: Evaluation) -> None:

@@ -25,6 +25,11 @@ app = typer.Typer(
     "or file.py:name for a network declared in SymPy (that one runs the Python file).",
 )
 
+FORMATS = "terminal|latex|beamer|markdown|html|ipynb|numpy|json"
+Styles = Annotated[
+    list[str] | None,
+    typer.Option("--style", metavar="NAME=CHOICE", help="A convention, such as layers=paren; may be repeated."),
+]
 Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour the output.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random points of the check.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback for an internal error.")]
@@ -49,6 +54,11 @@ def _root(
     pass
 
 
+Depth = Annotated[
+    list[str] | None, typer.Option("--set", metavar="L=3", help="The end of a loop as a number: the loop written out.")
+]
+
+
 @app.command()
 def derive(
     nets: Annotated[list[str], typer.Argument(metavar="NET...", help="File, -, built-in name, or file.py:name.")],
@@ -60,20 +70,18 @@ def derive(
     ] = "both",
     detail: Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")] = "normal",
     notation: Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")] = "matrix",
-    format: Annotated[
-        str, typer.Option(metavar="terminal|latex|markdown|numpy|json", help="How it is written.")
-    ] = "terminal",
+    format: Annotated[str, typer.Option(metavar=FORMATS, help="How it is written.")] = "terminal",
     standalone: Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")] = False,
     lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
     delta: Annotated[str, typer.Option(metavar="plus|minus", help="minus shows δ := −∂L/∂z.")] = "plus",
+    style: Styles = None,
     update: Annotated[bool, typer.Option("--update", help="Add the descent rules.")] = False,
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
-    ] = None,
+    set_: Depth = None,
     check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
+    picture: Annotated[bool, typer.Option("--picture", help="Put a picture of the graph into the document.")] = False,
     output: Output = "",
     force: Force = False,
     json: Json = False,
@@ -86,15 +94,15 @@ def derive(
 
     options = commands.DeriveOptions(
         wrt=tuple(wrt or ()), form=form, detail=detail, notation=notation, format="json" if json else format,
-        standalone=standalone, lang=lang, delta=delta, update=update, at=tuple(at or ()), set=tuple(set_ or ()),
-        check=check, seed=seed,
+        standalone=standalone, lang=lang, delta=delta, style=tuple(style or ()), update=update,
+        at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed, picture=picture,
     )  # fmt: skip
     _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)
 
 
 Detail = Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")]
 Notation = Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")]
-Format = Annotated[str, typer.Option(metavar="terminal|latex|markdown|numpy|json", help="How it is written.")]
+Format = Annotated[str, typer.Option(metavar=FORMATS, help="How it is written.")]
 Standalone = Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")]
 Lang = Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")]
 Checking = Annotated[str, typer.Option(metavar="full|quick|none", help="Compare with numerical derivatives.")]
@@ -110,7 +118,9 @@ def jacobian(
     format: Format = "terminal",
     standalone: Standalone = False,
     lang: Lang = "en",
+    style: Styles = None,
     check: Checking = "quick",
+    set_: Depth = None,
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -123,7 +133,7 @@ def jacobian(
 
     options = commands.DeriveOptions(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        check=check, seed=seed,
+        style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
     _finish(lambda screen: commands.jacobian(net, node, wrt, options, screen), color, output, force, debug)
 
@@ -138,7 +148,9 @@ def hessian(
     format: Format = "terminal",
     standalone: Standalone = False,
     lang: Lang = "en",
+    style: Styles = None,
     check: Checking = "quick",
+    set_: Depth = None,
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -151,7 +163,7 @@ def hessian(
 
     options = commands.DeriveOptions(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        check=check, seed=seed,
+        style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
     _finish(lambda screen: commands.hessian(net, wrt, wrt2, options, screen), color, output, force, debug)
 
@@ -165,11 +177,81 @@ def check(net: Net, json: Json = False, color: Color = "auto", seed: Seed = 0, d
 
 
 @app.command()
+def verify(
+    net: Net,
+    claims: Annotated[
+        list[str] | None, typer.Argument(metavar="[CLAIM]...", help="dL/dW1 = X.T @ dH1, in NumPy or LaTeX.")
+    ] = None,
+    file: Annotated[str, typer.Option("--claims", metavar="FILE", help="Claims, one a line.")] = "",
+    other_net: Annotated[str, typer.Option("--net", metavar="NET", help="The network of a document.")] = "",
+    about: Annotated[str, typer.Option("--about", metavar="NAME", help="What a bare formula is the gradient of.")] = "",
+    let: Annotated[
+        list[str] | None, typer.Option("--let", metavar="'SYMBOL := EXPR'", help="What a LaTeX symbol stands for.")
+    ] = None,
+    lets: Annotated[str, typer.Option("--lets", metavar="FILE", help="A file of such lines.")] = "",
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Judge numbers at this point.")
+    ] = None,
+    annotate: Annotated[str, typer.Option("--annotate", metavar="FILE", help="Write the document with verdicts.")] = "",
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    json: Json = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
+    """Are these formulas right? If not: which mistake, the right line, and numbers that prove it."""
+    from symbp import commands
+
+    options = commands.VerifyOptions(
+        claims=file, net=other_net, about=about, let=tuple(let or ()), lets=lets, at=tuple(at or ()),
+        annotate=annotate, force=force, json=json, lang=lang, seed=seed,
+    )  # fmt: skip
+    _finish(lambda screen: commands.verify(net, claims or [], options, screen), color, output, force, debug)
+
+
+@app.command()
 def code(net: Net, output: Output = "", force: Force = False, color: Color = "auto", debug: Debug = False) -> None:
     """NumPy forward and backward functions to paste or import."""
     from symbp import commands
 
     _finish(lambda screen: commands.code(net, screen), color, output, force, debug)
+
+
+@app.command()
+def draw(
+    net: Net,
+    format: Annotated[
+        str, typer.Option(metavar="svg|tikz|mermaid|dot", help="By default as the output file's suffix says, or svg.")
+    ] = "",
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value of a leaf; may be repeated.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
+    ] = None,
+    view: Annotated[str, typer.Option(metavar="auto|gates|blocks", help="Single operations, or tensors.")] = "auto",
+    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    standalone: Annotated[bool, typer.Option("--standalone", help="TikZ: a whole document.")] = False,
+    output: Output = "",
+    force: Force = False,
+    color: Color = "auto",
+    debug: Debug = False,
+) -> None:
+    """The computational graph as a picture; with values, forward values and gradients on every wire."""
+    from symbp import commands
+
+    options = commands.DrawOptions(
+        format=format,
+        at=tuple(at or ()),
+        set=tuple(set_ or ()),
+        lang=lang,
+        view=view,
+        standalone=standalone,
+        output=output,
+    )
+    _finish(lambda screen: commands.draw(net, options, screen), color, output, force, debug)
 
 
 @app.command()

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,24 +21,30 @@ from symbp.errors import RequestError, nearest
 from symbp.family import base_of
 
 if TYPE_CHECKING:
+    from symbp.claim import Tree
     from symbp.descend import Plan
+    from symbp.errors import Place
     from symbp.graph import Graph
     from symbp.higher import Derivative
+    from symbp.judge.lines import Lines
+    from symbp.judge.points import Points
+    from symbp.judge.verdict import Judge, Verdict
+    from symbp.read.document import Document
     from symbp.show.alphabet import Alphabet
-    from symbp.show.document import Block
-    from symbp.steps import Checked, Derivation
+    from symbp.show.blocks import Block
+    from symbp.show.document import Options
+    from symbp.show.style import Style
+    from symbp.steps import Chain, Checked, Derivation
 
 Answer = tuple[str, int]
 CHOICES = {
     "form": ("delta", "closed", "both"),
     "detail": ("brief", "normal", "full"),
     "notation": ("matrix", "index", "both"),
-    "format": ("terminal", "latex", "markdown", "numpy", "json"),
-    "lang": ("en", "zh"),
+    "format": ("terminal", "latex", "beamer", "markdown", "html", "ipynb", "numpy", "json"),
     "delta": ("plus", "minus"),
     "check": ("full", "quick", "none"),
 }
-LATER = {"html", "ipynb"}
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,20 @@ class DeriveOptions:
     standalone: bool = False
     lang: str = "en"
     delta: str = "plus"
+    style: tuple[str, ...] = ()
     update: bool = False
     at: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     check: str = "quick"
     seed: int = 0
+    picture: bool = False
 
     def validate(self) -> None:
         """Every option is one of its choices."""
-        for name, choices in CHOICES.items():
+        from symbp.show.words import languages
+
+        for name, choices in {**CHOICES, "lang": languages()}.items():
             value = getattr(self, name)
-            if name == "format" and value in LATER:
-                raise RequestError(f"--format {value} comes in a later version. There are: {', '.join(choices)}.")
             if value not in choices:
                 raise RequestError(
                     f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip()
@@ -173,15 +181,16 @@ def derive(specs: Sequence[str], options: DeriveOptions, screen: Screen) -> Answ
             status = max(status, _status(derivation.checked))
         whole: Any = results[0] if len(results) == 1 else results
         return json.dumps(whole, ensure_ascii=False, indent=1) + "\n", status
-    texts, status = [], 0
-    for spec in specs:
-        derivation, view = _derivation(spec, options)
-        texts.append(_render(derivation, view, options, screen))
-        status = max(status, _status(derivation.checked))
-    return "\n".join(texts), status
+    derived = [_derivation(spec, options) for spec in specs]
+    status = max(_status(derivation.checked) for derivation, _ in derived)
+    if options.format == "numpy":
+        from symbp.numpy_code import backward_lines
+
+        return "\n".join("\n".join(backward_lines(d, view.form)) + "\n" for d, view in derived), status
+    return _laid_out([_document(d, view, options) for d, view in derived], options, screen), status
 
 
-def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
+def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]:
     """Open, derive, check; and the view that the options and the file's own style ask for."""
     from symbp.derive import derive as run
     from symbp.show.document import Options
@@ -196,7 +205,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
 
         derivation = replace(derivation, checked=numbers(derivation, options.check, options.seed))
         check_steps(derivation, options.seed)  # a step that does not hold is never printed
-    delta = options.delta if options.delta != "plus" else graph.style.get("delta", "plus")
+    style = _style(graph, options)
     values: tuple[tuple[str, str, str], ...] = ()
     if options.at:
         from symbp.values import at_point, read_values
@@ -207,8 +216,10 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Any]:
         options.detail,
         options.notation,
         options.lang,
-        delta,
+        style.delta,
         options.update,
+        style,
+        summary=options.detail == "full" or (options.detail == "normal" and options.format != "terminal"),
         entries=entries,
         values=values,
     )
@@ -240,38 +251,99 @@ def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str
     return tuple(names), entries
 
 
-def _render(derivation: Derivation, view: Any, options: DeriveOptions, screen: Screen) -> str:
+def _style(graph: Graph, options: DeriveOptions) -> Style:
+    """The conventions: the file's, then those of the command line."""
+    from symbp.show.style import Style, read_styles
+
+    asked = read_styles(options.style)
+    return Style.of(graph.style, asked, {"delta": options.delta} if options.delta != "plus" else {})
+
+
+@dataclass(frozen=True)
+class Written:
+    """What there is to lay out: blocks in any alphabet, the network they are about, and its program."""
+
+    blocks: Callable[[Alphabet], Iterable[Block]]
+    graph: Graph
+    style: Style
+    program: str = ""
+
+
+def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> Written:
+    """A derivation as a document."""
     from symbp.convention import minus
     from symbp.show.document import document
 
-    if options.format == "numpy":
-        from symbp.numpy_code import backward_lines
+    shown = minus(derivation) if view.delta == "minus" else derivation
+    program = _program(derivation) if options.format == "ipynb" else ""
+    picture: tuple[Block, ...] = ()
+    if options.picture and options.format != "terminal":
+        from symbp.draw import draw, figure
 
-        return "\n".join(backward_lines(derivation, view.form)) + "\n"
-    if view.delta == "minus":
-        derivation = minus(derivation)
-    return _laid_out(lambda alphabet: document(derivation, alphabet, view), derivation.graph, options, screen)
+        picture = (figure(draw(derivation.graph, lang=options.lang, derivation=derivation, style=view.style)),)
+    return Written(
+        lambda alphabet: illustrated(document(shown, alphabet, view), picture), derivation.graph, view.style, program
+    )
 
 
-def _laid_out(
-    blocks: Callable[[Alphabet], Iterable[Block]], graph: Graph, options: DeriveOptions, screen: Screen
-) -> str:
-    """Blocks as LaTeX, Markdown, or for a terminal."""
-    from symbp.show.alphabet import Latex, MarkdownTex, Unicode
+def illustrated(blocks: Iterable[Block], picture: Iterable[Block]) -> Iterator[Block]:
+    """The document with a picture at the end of its first section, the forward pass."""
+    from symbp.show.blocks import Heading
 
-    if options.format == "latex":
-        from symbp.show.latex import latex
+    headings = 0
+    for block in blocks:
+        headings += isinstance(block, Heading)
+        if headings == 3:
+            yield from picture
+            picture = ()
+        yield block
+    yield from picture
 
-        return latex(blocks(Latex(graph.latex)), options.standalone, options.lang)
-    if options.format == "markdown":
-        from symbp.show.markdown import markdown
 
-        return markdown(blocks(MarkdownTex(graph.latex)))
-    from symbp.show.terminal import legend, lines
+def _program(derivation: Derivation) -> str:
+    """The NumPy program of a derivation, or nothing where it has none."""
+    from symbp.errors import NoRule
+    from symbp.loop_program import loop_module
+    from symbp.program import module
 
-    shown = lines(blocks(Unicode()), screen.width, screen.colour)
-    key = legend(screen.colour)
-    return "\n".join(shown) + "\n" + (f"\n{key}\n" if key else "")
+    try:
+        return (loop_module if derivation.graph.has_families else module)(derivation)
+    except NoRule:
+        return ""
+
+
+def _laid_out(documents: Sequence[Written], options: DeriveOptions, screen: Screen) -> str:
+    """Documents in the format asked for."""
+    from symbp.show.alphabet import Latex, Unicode
+
+    if options.format == "terminal":
+        from symbp.show.terminal import legend, lines
+
+        texts = ["\n".join(lines(d.blocks(Unicode(style=d.style)), screen.width, screen.colour)) for d in documents]
+        key = legend(screen.colour, options.lang)
+        return "\n\n".join(texts) + "\n" + (f"\n{key}\n" if key else "")
+    parts = [d.blocks(Latex(d.graph.latex, d.style)) for d in documents]
+    whole = (block for part in parts for block in part)
+    match options.format:
+        case "latex":
+            from symbp.show.latex import latex
+
+            return latex(whole, options.standalone, options.lang)
+        case "beamer":
+            from symbp.show.beamer import beamer
+
+            return beamer(whole, options.lang)
+        case "html":
+            from symbp.show.html import html
+
+            return html(parts, options.lang)
+        case "ipynb":
+            from symbp.show.notebook import notebook
+
+            return notebook(parts, options.lang, [d.program for d in documents])
+    from symbp.show.markdown import markdown
+
+    return markdown(whole, options.lang)
 
 
 def jacobian(spec: str, node: str, wrt: str, options: DeriveOptions, screen: Screen) -> Answer:
@@ -279,9 +351,14 @@ def jacobian(spec: str, node: str, wrt: str, options: DeriveOptions, screen: Scr
     from symbp.higher import jacobian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
     (name, above), (variable, below) = _one_wanted(node, graph), _one_wanted(wrt, graph)
-    return _higher(run(graph, name, variable), above, below, options, screen)
+    if not graph.has_families:
+        return _higher(run(graph, name, variable), above, below, options, screen)
+    from symbp.turn import turn_graph
+
+    turn, name, variable, chain = turn_graph(graph, name, variable)
+    return _higher(run(turn, name, variable), above, below, options, screen, graph, chain)
 
 
 def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, screen: Screen) -> Answer:
@@ -289,7 +366,9 @@ def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, scree
     from symbp.higher import hessian as run
 
     options.validate()
-    graph = open_network(spec)
+    graph = at_depth(open_network(spec), options.set)
+    if graph.has_families:
+        raise RequestError(f"A Hessian needs a network of a given depth: --set {graph.bounds[0]}=3.")
     (name, above), (second, below) = _one_wanted(wrt, graph), _one_wanted(wrt if wrt2 is None else wrt2, graph)
     if wrt2 is None:
         below = ()
@@ -303,27 +382,42 @@ def _one_wanted(text: str, graph: Graph) -> tuple[str, tuple[str, ...]]:
 
 
 def _higher(
-    derivative: Derivative, above: tuple[str, ...], below: tuple[str, ...], options: DeriveOptions, screen: Screen
+    derivative: Derivative,
+    above: tuple[str, ...],
+    below: tuple[str, ...],
+    options: DeriveOptions,
+    screen: Screen,
+    whole: Graph | None = None,
+    chain: Chain | None = None,
 ) -> Answer:
-    """Check a derivative and write it."""
+    """Check a derivative and write it; of a loop, with the product of Jacobians over its turns."""
     from symbp.show.document import Options
-    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines
+    from symbp.show.higher import Letters, blocks, derivative_json, numpy_lines, product_blocks, product_json
 
     if options.check != "none":
         from symbp.check_higher import check_derivative
 
         derivative = check_derivative(derivative, options.check, options.seed)
     status = _status({c.name: c for c in (derivative.checked_gradient, derivative.checked) if c is not None})
-    view = Options(detail=options.detail, notation=options.notation, lang=options.lang)
+    style = _style(derivative.graph, options)
+    view = Options(detail=options.detail, notation=options.notation, lang=options.lang, style=style)
     letters = Letters(above, below)
     if options.format == "json":
         import json
 
-        return json.dumps(derivative_json(derivative, view, letters), ensure_ascii=False, indent=1) + "\n", status
+        found = derivative_json(derivative, view, letters)
+        if whole is not None and chain is not None:
+            found["product"] = product_json(whole, chain)
+        return json.dumps(found, ensure_ascii=False, indent=1) + "\n", status
     if options.format == "numpy":
         return "\n".join(numpy_lines(derivative)) + "\n", status
-    text = _laid_out(lambda a: blocks(derivative, a, view, letters), derivative.graph, options, screen)
-    return text, status
+
+    def everything(alphabet: Alphabet) -> Iterator[Block]:
+        yield from blocks(derivative, alphabet, view, letters)
+        if whole is not None and chain is not None:
+            yield from product_blocks(whole, chain, alphabet, options.lang)
+
+    return _laid_out([Written(everything, derivative.graph, style)], options, screen), status
 
 
 def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
@@ -347,6 +441,178 @@ def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
     from symbp.show.table import check_table
 
     return check_table(derivation, checked, screen.width, screen.colour), status
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """The options of `symbp verify`."""
+
+    claims: str = ""
+    net: str = ""
+    about: str = ""
+    let: tuple[str, ...] = ()
+    lets: str = ""
+    at: tuple[str, ...] = ()
+    annotate: str = ""
+    force: bool = False
+    json: bool = False
+    lang: str = "en"
+    seed: int = 0
+
+
+def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Screen) -> Answer:
+    """`symbp verify`: 1 when a claim is wrong, 2 when one is unreadable or undefined, 3 when one is undecided."""
+    from symbp.judge.lines import Lines
+    from symbp.judge.points import Points
+    from symbp.judge.verdict import Judge
+    from symbp.read.document import is_document
+    from symbp.show.repair import in_latex
+
+    DeriveOptions(seed=options.seed, lang=options.lang).validate()
+    document = None
+    if is_document(spec) and not texts and not options.claims:
+        document = _open_document(spec)
+        graph = _network_of(document, options.net)
+    elif options.annotate:
+        raise RequestError("--annotate writes a document with verdicts: give a document (.tex, .md, .ipynb or .py)")
+    else:
+        graph = open_network(options.net or spec)
+    points = Points(graph, options.seed)
+    macros = document.macros if document is not None else {}
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
+    given, reader.numpy.rate = _given_point(graph, options.at)
+    judge = Judge(points, given=given)
+    if document is not None:
+        verdicts = _judge_document(document, reader, judge, options, in_latex(points))
+    else:
+        verdicts = [judge(reader.line(*line)) for line in _lines_of_claims(texts, options)]
+    status = verify_status([v.verdict for v in verdicts])
+    latex = in_latex(points)
+    if options.json:
+        import json
+
+        from symbp.show.verdict import verdicts_json
+
+        return json.dumps(
+            verdicts_json(verdicts, graph, latex, options.lang), ensure_ascii=False, indent=1
+        ) + "\n", status
+    from symbp.show.verdict import verdicts_text
+
+    return clean_lines(verdicts_text(verdicts, graph, screen.width, screen.colour, options.lang, latex)), status
+
+
+def _open_document(file: str) -> Document:
+    """A submission; what it names is not opened."""
+    from symbp.read.document import LARGEST, read_document
+    from symbp.read.source import read_bytes
+
+    return read_document(read_bytes(file, LARGEST), file)
+
+
+def _network_of(document: Document, net: str) -> Graph:
+    """The network that a document is about: `--net`, or a block in the document itself."""
+    from symbp.read.network import read_network
+
+    if net:
+        return open_network(net)
+    if document.network:
+        return read_network(document.network, name=Path(document.file).stem, file=document.file)
+    raise RequestError(
+        f"which network is {document.file} about? Give it with --net, or in a ```symbp block of a Markdown document"
+    )
+
+
+def _judge_document(
+    document: Document, reader: Lines, judge: Judge, options: VerifyOptions, latex: Callable[[Verdict, Tree], str]
+) -> list[Verdict]:
+    """The verdicts on the formulas of a document, in order; `--annotate` writes them into it."""
+    from symbp.read.document import annotated
+    from symbp.show.repair import remarks
+
+    if options.annotate:
+        _check_free(options.annotate, options.force)
+    if not document.found:
+        raise RequestError(f"there are no formulas in {document.file}")
+    beside = []
+    verdicts = []
+    for found in document.found:
+        mine = [judge(claim) for claim in reader.found(found, options.about)]
+        verdicts += mine
+        beside.append((found, remarks(mine, judge.points.graph, latex, options.lang)))
+    if not verdicts:
+        raise RequestError(f"none of the {len(document.found)} formulas in {document.file} is an equation to judge")
+    if options.annotate:
+        deliver(annotated(document, beside), options.annotate, options.force)
+    return verdicts
+
+
+def _given_point(graph: Graph, texts: Sequence[str]) -> tuple[Points | None, str]:
+    """The point of `--at`, and the name of the learning rate if one is given with it."""
+    from symbp.judge.points import RATES, Points
+    from symbp.values import number_or_list, read_values
+
+    if not texts:
+        return None, ""
+    extra: dict[str, float] = {}
+    own: list[str] = []
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name.strip() in RATES and name.strip() not in graph.nodes:
+            extra[name.strip()] = float(number_or_list(value, f"--at {name.strip()}"))
+        else:
+            own.append(text)
+    return Points.at(graph, read_values(graph, own), extra), next(iter(extra), "")
+
+
+def _lines_of_claims(texts: Sequence[str], options: VerifyOptions) -> Iterator[tuple[str, str, Place | None]]:
+    """(text, what it is about, place) of every claim of the call and of the claims file."""
+    from symbp.errors import Place
+    from symbp.read.source import decode, read_file
+
+    for text in texts:
+        yield text, options.about, None
+    if not options.claims:
+        return
+    if options.claims == "-":
+        whole, file = decode(sys.stdin.buffer.read(1_000_001), "standard input"), "standard input"
+    else:
+        whole, file = read_file(options.claims), options.claims
+    for number, line in enumerate(whole.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith(("#", "%")):
+            continue
+        named = re.match(r"\s*([A-Za-z_]\w*)\s*:\s+(?=\S)(?!=)", line)
+        text, about = (line[named.end() :], named[1]) if named else (line, options.about)
+        yield (
+            text.strip(),
+            about,
+            Place(number, len(line) - len(line[named.end() :] if named else line.lstrip()) + 1, line, file),
+        )
+
+
+def _lets_of_file(file: str) -> list[str]:
+    """`SYMBOL := EXPRESSION`, one a line; lines that start with # are comments."""
+    from symbp.read.source import read_file
+
+    lines = read_file(file).splitlines() if file else []
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def clean_lines(text: str) -> str:
+    """A text for the screen without control characters but those of its colours."""
+    return re.sub(
+        "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+        "\N{REPLACEMENT CHARACTER}",
+        text,
+    )
+
+
+def verify_status(verdicts: Sequence[str]) -> int:
+    """The exit code for these verdicts."""
+    if "wrong" in verdicts:
+        return 1
+    if "unreadable" in verdicts or "undefined" in verdicts:
+        return 2
+    return 3 if "undecided" in verdicts else 0
 
 
 def _status(checked: Mapping[str, Checked]) -> int:
@@ -453,6 +719,40 @@ class Progress:
             return
         self.next, self.shown = time.monotonic() + self.EVERY, True
         print(f"\r\x1b[Kstep {step} of {self.steps}, loss {loss:.4g}", end="", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """The options of `symbp draw`. Without a format the suffix of the output file says it, else SVG."""
+
+    format: str = ""
+    at: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    lang: str = "en"
+    view: str = "auto"
+    standalone: bool = False
+    output: str = ""
+
+
+def draw(spec: str, options: DrawOptions, screen: Screen) -> Answer:
+    """`symbp draw`."""
+    suffixes = {".tex": "tikz", ".mmd": "mermaid", ".dot": "dot", ".gv": "dot"}
+    format = options.format or suffixes.get(Path(options.output).suffix, "svg")
+    choices = ("svg", "tikz", "mermaid", "dot")
+    if format not in choices:
+        raise RequestError(
+            f"--format must be one of {', '.join(choices)}, not '{format}'. {nearest(format, choices)}".strip()
+        )
+    if options.standalone and format != "tikz":
+        raise RequestError("--standalone makes a document of a TikZ picture; say --format tikz with it.")
+    from symbp.draw import FORMATS
+    from symbp.draw import draw as run
+    from symbp.show.picture.tikz import document
+    from symbp.values import read_values
+
+    graph = at_depth(open_network(spec), options.set)
+    picture = run(graph, read_values(graph, options.at), options.lang, options.view)
+    return (document if options.standalone else FORMATS[format])(picture), 0
 
 
 def zoo(name: str | None, screen: Screen) -> Answer:

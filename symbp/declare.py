@@ -23,6 +23,7 @@ from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from symbp.arrange import shifted
 from symbp.errors import DeclarationError
 from symbp.expr import ONE, ZERO, Expr, Index, Num, Size
+from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, axes_of
 from symbp.sizes import Sizes, polynomial, resolve_sizes, shape_text, size_text
 from symbp.sympy_families import FamilyDeclaration, uses_families
@@ -551,10 +552,13 @@ def read_facts(facts: Sequence[str], nodes: Mapping[str, Node], sizes: Sizes, si
     from symbp.read.source import parse
 
     found: list[Fact] = []
+    variables = {loop.var for n in nodes.values() for loop in n.loops}
     for text in facts:
         tree, source = parse(f"assert {text}")
         shapes = {n: tuple(a.dim if isinstance(a, Index) else ONE for a in node.axes) for n, node in nodes.items()}
-        scope = Scope(sizes, {n: leaf(n, s) for n, s in shapes.items()}, {}, size_names)
+        scope = Scope(sizes, {n: leaf(n, s) for n, s in shapes.items()}, {}, size_names | variables)
+        scope.families = {base_of(n) for n in nodes if "[" in n}
+        scope.member = FormulaReader(source, scope).family_member
         if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Assert):
             raise DeclarationError(f"{text!r} is not a fact")
         found += FactReader(FormulaReader(source, scope), nodes).facts(tree.body[0].test)

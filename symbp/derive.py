@@ -28,13 +28,14 @@ from symbp.expr import (
     Expr,
     add,
 )
-from symbp.graph import Graph, Node, adjoint
+from symbp.family import base_of
+from symbp.graph import Fact, Graph, Node, adjoint, primal
 from symbp.local import rename, skeleton
 from symbp.recursion import derive_families
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
 
-# ---- the walk ----------------------------------------------------------------------------------
+REACH = 12  # how much longer a form may be at first for proved folds to be tried on it
 
 
 def derive(
@@ -50,7 +51,8 @@ def derive(
     wanted, left_out = _wanted(graph, wrt)
     needed = _needed(graph, wanted)
     consumers = graph.consumers()
-    simplifier = Simplifier(graph, simplify)
+    forms: dict[str, Expr] = {}
+    simplifier = Simplifier(graph, simplify, adjoints=forms)
     known = LocalProblems(graph, consumers)
     adjoints: dict[str, Adjoint] = {}
     for name in reversed(tuple(graph.nodes)):
@@ -58,8 +60,9 @@ def derive(
             users = [u for u in consumers[name] if u == graph.loss or (u in adjoints and adjoints[u].delta is not ZERO)]
             a = known.recall(graph[name], users, adjoints)
             if a is None:
-                a = _adjoint(graph, graph[name], users, adjoints, simplifier, steps)
+                a = _adjoint(graph, graph[name], users, adjoints, simplifier, known, steps)
             adjoints[name] = _with_closed(graph, a, adjoints, simplifier) if closed else a
+            forms[name] = a.delta
     if graph.loss in wanted:
         node = graph[graph.loss]
         adjoints = {graph.loss: Adjoint(node, ONE, ONE, ONE), **adjoints}
@@ -98,12 +101,31 @@ def _needed(graph: Graph, wanted: Iterable[str]) -> set[str]:
     return (below & above) | set(wanted)
 
 
+def on_the_way(graph: Graph) -> frozenset[str]:
+    """The tensors for which `derive` finds an adjoint; nothing is differentiated. Of a family, all
+    members or none."""
+    fixed = frozenset(map(base_of, graph.fixed()))
+    below = {base_of(n.name) for n in graph.leaves} - fixed
+    above = {graph.loss}
+    for _ in range(2 if graph.has_families else 1):  # a loop goes on with what its later lines made
+        for node in graph.inner:
+            assert node.body is not None
+            if not below.isdisjoint(map(base_of, node.body.tensors)):
+                below.add(base_of(node.name))
+        for node in reversed(graph.inner):
+            if base_of(node.name) in above:
+                assert node.body is not None
+                above.update(map(base_of, node.body.tensors))
+    return frozenset(n for n in graph.nodes if base_of(n) in below & above) - {graph.loss}
+
+
 def _adjoint(
     graph: Graph,
     node: Node,
     users: list[str],
     adjoints: dict[str, Adjoint],
     simplifier: Simplifier,
+    known: LocalProblems,
     want_steps: bool,
 ) -> Adjoint:
     """One adjoint by the chain rule: contributions, contraction, simplification, and the trace."""
@@ -116,17 +138,24 @@ def _adjoint(
             terms.append(term)
             parts.append((user, o))
     raw = add(*terms)
-    opaque = simplifier(raw)
-    best, chosen = opaque, raw
+    siblings = known.siblings(node, users, adjoints)
+    best, chosen = simplifier(raw, siblings), raw
     if graph.upstream in named_adjoints(raw):  # given from outside: its own leaf is its name
         chosen = inline(raw, {graph.upstream: adjoints[graph.upstream].delta}, graph)
-        best = simplifier(chosen)
-    for name in _inlining_candidates(graph, raw, adjoints):
-        tried = inline(chosen, {name: adjoints[name].delta}, graph)
-        shorter = simplifier(tried)
-        if length(shorter.result) < length(best.result):
+        best = simplifier(chosen, siblings)
+    for names in _inlining_candidates(graph, raw, adjoints):
+        tried = chosen
+        for name in names:
+            tried = inline(tried, {name: adjoints[name].delta}, graph)
+        if length(simplifier.by_laws(tried)) > length(best.result) + REACH:
+            continue
+        shorter = simplifier(tried, siblings)
+        through = any(primal(f.tensor) in names for f in best.facts)  # a fold that looked into it anyway
+        constant = not any(adjoints[name].delta.tensors for name in names)
+        if length(shorter.result) < length(best.result) + (through or constant):
             best, chosen = shorter, tried
     delta = best.result
+    known.keep(delta, best.facts)
     if want_steps:
         trace.extend(chain_steps(graph, node, left, parts, terms))
         if chosen is not raw:
@@ -158,14 +187,17 @@ class LocalProblems:
         self.graph, self.consumers = graph, consumers
         self.special = {f.tensor for f in graph.facts}
         self.found: dict[object, tuple[str, dict[str, str]]] = {}
+        self.pending: tuple[object, str, dict[str, str], set[str]] | None = None
 
     def recall(self, node: Node, users: list[str], adjoints: dict[str, Adjoint]) -> Adjoint | None:
         """The adjoint of a tensor whose local problem was met before, renamed; else None, and the
-        problem is remembered. Near the loss and where facts are known nothing is carried over."""
+        problem can be kept. Near the loss and where facts are known nothing is carried over."""
+        self.pending = None
         if self.graph.loss in users or not all(adjoints[u].uses for u in users):
             return None
         numbers = {node.name: "0"}
         key: list[object] = [node.axes, node.is_leaf]
+        defined = set(users)
         for user in users:
             body = self.graph[user].body
             assert body is not None
@@ -175,11 +207,21 @@ class LocalProblems:
                 related = self.graph[other].body
                 assert related is not None
                 key.append(skeleton(related, numbers))
+                defined.add(other)
+        for user in self.between(users, adjoints):
+            key.append(skeleton(adjoints[user].delta, numbers))
+            defined.add(adjoint(user))
+        siblings = self.siblings(node, users, adjoints)
+        for sibling in siblings:
+            key += [numbers[sibling], skeleton(adjoints[sibling].delta, numbers)]
+            defined.add(adjoint(sibling))
         if not self.special.isdisjoint(numbers):
             return None
-        name, old = self.found.setdefault(tuple(key), (node.name, numbers))
-        if name == node.name:
+        found = self.found.get(tuple(key))
+        if found is None:
+            self.pending = (tuple(key), node.name, numbers, defined)
             return None
+        name, old = found
         back = {number: tensor for tensor, number in old.items()}
         names = {back[number]: tensor for tensor, number in numbers.items()}
         like = adjoints[name]
@@ -197,6 +239,27 @@ class LocalProblems:
             names,
         )
 
+    def keep(self, delta: Expr, facts: Iterable[Fact]) -> None:
+        """Remember the problem at hand, if its solution rests on nothing but what is in its skeleton."""
+        if self.pending is not None:
+            key, name, numbers, defined = self.pending
+            named = {primal(t) or t for t in delta.tensors}
+            if named <= numbers.keys() and all(f.kind == "definition" and f.tensor in defined for f in facts):
+                self.found[key] = (name, numbers)
+
+    @staticmethod
+    def between(names: Iterable[str], adjoints: dict[str, Adjoint]) -> tuple[str, ...]:
+        """Of these tensors, those whose δ forms name no other adjoints than theirs."""
+        names = set(names)
+        inner = [n for n in adjoints if n in names and adjoints[n].uses and names.issuperset(adjoints[n].uses)]
+        return tuple(reversed(inner))
+
+    def siblings(self, node: Node, users: Iterable[str], adjoints: dict[str, Adjoint]) -> tuple[str, ...]:
+        """Other tensors that the same definitions read and whose adjoints are known: one may be the
+        other's negative. A leaf's adjoint is named for a leaf only."""
+        read = {t for u in users for t in self._operands(u)} - {node.name}
+        return tuple(n for n in adjoints if n in read and (node.is_leaf or not self.graph[n].is_leaf))
+
     def _related(self, user: str, body: Expr) -> list[str]:
         """Other definitions in the same operands: what a slope could be folded into."""
         near = {u for t in body.tensors for u in self.consumers[t]}
@@ -207,10 +270,14 @@ class LocalProblems:
         return body.tensors if body is not None else frozenset()
 
 
-def _inlining_candidates(graph: Graph, raw: Expr, adjoints: dict[str, Adjoint]) -> list[str]:
-    """Upstream adjoints that are short and free of adjoints themselves: near the loss, where
-    p − t and y − t come from."""
-    return [n for n in named_adjoints(raw) if not adjoints[n].uses and length(adjoints[n].delta) <= 12]
+def _inlining_candidates(graph: Graph, raw: Expr, adjoints: dict[str, Adjoint]) -> list[tuple[str, ...]]:
+    """Upstream adjoints that may be put in, in turn: those that are short and free of adjoints (near
+    the loss, where p − t and y − t come from); and together those that say nothing new, as what they
+    name is upstream here as well (the mean and the variance of a normalisation)."""
+    names = named_adjoints(raw)
+    short = [(n,) for n in names if not adjoints[n].uses and length(adjoints[n].delta) <= 12]
+    inner = LocalProblems.between(names, adjoints)
+    return [*short, inner] if inner and sum(length(adjoints[n].delta) for n in inner) <= 40 else list(short)
 
 
 def _closed(graph: Graph, delta: Expr, adjoints: dict[str, Adjoint]) -> tuple[Expr | None, str]:

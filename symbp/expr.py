@@ -331,10 +331,11 @@ class Reduce(Expr):
         indices = tuple(fresh(i.dim) for i in self.bound)
         return indices, substitute(self.body, dict(zip(self.bound, indices)))
 
-    def expose(self) -> tuple[tuple[Index, ...], Expr]:
+    def expose(self, *beside: Expr) -> tuple[tuple[Index, ...], Expr]:
         """The same with letters that depend on the reduction alone, so that what is remembered of
-        its body is found again. Only where nothing from outside is put beside the body."""
+        its body is found again. What is put next to the body must be named: `beside`."""
         taken = {i.name for i in self.free} | {i.name for i in self.body.free}
+        taken |= {i.name for e in beside for i in e.free}
         letters: list[Index] = []
         n = 0
         for b in self.bound:

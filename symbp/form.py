@@ -150,6 +150,17 @@ def keep_dimensions(x: Form) -> Form | None:
     return None
 
 
+def _kept_whole(x: Form, target: Axes) -> Form | None:
+    """A sum of everything, or a multiple of it, with the axes of size 1 that `target` has."""
+    if x.kind == "times":
+        for n, a in enumerate(x.args):
+            inner = _kept_whole(a, target)
+            if inner is not None:
+                return with_changes(x, args=(*x.args[:n], inner, *x.args[n + 1 :]), axes=target)
+    kept = keep_dimensions(x) if x.kind == "sum" and not x.axes else None
+    return kept if kept is not None and kept.axes == target else None
+
+
 def squeeze(x: Form) -> Form:
     """Axes of size 1 taken out by indexing with 0."""
     if None not in x.axes:
@@ -181,6 +192,9 @@ def exact_axes(x: Form, target: Axes, dims: Sequence[Expr]) -> Form:
     if kept is not None and tuple(reversed(kept.axes)) == target:
         return transpose(kept)
     if not any(a not in x.letters for a in target if a is not None):
+        whole = _kept_whole(x, target) if not x.axes else None
+        if whole is not None:
+            return whole
         if not x.axes:  # a number, which may be Python's own
             return form("full", (x,), target, *dims, cost=1.0)
         squeezed = permute(squeeze(x), tuple(a for a in target if a is not None))

@@ -141,7 +141,8 @@ class Graph:
             pieces = self.pieces(name)
             if not numbers or not pieces:
                 raise KeyError(name)
-            piece = next((p for p in pieces if self.covers(p, numbers, {})), None) or pieces[-1]
+            widest = max(pieces, key=lambda p: len(p.loops))
+            piece = next((p for p in pieces if self.covers(p, numbers, {})), widest)
             found = self._members[name] = piece.at(_put(piece, numbers))
         return found
 

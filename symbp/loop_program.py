@@ -137,10 +137,6 @@ class _LoopProgram:
             return self.backward_turn(self.graph.nodes[item.name], item, cases.get(item.name, []))
 
         lines += self.run(self.graph.blocks, turn, backwards=True)
-        for node in reversed(self.graph.leaves):
-            if "[" not in node.name:
-                for a in cases.get(node.name, ()):
-                    lines += self.statement(self.name(adjoint(node.name)), a.delta, a.node)
         return lines
 
     def needed(self) -> set[str]:

@@ -464,7 +464,10 @@ class Emitter:
         cut = len(parts) - divisors
         if top and cut == 1 and parts[0].data == (ONE,):  # N * (1/x) is N/x
             parts, cut = parts[1:], 0
-        tops, bottoms = [*top, *parts[:cut]], [*parts[cut:], *bottom]
+        tops, low, bottom = _quotient_powers([*top, *parts[:cut]], parts[cut:], bottom)
+        bottoms = [*low, *bottom]
+        if len(tops) == 1 and not bottoms:
+            return tops[0]
         rank = max((len(p.axes) for p in (*tops, *bottoms)), default=0)
         axes = x.axes if len(x.axes) >= rank else (None,) * (rank - len(x.axes)) + x.axes
         return form("times", (*tops, *bottoms), axes, len(bottoms), cost=len(top) + len(bottom))
@@ -497,7 +500,8 @@ class Emitter:
             return scalar(ONE)
         if not top and not tops:
             top = [scalar(ONE)]
-        forms, axes = self._operands([*top, *tops, *bottoms, *bottom], order)
+        every, bottoms, bottom = _quotient_powers([*top, *tops], bottoms, bottom)
+        forms, axes = self._operands([*every, *bottoms, *bottom], order)
         if len(forms) == 1:
             return forms[0]
         return form("times", forms, axes, len(bottoms) + len(bottom), cost=len(forms) - 1)
@@ -728,6 +732,23 @@ class Emitter:
         if letters == order:
             return x
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
+
+
+def _quotient_powers(
+    tops: list[Form], bottoms: list[Form], bottom: list[Form]
+) -> tuple[list[Form], list[Form], list[Form]]:
+    """x²/y² is (x/y)²."""
+    for n, t in enumerate(tops):
+        for low in (bottoms, bottom):
+            for m, b in enumerate(low):
+                same = t.kind == b.kind == "power" and t.args[1] == b.args[1] and t.args[1].kind == "num"
+                if same and (not b.args[0].axes or b.args[0].axes == t.args[0].axes) and t.args[0].axes == t.axes:
+                    quotient = form("times", (t.args[0], b.args[0]), t.axes, 1)
+                    whole = form("power", (quotient, t.args[1]), t.axes)
+                    rest = [*low[:m], *low[m + 1 :]]
+                    tops = [*tops[:n], whole, *tops[n + 1 :]]
+                    return (tops, rest, bottom) if low is bottoms else (tops, bottoms, rest)
+    return tops, bottoms, bottom
 
 
 def natural_order(e: Entry) -> Axes:

@@ -23,6 +23,7 @@ from symbp import check as numbers
 from symbp import steps, values
 from symbp.declare import Declared, declare
 from symbp.derive import derive as run
+from symbp.draw import Drawing, draw
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.evaluate import forward as evaluate_forward
 from symbp.expr import ONE, Expr
@@ -53,7 +54,7 @@ class Keys:
         if not isinstance(key, str):
             found = self.of_symbol.get(key)
             if found is not None:
-                return found
+                return found if found in self.graph.nodes else self._member(found) or found
         name = key if isinstance(key, str) else str(getattr(key, "name", key))
         if name not in self.graph.nodes and self.graph.has_families:
             found = self._member("".join(name.split()))
@@ -82,7 +83,20 @@ class Keys:
         return {self.name(k): v for k, v in given.items()}
 
 
-class Values(Mapping[Key, Any]):
+class Shown:
+    """An object that shows itself in Jupyter: as Markdown where it has tables or sentences, as LaTeX where it is
+    a formula, and always as text."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle = {"text/plain": str(self)}
+        for kind, method in (("text/latex", "_repr_latex_"), ("text/markdown", "_markdown")):
+            write = getattr(self, method, None)
+            if write is not None:
+                bundle[kind] = write()
+        return bundle
+
+
+class Values(Shown, Mapping[Key, Any]):
     """Values by tensor; iterates over names, and is read by symbol or name."""
 
     def __init__(self, keys: Keys, found: Mapping[str, Any]) -> None:
@@ -109,11 +123,15 @@ class Values(Mapping[Key, Any]):
     def __repr__(self) -> str:
         return repr(self._found)
 
+    def _markdown(self) -> str:
+        rows = [(f"`{name}`", f"`{' '.join(str(value).split())}`") for name, value in self._found.items()]
+        return _table(("name", "value"), rows)
+
 
 # ---- the network -------------------------------------------------------------------------------------
 
 
-class Network:
+class Network(Shown):
     """A network: equations in SymPy, the last left side (or `loss`) the loss.
 
     An equation is an `Eq` or a pair `(left, right)`; `facts` are texts such as "onehot(Y, axis=1)".
@@ -184,6 +202,15 @@ class Network:
         """Derived gradients against numbers, and against SymPy where it was declared there."""
         return self._default.check(level, seed)
 
+    def draw(self, at: Mapping[Key, Any] | None = None, *, lang: str = "en", view: str = "auto") -> Drawing:
+        """The computational graph as a picture, which shows itself in Jupyter; with values of all
+        leaves, the value and the gradient on every wire. `view` is auto, gates or blocks."""
+        return self._drawn(at, lang, view, None)
+
+    def _drawn(self, at: Mapping[Key, Any] | None, lang: str, view: str, data: steps.Derivation | None) -> Drawing:
+        named = _arrays(self.keys.named(at)) if at else None
+        return Drawing(draw(self.graph, named, lang, view, data))
+
     @property
     def facts(self) -> tuple[str, ...]:
         """What the network asserts, in words that `Network(…, facts=…)` reads."""
@@ -229,7 +256,7 @@ def derive(expr: Any, wrt: Key | Iterable[Key] | None = None, *, facts: Sequence
 # ---- the derivation -----------------------------------------------------------------------------------
 
 
-class Derivation:
+class Derivation(Shown):
     """The derivation of a network: gradients by key, the steps as text, the numbers."""
 
     def __init__(self, network: Network, data: steps.Derivation) -> None:
@@ -340,39 +367,58 @@ class Derivation:
         forward, gradients = values.evaluate_at(self.data, named)
         return float(np.squeeze(forward[self.data.graph.loss])), {n: _plain(gradients[n]) for n in self.data.wrt}
 
+    def draw(self, at: Mapping[Key, Any] | None = None, *, lang: str = "en", view: str = "auto") -> Drawing:
+        """The computational graph with the way back for what was asked for; see `Network.draw`."""
+        return self.network._drawn(at, lang, view, self.data)
+
     # -- text --
 
     def latex(self, *, standalone: bool = False, **options: Any) -> str:
-        """The steps in LaTeX; options as of `symbp derive`: detail, form, notation, lang, delta."""
-        from symbp.show.alphabet import Latex
+        """The steps in LaTeX; options as of `symbp derive`: detail, form, notation, lang, delta, update, and the
+        conventions of its --style: gradient, layers, transpose, product, bold."""
         from symbp.show.latex import latex
 
-        return latex(self._blocks(Latex(self.data.graph.latex), options), standalone, options.get("lang", "en"))
+        return latex(self._blocks(options), standalone, options.get("lang", "en"))
+
+    def beamer(self, **options: Any) -> str:
+        """The steps as slides, a whole LaTeX document."""
+        from symbp.show.beamer import beamer
+
+        return beamer(self._blocks(options), options.get("lang", "en"))
 
     def markdown(self, **options: Any) -> str:
         """The steps in Markdown with LaTeX formulas."""
-        from symbp.show.alphabet import MarkdownTex
         from symbp.show.markdown import markdown
 
-        return markdown(self._blocks(MarkdownTex(self.data.graph.latex), options))
+        return markdown(self._blocks(options), options.get("lang", "en"))
+
+    def html(self, **options: Any) -> str:
+        """The steps as a web page that needs nothing else."""
+        from symbp.show.html import html
+
+        return html([self._blocks(options)], options.get("lang", "en"))
 
     def text(self, *, width: int = 80, **options: Any) -> str:
         """The steps for a terminal, without colour."""
         from symbp.show.alphabet import Unicode
         from symbp.show.terminal import lines
 
-        return "\n".join(lines(self._blocks(Unicode(), options), width, False))
+        return "\n".join(lines(self._blocks({"summary": False, **options}, Unicode), width, False))
 
-    def _blocks(self, alphabet: Any, options: Mapping[str, Any]) -> Any:
+    def _blocks(self, options: Mapping[str, Any], alphabet: Any = None) -> Any:
         from symbp.convention import minus
+        from symbp.show.alphabet import Latex
         from symbp.show.document import Options, document
+        from symbp.show.style import CHOICES, Style
 
-        style = {"delta": self.data.graph.style.get("delta", "plus"), **options}
-        data = minus(self.data) if style["delta"] == "minus" else self.data
+        style = Style.of(self.data.graph.style, {k: v for k, v in options.items() if k in CHOICES})
+        data = minus(self.data) if style.delta == "minus" else self.data
+        others = {k: v for k, v in options.items() if k not in CHOICES}
         try:
-            return document(data, alphabet, Options(**style))
+            view = Options(**others, delta=style.delta, style=style)
         except TypeError as error:
             raise RequestError(f"There is no such option: {error}") from None
+        return document(data, (alphabet or Latex)(data.graph.latex, style), view)
 
     def __str__(self) -> str:
         return self.text()
@@ -383,11 +429,11 @@ class Derivation:
     def _repr_latex_(self) -> str:
         return _aligned([g._row() for g in self.gradients])
 
-    def _repr_mimebundle_(self, **hints: Any) -> dict[str, str]:
-        return {"text/plain": self.text(), "text/markdown": self.markdown()}
+    def _markdown(self) -> str:
+        return self.markdown()
 
 
-class Spelling:
+class Spelling(Shown):
     """One form of a gradient, in every spelling."""
 
     def __init__(self, derivation: Derivation, adjoint: steps.Adjoint, e: Expr) -> None:
@@ -419,8 +465,11 @@ class Spelling:
     def __repr__(self) -> str:
         return str(self.numpy or self._e)
 
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"
 
-class Gradient:
+
+class Gradient(Shown):
     """∂loss/∂tensor. `delta` is the form in error terms, `closed` the one in leaves and nodes
     (None, with `why`, where it is too long); `expr`, `numpy` and `latex` are those of the closed
     form if there is one."""
@@ -471,7 +520,7 @@ class Gradient:
         return f"$${self._row().replace('&', '')}$$"
 
 
-class Check(Mapping[str, steps.Checked]):
+class Check(Shown, Mapping[str, steps.Checked]):
     """What a check measured, by tensor; `ok` when all of it holds."""
 
     def __init__(self, found: Mapping[str, steps.Checked]) -> None:
@@ -505,6 +554,10 @@ class Check(Mapping[str, steps.Checked]):
             rows.append(f"{'✓' if c.ok else '✗'} {c.name}: {c.error:.1e}, {c.points} points, {c.method}{note}")
         return "\n".join(rows)
 
+    def _markdown(self) -> str:
+        rows = [(f"`{c.name}`", f"{c.error:.1e}", "✓" if c.ok else "✗") for c in self._found.values()]
+        return _table(("gradient", "relative error", ""), rows)
+
 
 # ---- small things ---------------------------------------------------------------------------------------
 
@@ -537,9 +590,15 @@ def _plain(value: Any) -> Any:
     return float(value) if np.ndim(value) == 0 else np.array(value)
 
 
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines) + "\n"
+
+
 def _aligned(rows: Sequence[str]) -> str:
     body = r" \\ ".join(rows)
     return rf"$$\begin{{aligned}} {body} \end{{aligned}}$$"
 
 
-__all__ = ["Check", "Derivation", "Gradient", "Network", "Values", "derive", "lambdify", "load", "zoo"]
+__all__ = ["Check", "Derivation", "Drawing", "Gradient", "Network", "Values", "derive", "lambdify", "load", "zoo"]

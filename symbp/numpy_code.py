@@ -8,7 +8,7 @@ one precedence and group to the left, booleans are never added or negated as suc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symbp.arithmetic import MIRRORED
 from symbp.expr import HALF, ONE, ZERO, Expr, Index, Num, Reduce, Size, add, mul, number
@@ -197,6 +197,9 @@ class NumpyPrinter:
             return self._call_text("ones", shape)
         if x.args[0].kind == "num" and x.args[0].data[0] is Num(0):
             return self._call_text("zeros", shape)
+        inner = x.args[0].data[0] if x.args[0].kind == "num" else None
+        if isinstance(inner, Num) and inner.value.numerator == 1 and not inner.decimal:
+            return Text(f"{self._np('ones')}({shape})/{inner.value.denominator}", PRODUCT)
         return Text(f"{self.piece(x.args[0]).at(PRODUCT)}*{self._np('ones')}({shape})", PRODUCT)
 
     # -- arithmetic --
@@ -228,7 +231,7 @@ class NumpyPrinter:
     def _times(self, x: Form) -> Text:
         divisors = int(str(x.data[0]))
         cut = len(x.args) - divisors
-        tops, bottoms = list(x.args[:cut]), list(x.args[cut:])
+        tops, bottoms = _averages(list(x.args[:cut]), list(x.args[cut:]))
         minus = False
         if tops and tops[0].kind == "num":
             value = tops[0].data[0]
@@ -241,6 +244,8 @@ class NumpyPrinter:
                 tops[0] = scalar(Num("1.0"))
             else:
                 tops.pop(0)
+        if len(tops) == 1 and not bottoms and not minus:
+            return self.piece(tops[0])
         out = ""
         for n, a in enumerate(tops):
             piece = self.piece(a)
@@ -289,6 +294,9 @@ class NumpyPrinter:
         if length is not None:
             return length
         if exponent.kind == "num" and exponent.data[0] is HALF:
+            squared = _squared(base)
+            if squared is not None:
+                return Text(f"{self._norm_name()}({self.number(squared).text}{self._axes(base)})")
             return self._call_text("sqrt", self.number(base).text)
         if exponent.kind == "num":
             value = exponent.data[0]
@@ -318,7 +326,16 @@ class NumpyPrinter:
         axis = str(positions[0]) if len(positions) == 1 else str(positions)
         return f", axis={axis}" + (", keepdims=True" if keep else "")
 
+    def _norm_name(self) -> str:
+        return "np.linalg.norm" if self.prefix else "norm"
+
+    def _mean(self, x: Form) -> Text:
+        return self._call_text("mean", self(x.args[0]) + self._axes(x))
+
     def _sum(self, x: Form) -> Text:
+        squared = _squared(x)
+        if squared is not None and not x.axes and not x.data[1] and not self.prefix:
+            return Text(f"norm2sq({self.number(squared).text})")
         return self._call_text("sum", self(x.args[0]) + self._axes(x))
 
     def _over(self, x: Form) -> Text:
@@ -372,6 +389,11 @@ class NumpyPrinter:
         op = self.graph.table[str(x.data[0])]
         if op.name.startswith(UNKNOWN):
             raise NotReducible(f"{op.name[1:].rstrip(chr(39))} is unknown")
+        inner = x.args[0]
+        if op.name == "minimum" and inner.kind == "call" and inner.data[0] == "maximum":
+            bounds = [*inner.args[1:], *x.args[1:]]
+            if not any(b.axes for b in bounds):
+                return self._call_text("clip", *(self.number(a).text for a in (inner.args[0], *bounds)))
         args = [self.number(a).text for a in x.args]
         defaults = op.defaults
         while defaults and len(args) > 1 and x.args[len(args) - 1].data[:1] == (defaults[-1],):
@@ -456,6 +478,44 @@ def _under(x: Form) -> Form:
     while x.kind in ("transpose", "permute", "subscript") and x.args:
         x = x.args[0]
     return x
+
+
+def _squared(x: Form) -> Form | None:
+    """The array whose squares are summed."""
+    if x.kind != "sum" or x.args[0].kind != "power":
+        return None
+    base, exponent = x.args[0].args
+    is_two = exponent.kind == "num" and exponent.data[0] is Num(2)
+    return base if is_two and base.axes == x.args[0].axes and not base.is_truth else None
+
+
+def _averages(tops: list[Form], bottoms: list[Form]) -> tuple[list[Form], list[Form]]:
+    """sum(x)/N is mean(x), where N entries are summed: the sizes below that a sum above takes up."""
+    for n, t in enumerate(tops):
+        sizes = [b for b in bottoms if b.kind in ("size", "num")]
+        done = _averaged(t, {str(b.data[0]): b for b in sizes})
+        if done is not None:
+            tops = [*tops[:n], done[0], *tops[n + 1 :]]
+            bottoms = [b for b in bottoms if not any(b is u for u in done[1])]
+    return tops, bottoms
+
+
+def _averaged(x: Form, sizes: dict[str, Form]) -> tuple[Form, list[Form]] | None:
+    """A sum as a mean, with the sizes that this uses up."""
+    if x.kind in ("transpose", "subscript", "permute"):
+        inner = _averaged(x.args[0], sizes)
+        return None if inner is None else (replace(x, args=(inner[0], *x.args[1:])), inner[1])
+    if x.kind != "sum":
+        return None
+    positions, axes = x.data[0], x.args[0].axes
+    assert isinstance(positions, tuple)
+    letters = [a for n, a in enumerate(axes) if n in positions and a is not None]
+    names = [size_text(a.dim) for a in letters]
+    if not names or len(set(names)) < len(names) or any(n not in sizes for n in names):
+        return None
+    if all(a is None for a in axes) or _squared(x) is not None:
+        return None
+    return replace(x, kind="mean"), [sizes[n] for n in names]
 
 
 def _scalar_times(x: Form) -> bool:

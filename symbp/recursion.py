@@ -23,13 +23,14 @@ from itertools import product
 from symbp.arithmetic import length
 from symbp.chain import CLOSED_LENGTH, contributions, inline, local_slope, named_adjoints, slope_law
 from symbp.errors import NoRule, RequestError, nearest
-from symbp.expr import ZERO, Add, Call, Entry, Expr, Num, Over, Reduce, Size, add, mul
+from symbp.expr import ZERO, Add, Call, Entry, Expr, Mul, Num, Over, Pow, Reduce, Size, add, mul
 from symbp.expr import walk as visit
 from symbp.family import (
     Loop,
     base_of,
     below,
     fresh_variable,
+    member,
     names_in,
     plain_number,
     shift,
@@ -42,7 +43,7 @@ from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import affine, same_size
 from symbp.local import rename
 from symbp.simplify import Result, Simplifier
-from symbp.steps import Adjoint, Derivation, Law, Paths, Step
+from symbp.steps import Adjoint, Chain, Derivation, Law, Paths, Step
 
 Ranges = Mapping[str, Loop]
 Box = dict[str, tuple[Expr, Expr]]
@@ -321,7 +322,7 @@ def derive_families(
             continue
         walk.add(node)
     keys = dict.fromkeys(key for name in wanted for key in walk.keys_of(name))
-    return Derivation(graph, tuple(keys), walk.needed(keys), left_out)
+    return Derivation(graph, tuple(keys), walk.with_chains(walk.needed(keys)), left_out)
 
 
 def _wanted(graph: Graph, wrt: Iterable[str] | None) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -383,11 +384,9 @@ class _Walk:
         """The adjoint of a tensor, case by case."""
         uses = self.uses[node.name]
         found = cases(node, uses, self._cuts(node, uses)) if node.loops else [Case(node, tuple(uses))]
-        for case in found:
-            if not case.uses:
-                continue
-            a = self.case(case)
-            if len(found) > 1 and node.loops:
+        forms = _merged([(case, self.case(case)) for case in found if case.uses])
+        for a in forms:
+            if len(forms) > 1 and node.loops:
                 a = replace(a, case="step" if self._goes_back(a) else "base")
             key = a.node.name
             while key in self.adjoints:
@@ -426,6 +425,38 @@ class _Walk:
                         stack.append(key)
         return {key: a for key, a in self.adjoints.items() if key in kept}
 
+    def with_chains(self, found: Mapping[str, Adjoint]) -> dict[str, Adjoint]:
+        """The same, with a product of Jacobians where a recursion passes one error on and adds nothing."""
+        links: dict[str, tuple[Expr, Adjoint]] = {}
+        for base, forms in self.of.items():
+            ends = [a for a in forms if not a.node.loops and a.case == "base"]
+            steps = [a for a in forms if a.node.loops]
+            if (
+                sum(bool(a.case) for a in forms) == 2
+                and len(ends) == len(steps) == 1
+                and len(steps[0].node.loops) == 1
+                and _passes_on(steps[0])
+            ):
+                links[base] = split(ends[0].node.name)[1][0], steps[0]
+        return {key: replace(a, chain=self._chain_of(a, links)) for key, a in found.items()}
+
+    def _chain_of(self, a: Adjoint, links: Mapping[str, tuple[Expr, Adjoint]]) -> Chain | None:
+        if not _passes_on(a) or base_of(a.uses[0]) not in links or len(split(a.uses[0])[1]) != 1:
+            return None
+        base, (first,) = split(a.uses[0])
+        last, step = links[base]
+        own = split(step.node.name)[1][0]
+        by = plain_number(split(step.uses[0])[1][0] - own)  # +1, or −1 for a loop that runs down
+        if not isinstance(by, Num) or abs(by.value) != 1 or same_size(first, last):
+            return None
+        top = (member(base, [last]), member(base, [plain_number(last - by)]))
+        if base_of(a.node.name) == base:
+            return Chain(top, (a.uses[0], a.node.name))
+        if not a.node.is_leaf or isinstance(a.delta, Entry):
+            return None
+        upper = member(base, [plain_number(first + by)])
+        return Chain(top, (upper, a.uses[0]), (a.uses[0], a.node.name))
+
     # -- one case
 
     def case(self, case: Case) -> Adjoint:
@@ -457,8 +488,10 @@ class _Walk:
         inserted: dict[str, None] = {}
         for sums, members in groups.items():
             inner = {**ranges, **{loop.var: loop for loop in sums}}
-            simplifier = Simplifier(self.local(node, [u for u, _ in members]), self.simplify)
             term = add(*(t for _, t in members))
+            known = [a.delta.tensors for n in named_adjoints(term) if (a := self.at(n, inner)) is not None]
+            near = sorted(t for tensors in known for t in tensors if primal(t) is None)
+            simplifier = Simplifier(self.local(node, [u for u, _ in members], near), self.simplify)
             best, put_in, names = self._inlined(node, term, inner, simplifier)
             inserted.update(dict.fromkeys(names))
             chosen.append(_summed(sums, put_in))
@@ -491,9 +524,9 @@ class _Walk:
         )
         yield Step("contraction", node.name, left, (term,), via=consumer.name, sums=use.sums)
 
-    def local(self, node: Node, uses: Iterable[Use]) -> Graph:
-        """The tensor, its consumers, and what they use, as an ordinary graph: what is used is a
-        leaf, or has its definition where that holds for the whole case."""
+    def local(self, node: Node, uses: Iterable[Use], others: Iterable[str] = ()) -> Graph:
+        """The tensor, its consumers, and what they and adjoints near the loss use, as an ordinary
+        graph: what is used is a leaf, or has its definition where that holds for the whole case."""
         ranges = {loop.var: loop for loop in node.loops}
         consumers: dict[str, Node] = {}
         for use in uses:
@@ -513,6 +546,9 @@ class _Walk:
                 nodes[name] = replace(self.graph[name], body=None, loops=())
 
         nodes[node.name] = replace(node, body=None, loops=())
+        for name in others:
+            if name != node.name:
+                put(name, 0)
         for consumer in consumers.values():
             assert consumer.body is not None
             for name in sorted(consumer.body.tensors):
@@ -653,6 +689,25 @@ class _Walk:
         return replace(a, closed=add(*parts), why="")
 
 
+def _passes_on(a: Adjoint) -> bool:
+    """Is the form one error, times what is known, and are both vectors?"""
+    return len(a.node.indices) == 1 == len(a.uses) and _is_multiple(a.delta)
+
+
+def _is_multiple(e: Expr) -> bool:
+    """Is every summand a multiple of an adjoint?"""
+    match e:
+        case Entry():
+            return primal(e.tensor) is not None
+        case Add():
+            return all(map(_is_multiple, e.args))
+        case Mul():
+            return any(map(_is_multiple, e.args))
+        case Reduce(op="sum"):
+            return _is_multiple(e.body)
+    return False
+
+
 def _may_be(name: str, a: Adjoint, ranges: Ranges) -> bool:
     """Could this member be one that the adjoint is about?"""
     base, numbers = split(a.node.name)
@@ -665,6 +720,65 @@ def _may_be(name: str, a: Adjoint, ranges: Ranges) -> bool:
         if below(m, low, ranges, margin=1) is True or below(high, m, ranges, margin=1) is True:
             return False
     return True
+
+
+def _merged(forms: list[tuple[Case, Adjoint]]) -> list[Adjoint]:
+    """Cases with the same form, and consumers that are defined alike, as one: that of l = L is
+    often that of every l."""
+    kept: list[tuple[Case, Adjoint]] = []
+    for case, a in forms:
+        for n, (before, other) in enumerate(kept):
+            whole = _union(other, a, before, case)
+            if whole is not None:
+                kept[n] = before, whole
+                break
+            whole = _union(a, other, case, before)
+            if whole is not None:
+                kept[n] = case, whole
+                break
+        else:
+            kept.append((case, a))
+    return [a for _, a in kept]
+
+
+def _union(a: Adjoint, b: Adjoint, mine: Case, other_case: Case) -> Adjoint | None:
+    """`a` for a longer range, if `b` is its form at the number beside it, or on the range beside it."""
+    base, numbers = split(a.node.name)
+    if base != base_of(b.node.name) or not a.node.loops:
+        return None
+    theirs = {loop.var: loop for loop in b.node.loops}
+    put: dict[str, Expr] = {}
+    loops: list[Loop] = []
+    grown = 0
+    for n, m in zip(numbers, split(b.node.name)[1]):
+        loop = next((x for x in a.node.loops if isinstance(n, Size) and x.var == n.name), None)
+        other = theirs.get(m.name) if isinstance(m, Size) else None
+        if loop is None:
+            if not same_size(n, m):
+                return None
+            continue
+        low, high = (other.low, other.high) if other else (m, m)
+        put[loop.var] = m
+        if same_size(low, loop.low) and same_size(high, loop.high):
+            loops.append(loop)
+            continue
+        grown += 1
+        if same_size(low, loop.high + 1):
+            loops.append(replace(loop, high=high))
+        elif same_size(high + 1, loop.low):
+            loops.append(replace(loop, low=low))
+        else:
+            return None
+    if grown != 1 or shift(a.delta, put) is not b.delta:
+        return None
+    ours, theirs_ = ([(u.consumer.body, u.sums) for u in case.uses] for case in (mine, other_case))
+    if [(shift(e, put) if e is not None else e, sums) for e, sums in ours] != theirs_:
+        return None
+    if a.closed is not None and (b.closed is None or shift(a.closed, put) is not b.closed):
+        return None
+    order = [x.var for x in a.node.loops]
+    loops.sort(key=lambda x: order.index(x.var))
+    return replace(a, node=replace(a.node, loops=tuple(loops)))
 
 
 def _why(graph: Graph) -> str:
@@ -732,7 +846,9 @@ def _paths(node: Node, delta: Expr) -> Paths | None:
             if isinstance(x, Entry) and (name := primal(x.tensor)) is not None and base_of(name) == base_of(node.name):
                 if name != node.name and any(b in x.free for b in e.bound):
                     width = e.bound[0].dim
-                    work = mul(*(i.dim for i in node.indices), width)
+                    dims = dict.fromkeys((*(i.dim for i in node.indices), width))
+                    times = [sum(d is e for e in (*(i.dim for i in node.indices), width)) for d in dims]
+                    work = mul(*(d if n == 1 else Pow(d, Num(n)) for d, n in zip(dims, times)))
                     return Paths(node.loops[-1], width, work)
     return None
 

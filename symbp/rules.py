@@ -49,6 +49,7 @@ from symbp.expr import (
     walk,
 )
 from symbp.graph import Fact, Graph, Node
+from symbp.known import Known
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Knowledge(Protocol):
     """What laws may ask about a network."""
 
     graph: Graph
+    known: Known
     sums_to: dict[str, list[Fact]]
     signs: dict[str, Fact]
     binary: dict[str, Fact]
@@ -80,13 +82,15 @@ class Knowledge(Protocol):
     @property
     def unfolding(self) -> Knowledge | None: ...
 
-    def __call__(self, e: Expr) -> Simplified: ...
+    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Simplified: ...
 
     def defining_factors(self, e: Entry) -> tuple[Expr, ...]: ...
 
     def total_by_definition(self, e: Entry, indices: tuple[Index, ...]) -> Expr | None: ...
 
     def unfolded(self, e: Expr) -> Expr: ...
+
+    def symmetric_body(self, bound: tuple[Index, ...], body: Expr) -> tuple[Fact, ...] | None: ...
 
 
 # ---- facts -------------------------------------------------------------------------------------
@@ -511,49 +515,6 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return best
 
 
-def under_one_sum(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """Σ_k x_k c_k + Σ_k y_k c_k = Σ_k (x_k + y_k) c_k: (A + Aᵀ) x, Xᵀ (p − y). Ends: one sum less."""
-    if not isinstance(e, Add):
-        return None
-    sums = [(n, *_as_sum(t)) for n, t in enumerate(e.args)]
-    for a, (n, scale, left) in enumerate(sums):
-        for m, other, right in sums[a + 1 :]:
-            if left is None or right is None or [i.dim for i in left.bound] != [i.dim for i in right.bound]:
-                continue
-            merged = _merged(left, right, scale, other)
-            if merged is not None:
-                rest = [merged if k == n else t for k, t in enumerate(e.args) if k != m]
-                result = plus(rest)
-                if length(result) < length(e):
-                    return result
-    return None
-
-
-def _as_sum(t: Expr) -> tuple[Fraction, Reduce | None]:
-    c, rest = split(t)
-    return c, rest if isinstance(rest, Reduce) and rest.op == "sum" and isinstance(rest.body, Mul) else None
-
-
-def _merged(left: Reduce, right: Reduce, c: Fraction, d: Fraction) -> Expr | None:
-    """The two sums as one, if their bodies share a factor that carries the bound letters."""
-    indices, one = left.expose()
-    two = substitute(right.body, dict(zip(right.bound, indices)))
-    shared = [f for f in factors_of(one) if f in factors_of(two) and not f.free.isdisjoint(indices)]
-    if not shared:
-        return None
-    rest_one = powers([Num(c), *(f for f in factors_of(one) if f not in shared)])
-    rest_two = powers([Num(d), *(f for f in factors_of(two) if f not in shared)])
-    if any(len(r.free) > 1 and sum(bool(f.free) for f in factors_of(r)) > 1 for r in (rest_one, rest_two)):
-        return None  # W diag(a) + V diag(b) is shorter, but (W ⊙ …) x with each its own vector reads better
-    inner = common_factor(None, plus((rest_one, rest_two)), Used()) or plus((rest_one, rest_two))
-    inner = positive_first(None, inner, Used()) or inner
-    first = next(n for n, f in enumerate(factors_of(one)) if f in shared)
-    if len(inner.free) > max([2, *(len(x.idx) for x in walk(inner) if isinstance(x, Entry))]):
-        return None  # an array of higher order than any tensor in it has no matrix form
-    order = [*shared, inner] if first == 0 else [inner, *shared]
-    return sum_over(indices, powers(order))
-
-
 def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """−(t − y) = y − t inside a product, and inside a sum that is a factor. Ends: one minus fewer."""
     if not isinstance(e, Mul) or not isinstance(e.args[0], Num) or e.args[0].value >= 0:
@@ -562,14 +523,21 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
         turned = _turned(f)
         if turned is not None:
             front = Num(-e.args[0].value, e.args[0].decimal)
-            return mul(front, *e.args[1:n], turned, *e.args[n + 1 :])
+            result = mul(front, *e.args[1:n], turned, *e.args[n + 1 :])
+            named = not any(isinstance(t, Num) for t in _summands(f))
+            if named or (e.args[0] is MINUS_ONE and length(result) < length(e)):  # −2(1 − a) stays
+                return result
     return None
 
 
+def _summands(f: Expr) -> tuple[Expr, ...]:
+    return tuple(t for x in walk(f) if isinstance(x, Add) for t in x.args) if isinstance(f, (Add, Reduce)) else ()
+
+
 def _turned(f: Expr) -> Expr | None:
-    """The negative of a difference of two named things, or of a sum over one; 1 − a stays."""
+    """The negative of a difference, or of a sum over one."""
     if isinstance(f, Add):
-        if not any(sign_of(t) < 0 for t in f.args) or any(isinstance(t, Num) for t in f.args):
+        if not any(sign_of(t) < 0 for t in f.args):
             return None
         turned = plus(powers((MINUS_ONE, t)) for t in f.args)
         return positive_first(None, turned, Used()) or turned

@@ -189,6 +189,8 @@ def _leaves(graph: Graph, sizes: Mapping[str, int], rng: np.random.Generator, at
     leaves = {n.name: _base(n, sizes, rng, attempt) for n in graph.leaves}
     for node in graph.leaves:
         facts = graph.facts_of(node.name)
+        if not facts:
+            continue
         known = Evaluation.of(graph, leaves, sizes)
         low = [_bound(f.low, node, known) for f in facts if f.kind == "range" and f.low is not None]
         high = [_bound(f.high, node, known) for f in facts if f.kind == "range" and f.high is not None]
@@ -230,7 +232,7 @@ def _into_range(value: Array, low: list[Array], high: list[Array], rng: np.rando
     return np.asarray(top - 0.2 - np.abs(value)) if high else value
 
 
-_ORDER = {"symmetric": 1, "posdef": 2, "simplex": 2, "norm": 3, "diag": 4}
+_ORDER = {"symmetric": 1, "posdef": 2, "diag": 3, "simplex": 4, "norm": 5}
 
 
 def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator, mixed: bool) -> Array:
@@ -243,7 +245,7 @@ def _respect(fact: Fact, a: Array, number: float, rng: np.random.Generator, mixe
         case "permutation":
             return np.eye(len(a))[rng.permutation(len(a))]
         case "simplex":
-            a = a if np.all(a > 0) else np.exp(a)
+            a = a if np.all(a >= 0) else np.exp(a)
             return np.asarray(a / a.sum(axis=fact.axis, keepdims=True) * number)
         case "binary":
             return _two_kinds(a, 1.0, 0.0, mixed)

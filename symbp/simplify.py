@@ -15,12 +15,11 @@ every use is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
 from symbp.expr import (
-    ONE,
     Entry,
     Expr,
     Index,
@@ -31,7 +30,27 @@ from symbp.expr import (
 )
 from symbp.expr import replace as rewrite
 from symbp.graph import Fact, Graph, Node
+from symbp.identities import (
+    certain,
+    clipped,
+    common_power,
+    compared,
+    complement,
+    inverse_cancels,
+    inverse_of_inverse,
+    inverse_of_product,
+    mirrored,
+    on_diagonal,
+    roots,
+    sign_quotient,
+    spread_number,
+    symmetric_by_definition,
+)
+from symbp.known import Known
+from symbp.merge import one_sum, under_one_sum
+from symbp.prove import Prover
 from symbp.rules import (
+    Knowledge,
     Used,
     absolute,
     clamp,
@@ -52,9 +71,11 @@ from symbp.rules import (
     symmetric_inverse,
     together,
     turn_difference,
-    under_one_sum,
 )
+from symbp.shorten import Shortener, reason
 from symbp.steps import Law
+
+RuleOf = Callable[[Knowledge, Expr, Used], Expr | None]
 
 
 @dataclass(frozen=True)
@@ -69,43 +90,43 @@ class Result:
 class Simplifier:
     """The laws for one graph (facts and definitions), with what they already found."""
 
-    def __init__(self, graph: Graph, enabled: bool = True, fold: bool = True) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        enabled: bool = True,
+        fold: bool = True,
+        adjoints: Mapping[str, Expr] | None = None,
+        known: Known | None = None,
+    ) -> None:
         self.graph = graph
         self.enabled = enabled
-        self.unfolding = Simplifier(graph, fold=False) if fold else None  # the same laws without definitions
+        self.by_values = fold and adjoints is not None  # values propose folds where a whole network is at hand
         self.totals: dict[tuple[Entry, tuple[Index, ...]], Expr | None] = {}
-        self.sums_to: dict[str, list[Fact]] = {}  # each with its axis, or None for the sum of all entries
-        for f in graph.facts:
-            if f.kind in ("onehot", "simplex", "permutation") and f.tensor in graph.nodes:
-                rank = len(graph[f.tensor].shape)
-                last = rank - 1 if f.axis is None else f.axis % max(rank, 1)
-                axes: tuple[int | None, ...] = tuple(range(rank)) if f.kind == "permutation" else (last,)
-                if f.kind == "simplex" and f.axis is None and rank > 1:
-                    axes = (None,)
-                facts = [replace(f, axis=a, low=f.low if f.kind == "simplex" and f.low else ONE) for a in axes]
-                self.sums_to.setdefault(f.tensor, []).extend(facts)
-        self.signs = {f.tensor: f for f in graph.facts if f.kind == "pm1"}
-        self.binary = {f.tensor: f for f in graph.facts if f.kind in ("binary", "onehot", "permutation")}
-        self.symmetric = {f.tensor: f for f in graph.facts if f.kind in ("symmetric", "posdef")}
-        for node in graph.inner:
-            if isinstance(node.body, Reduce) and node.body.op == "softmax":
-                axis = node.axes.index(node.body.at[0]) if node.body.at[0] in node.axes else None
-                if axis is not None:
-                    text = f"sum({node.name}{f', axis={axis}' if len(node.shape) > 1 else ''}) == 1"
-                    self.sums_to.setdefault(node.name, []).append(Fact("simplex", node.name, axis, ONE, text=text))
+        self.known = known or Known(graph)
+        self.unfolding = Simplifier(graph, fold=False, known=self.known) if fold else None  # without definitions
+        self.sums_to, self.signs = self.known.sums_to, self.known.signs
+        self.binary, self.symmetric = self.known.binary, self.known.symmetric
+        self.adjoints: Mapping[str, Expr] = adjoints if adjoints is not None else {}
+        self._shortener: Shortener | None = None
         self.definitions: dict[tuple[type[Expr], frozenset[str]], list[Node]] = {}
         for node in graph.inner if fold else ():
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
+        self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
-        self._done: dict[Expr, Result] = {}
+        self._done: dict[tuple[Expr, tuple[str, ...]], Result] = {}
 
-    def __call__(self, e: Expr) -> Result:
+    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Result:
+        """`e` as short as the laws and proved folds make it; `siblings` are tensors whose adjoints
+        are known and may be named, also where `e` names none."""
         if not self.enabled:
             return Result(self._bottom_up("contract", e, Used()))
-        found = self._done.get(e)
+        found = self._done.get((e, siblings))
         if found is None:
-            found = self._done[e] = self._simplify(e)
+            found = self._simplify(e)
+            if self.by_values:
+                found = self._shortened(found, siblings)
+            self._done[e, siblings] = found
         return found
 
     def _simplify(self, e: Expr) -> Result:
@@ -126,12 +147,34 @@ class Simplifier:
                     e = after
             if e is before:
                 break
+        gathered = one_sum(e)
+        if gathered is not e:
+            stages.append((Law("collect", "one_sum"), e, gathered))
+            e = gathered
         forms = [stages[0][1], *(after for _, _, after in stages)] if stages else [e]
         shortest = min(range(len(forms)), key=lambda n: (length(forms[n]), -n))
         if length(forms[shortest]) < length(e):  # (x y)² is shorter than x² y²: stop there
             e, stages = forms[shortest], stages[:shortest]
             facts = dict.fromkeys(f for law, _, _ in stages for f in law.because)
         return Result(e, tuple(stages), tuple(facts))
+
+    def _shortened(self, found: Result, siblings: tuple[str, ...]) -> Result:
+        """What values find beyond the laws, proved: further stages."""
+        if length(found.result) < 2:
+            return found
+        if self._shortener is None:
+            self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
+        stages, facts = list(found.stages), dict.fromkeys(found.facts)
+        for before, after, proof in self._shortener(found.result, siblings):
+            because = reason(self.graph, proof)
+            stages.append((Law("fold", because=because), before, after))
+            facts.update(dict.fromkeys(because))
+        e = stages[-1][2] if stages else found.result
+        return Result(e, tuple(stages), tuple(facts))
+
+    def by_laws(self, e: Expr) -> Expr:
+        """The laws alone, until nothing changes."""
+        return self._simplify(e).result
 
     def defining_factors(self, e: Entry) -> tuple[Expr, ...]:
         """The factors of an entry's definition, if it is a product."""
@@ -175,6 +218,17 @@ class Simplifier:
 
         return rewrite(e, rule)
 
+    def symmetric_body(self, bound: tuple[Index, ...], body: Expr) -> tuple[Fact, ...] | None:
+        """The facts and definitions that make a matrix symmetric, if they do."""
+        key = (bound, body)
+        if key not in self._symmetric:
+            rows, columns = (Index(f"§{n}", i.dim) for n, i in enumerate(bound))
+            matrix = substitute(body, dict(zip(bound, (rows, columns))))
+            transposed = substitute(body, dict(zip(bound, (columns, rows))))
+            proof = Prover(self.graph, {}, self.known).equal(matrix, transposed)
+            self._symmetric[key] = None if proof is None else reason(self.graph, proof)
+        return self._symmetric[key]
+
     def _bottom_up(self, group: str, e: Expr, used: Used) -> Expr:
         """Children first, then the group's rewrite at this node; remembered per expression."""
         if isinstance(e, Entry) and group == "facts":
@@ -213,6 +267,43 @@ class Simplifier:
         return e
 
 
+LAWS: dict[str, tuple[RuleOf, ...]] = {
+    "facts": (sum_fact, sign_fact, idle_mask, certain, symmetric_inverse, symmetric_by_definition),
+    "combine": (
+        fold_definition,
+        fold_logistic,
+        sign_quotient,
+        absolute,
+        clamp,
+        clipped,
+        compared,
+        logistic,
+        mirrored,
+        hyperbolic,
+        on_diagonal,
+        roots,
+        inverse_of_inverse,
+        inverse_cancels,
+        inverse_of_product,
+        together,
+        multiply_out,
+        expand_terms,
+    ),
+    "collect": (
+        complement,
+        masks,
+        common_power,
+        common_factor,
+        partial_factor,
+        spread_number,
+        under_one_sum,
+        turn_difference,
+        positive_first,
+    ),
+}
+"""The laws of each group, in the order in which they are tried; laws.py says what they say."""
+
+
 def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
     result = arithmetic(e)
     if result is not e:
@@ -220,35 +311,22 @@ def _group_contract(s: Simplifier, e: Expr, used: Used) -> Expr:
     return result
 
 
-def _group_facts(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (sum_fact, sign_fact, idle_mask, symmetric_inverse):
-        result = law(s, e, used)
-        if result is not None:
-            return arithmetic(result)
-    return arithmetic(e)
+def _first_law(group: str) -> Callable[[Simplifier, Expr, Used], Expr]:
+    """The first law that applies, then arithmetic."""
 
+    def apply(s: Simplifier, e: Expr, used: Used) -> Expr:
+        for law in LAWS[group]:
+            result = law(s, e, used)
+            if result is not None:
+                used.laws[law.__name__] = None
+                return arithmetic(result)
+        return arithmetic(e)
 
-def _group_combine(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (
-        fold_definition,
-        fold_logistic,
-        absolute,
-        clamp,
-        logistic,
-        hyperbolic,
-        together,
-        multiply_out,
-        expand_terms,
-    ):
-        result = law(s, e, used)
-        if result is not None:
-            used.laws[law.__name__] = None
-            return arithmetic(result)
-    return arithmetic(e)
+    return apply
 
 
 def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
-    for law in (masks, common_factor, partial_factor, under_one_sum, turn_difference, positive_first):
+    for law in LAWS["collect"]:
         result = law(s, e, used)
         if result is not None:
             used.laws[law.__name__] = None
@@ -258,7 +336,7 @@ def _group_collect(s: Simplifier, e: Expr, used: Used) -> Expr:
 
 GROUPS: dict[str, Callable[[Simplifier, Expr, Used], Expr]] = {
     "contract": _group_contract,
-    "facts": _group_facts,
-    "combine": _group_combine,
+    "facts": _first_law("facts"),
+    "combine": _first_law("combine"),
     "collect": _group_collect,
 }

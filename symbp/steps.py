@@ -72,6 +72,16 @@ class Paths:
 
 
 @dataclass(frozen=True)
+class Chain:
+    """A recursion written out: (∂y[n]/∂y[n-1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]. `top` and `bottom` are the
+    first and last of its Jacobians, each (of, by); `link` one more for a tensor beside the chain."""
+
+    top: tuple[str, str]
+    bottom: tuple[str, str]
+    link: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Adjoint:
     """∂loss/∂node, entry by entry in `node.axes`.
 
@@ -95,6 +105,7 @@ class Adjoint:
     renamed: Mapping[str, str] = field(default_factory=dict)  # from that one's names to these
     case: str = ""  # "base" or "step", where there are several
     paths: Paths | None = None  # of a step: what it saves
+    chain: Chain | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,9 @@ class Derivation:
     def checked_of(self, a: Adjoint) -> Checked | None:
         """What the check measured for an adjoint."""
         found = self.checked.get(a.node.name)
-        return found or next((self.checked.get(key) for key, other in self.adjoints.items() if other is a), None)
+        if found is not None or not self.checked:
+            return found
+        return next((self.checked.get(key) for key, other in self.adjoints.items() if other is a), None)
 
     @property
     def gradients(self) -> tuple[Adjoint, ...]:

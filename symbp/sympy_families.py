@@ -146,6 +146,11 @@ def _numbered(equations: Sequence[Equation], uses: Sequence[_Use]) -> set[Place]
                 for k, i in enumerate(u.indices)
                 if (u.base, k) in found and (letter := _letter(i)) is not None
             }
+        for u in uses:  # what ends the range of a number is one
+            for letter, limits in u.limits.items():
+                if (u.equation.number, letter) in letters:
+                    ends = [a for end in limits for a in end.atoms(sp.Idx)]
+                    letters |= {(u.equation.number, a) for a in ends}
         more = {
             (u.base, k) for u in uses for k, i in enumerate(u.indices) if (u.equation.number, _letter(i)) in letters
         }
@@ -165,7 +170,7 @@ class _Reader(ExprReader):
         self.owner = owner
 
     def size(self, e: Sym) -> Expr:
-        e = sp.sympify(e) if isinstance(e, int) else e
+        e = sp.Integer(e) if isinstance(e, int) else e
         if isinstance(e, sp.Indexed):
             return Size(member(self.owner.names(e.base), [self.owner.number(i) for i in e.indices]))
         return super().size(e)
@@ -181,6 +186,18 @@ class _Reader(ExprReader):
         x = leaf(name, self.owner.shape(e.base, numbers))
         return T.scalar(x.entry(self._places(rest, x, self.origin, env)))
 
+    def _is_whole(self, e: Sym) -> bool:
+        return isinstance(e, sp.IndexedBase) or (
+            isinstance(e, sp.Indexed) and len(e.indices) < self.owner.rank(e.base) and self.owner.is_family(e.base)
+        )
+
+    def _whole(self, e: Sym) -> Tensor:
+        """A member without indices along its axes."""
+        if isinstance(e, sp.IndexedBase):
+            return self.owner.operand(e)
+        numbers = [self.owner.number(i) for i in e.indices]
+        return leaf(member(self.owner.names(e.base), numbers), self.owner.shape(e.base, numbers))
+
     def sum(self, e: Sym, env: Env) -> Tensor:
         """Σ over letters, and over loop variables."""
         loops = [limit for limit in e.limits if limit[0] in self.owner.variables]
@@ -194,9 +211,14 @@ class _Reader(ExprReader):
         return T.scalar(body)
 
     def unknown(self, e: Sym, env: Env) -> Tensor:
+        """f(z[l, i]) entry by entry; C(a[L]) is a number made of the whole member."""
+        name = e.func.__name__
+        if any(self._is_whole(a) for a in e.args):
+            operands = [self._whole(a) if self._is_whole(a) else self.read(a, env) for a in e.args]
+            loss = self.owner.functions.setdefault(name, Signature(name, tuple(x.shape for x in operands), ()))
+            return T.apply_unknown(self.sizes, loss, *operands)
         if len(e.args) != 1:
             return super().unknown(e, env)
-        name = e.func.__name__
         signature = self.owner.functions.setdefault(name, Signature(name, ((),), ()))
         return T.apply_unknown(self.sizes, signature, self.read(e.args[0], env))
 
@@ -281,7 +303,7 @@ class FamilyDeclaration:
 
     def number(self, e: Sym) -> Expr:
         """The number of a member: `l - 1`, `L`, `0`."""
-        e = sp.sympify(e) if isinstance(e, int) else e
+        e = sp.Integer(e) if isinstance(e, int) else e
         if e.is_Integer:
             return Num(int(e))
         if isinstance(e, (sp.Idx, sp.Symbol)):
@@ -370,8 +392,14 @@ class FamilyDeclaration:
                 return True
         return False
 
+    def rank(self, base: Sym) -> int:
+        return max(len(u.indices) for u in self.uses if u.base == base)
+
+    def is_family(self, base: Sym) -> bool:
+        return any(b == base for b, _ in self.numbered)
+
     def shape(self, base: Sym, numbers: Sequence[Expr]) -> tuple[Expr, ...]:
-        rank = next(len(u.indices) for u in self.uses if u.base == base)
+        rank = self.rank(base)
         dims = [self.dims[base, k] for k in range(rank) if (base, k) not in self.numbered]
         return shape_at(dims, numbers)
 
@@ -467,7 +495,7 @@ class FamilyDeclaration:
             for s in _leaves_in(e.right):
                 if s in defined or s in skip or s in labels or s in bound or s in self.size_families:
                     continue
-                if isinstance(s, sp.IndexedBase) and any((s, k) in self.numbered for k in range(12)):
+                if isinstance(s, sp.IndexedBase) and self.is_family(s):
                     continue
                 name = self.names(s)
                 if name not in self.nodes:
@@ -483,7 +511,7 @@ class FamilyDeclaration:
                 _collect(node.body, {loop.var: loop for loop in node.loops}, used)
         arrays = {self.names(b): b for b in self.arrays}
         for base, boxes in used.items():
-            if base not in arrays or not any((arrays[base], k) in self.numbered for k in range(12)):
+            if base not in arrays or not self.is_family(arrays[base]):
                 continue
             defined = [_box(n) for n in self.nodes.values() if base_of(n.name) == base]
             variables = next(iter(boxes.values()))
@@ -629,7 +657,7 @@ def _ordered(lines: Sequence[tuple[Turn, list[Loop]]], nodes: Mapping[str, Node]
     result: list[Turn | Block] = []
     done: list[int] = []
     while left:
-        ready = [n for n in left if not any(made[m] & needs[n] for m in left if m != n and not made[m] & made[n])]
+        ready = [n for n in left if not any(made[m] & needs[n] for m in left if m != n)]
         chosen = next((n for n in ready if not groups[n][0]), ready[0] if ready else left[0])
         left.remove(chosen)
         done.append(chosen)

@@ -169,6 +169,12 @@ def _function_matrix(symbols: Symbols, e: Expr, axes: Sequence[Expr], outer: Map
 def to_expr(symbols: Symbols, e: Expr, axes: Sequence[Expr]) -> Sym:
     """An expression whose axes are `axes` as SymPy: scalar, matrix, or generic entry; what names
     members of families is given by its entry."""
+    if (
+        symbols.graph.has_families
+        and axes
+        and not any(isinstance(symbols.tensor(t), sp.MatrixSymbol) for t in e.tensors if "[" not in t)
+    ):
+        return entry_of(symbols, e, generic_letters(symbols, axes))
     if any("[" in t for t in e.tensors):
         return entry_of(symbols, e, generic_letters(symbols, axes))
     if isinstance(e, Apply) and e.slot is None and e.at == tuple(a for a in axes if isinstance(a, Index)):
@@ -228,7 +234,7 @@ def _numbered_letters(symbols: Symbols, node: Node) -> dict[str, Sym]:
 
 def equation(symbols: Symbols, node: Node) -> Any:
     assert node.body is not None
-    if "[" in node.name or any("[" in t for t in node.body.tensors):
+    if symbols.graph.has_families and not isinstance(symbols.tensors.get(node.name), sp.MatrixSymbol):
         return _family_equation(symbols, node)
     symbol = symbols.tensor(node.name)
     axes = axes_of(node.shape)

@@ -68,6 +68,8 @@ class Symbols:
         inner = primal(e.tensor)
         base, numbers = split(inner if inner is not None else e.tensor)
         array = self.tensors.get(base) if inner is None else None
+        if array is None and not numbers:
+            array = self.tensor(e.tensor)
         if array is None:
             array = sp.IndexedBase(base if inner is None else self.graph.adjoint_name(base))
         at = [index_value(i, self, letters) + self.first for i in e.idx]
@@ -92,7 +94,11 @@ class Symbols:
         shape = self.shape(node)
         if not shape:
             return sp.Symbol(shown, **self._assumptions(shown))
-        if len(shape) > 2 or (inner is not None and isinstance(self.tensors.get(inner), sp.IndexedBase)):
+        if (
+            self.graph.has_families
+            or len(shape) > 2
+            or (inner is not None and isinstance(self.tensors.get(inner), sp.IndexedBase))
+        ):
             return sp.IndexedBase(shown, shape=shape)
         return sp.MatrixSymbol(shown, *(shape if len(shape) == 2 else (*shape, 1)))
 
@@ -116,6 +122,8 @@ class Symbols:
         symbol = self.tensor(e.tensor)
         if not e.idx:
             return symbol
+        if self.graph.has_families and isinstance(symbol, sp.IndexedBase):
+            return self.member(e, letters)
         at = [index_value(i, self, letters) for i in e.idx]
         if isinstance(symbol, sp.IndexedBase):
             shift = self.origin if symbol in self.tensors.values() else 0

@@ -187,11 +187,40 @@ def test_jupyter(circuit: Any) -> None:
         assert shown.startswith("$$")
         assert shown.endswith("$$")
     bundle = d._repr_mimebundle_()
-    assert set(bundle) == {"text/plain", "text/markdown"}
+    assert set(bundle) == {"text/plain", "text/markdown", "text/latex"}
     assert "∂f/∂x" in bundle["text/plain"]
     assert "∂f/∂x" in str(d)
     assert repr(d[x]) == "<Gradient of f for x: z>"
     assert repr(net) == "<Network network: f of x, y, z>"
+
+
+def test_every_public_object_shows_itself_in_jupyter(circuit: Any) -> None:
+    net, (x, y, z, *_) = circuit
+    d = net.derive()
+    for shown, kind in (
+        (net, "text/latex"),
+        (d, "text/markdown"),
+        (d[x], "text/latex"),
+        (d[x].delta, "text/latex"),
+        (d.check(), "text/markdown"),
+        (d.at({x: -2, y: 5, z: -4}), "text/markdown"),
+    ):
+        bundle = shown._repr_mimebundle_(include=None, exclude=None)
+        assert bundle["text/plain"] == str(shown)
+        assert bundle[kind].startswith("$$") or "|" in bundle[kind] or bundle[kind].startswith("# ")
+    assert "| `x` | `-4` |" in d.at({x: -2, y: 5, z: -4})._repr_mimebundle_()["text/markdown"].splitlines()
+
+
+def test_formats_and_styles_in_python(two_layers: Any) -> None:
+    net, _ = two_layers
+    d = net.derive()
+    assert r"W^{(2)\prime}" in d.latex(layers="paren", transpose="prime")
+    assert d.beamer(lang="zh").startswith(r"\documentclass[11pt,fleqn]{ctexbeamer}")
+    assert d.html(gradient="nabla").count("<details") == len(d.data.adjoints)
+    with pytest.raises(sb.RequestError, match="one of odot, circ"):
+        d.latex(product="dot")
+    with pytest.raises(sb.RequestError, match="no such option"):
+        d.latex(colour="red")
 
 
 def test_a_gradient_in_every_spelling(two_layers: Any) -> None:

@@ -18,9 +18,11 @@ import importlib.util
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tokenize
+import xml.etree.ElementTree as ET
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -251,8 +253,8 @@ def test_every_module_is_on_the_map() -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    named = {t for page in PAGES for t in re.findall(r"(?:`|\$ )make (\w+)", page.read_text(encoding="utf-8"))}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    named = {t for page in PAGES for t in re.findall(r"(?:`|\$ )make ([\w-]+)", page.read_text(encoding="utf-8"))}
 
     assert named
     assert named <= targets
@@ -279,8 +281,53 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_page_is_linked() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    docs = {p.name for p in PAGES if p.parent.name == "docs"}
 
-    assert {p.name for p in PAGES if p.name != "README.md" and f"{p.name})" not in readme} == set()
+    assert {p for p in docs if not re.search(rf": {p}$", site, re.M)} == set()
+    assert {p.name for p in PAGES if p.parent == ROOT and p.name != "README.md" and f"{p.name})" not in readme} == set()
+
+
+# ---- the site ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("gallery")
+    load(ROOT / "docs" / "make_gallery.py").gallery(where)  # type: ignore[attr-defined]
+    return where
+
+
+def test_the_gallery_has_a_derivation_and_a_picture_of_every_network(gallery: Path) -> None:
+    from symbp.zoo import names
+
+    cards = re.findall(
+        r'<a href="([\w-]+)\.html"><img src="([\w-]+)\.svg"', (gallery / "index.md").read_text(encoding="utf-8")
+    )
+
+    assert len(cards) >= 40
+    assert set(names()) <= {page for page, picture in cards if page == picture}
+    for name, _ in cards:
+        page = (gallery / f"{name}.html").read_text(encoding="utf-8")
+        assert "<math" in page and "<svg" in page and "<script" not in page
+        ET.parse(gallery / f"{name}.svg")
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("mkdocs"), reason="the site needs symbp[docs]")
+def test_the_site_builds(gallery: Path, tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("gallery", "__pycache__"))
+    shutil.copytree(gallery, docs / "gallery")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", "site"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert "<math" in (tmp_path / "site" / "derivation.html").read_text(encoding="utf-8")
+    assert "class Entry" in re.sub(
+        r"<[^>]+>", "", (tmp_path / "site" / "in-150-lines.html").read_text(encoding="utf-8")
+    )
+    assert "symbp.network.Network" in (tmp_path / "site" / "api.html").read_text(encoding="utf-8")
 
 
 # ---- made and run ------------------------------------------------------------------------------------
@@ -299,6 +346,14 @@ def test_tables_in_the_pages_are_those_of_the_code() -> None:
 
     for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, "run python docs/make_laws.py"
+
+
+def test_pictures_in_the_pages_are_what_is_drawn() -> None:
+    pictures = load(ROOT / "docs" / "make_pictures.py").pictures()  # type: ignore[attr-defined]
+
+    assert {p.name for p in (ROOT / "docs" / "pictures").iterdir()} == {p.name for p in pictures}
+    for path, text in pictures.items():
+        assert path.read_text(encoding="utf-8") == text, "run python docs/make_pictures.py"
 
 
 def test_the_idea_in_150_lines() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kinds import FAMILIES, ORDINARY, TEXT_ONLY
 from numpy.testing import assert_allclose
 
 import symbp as sb
@@ -16,13 +17,15 @@ from symbp.commands import DeriveOptions, Screen
 from symbp.commands import check as check_command
 from symbp.commands import derive as derive_command
 from symbp.derive import derive
-from symbp.graph import Graph
+from symbp.evaluate import Evaluation, run
+from symbp.graph import Graph, adjoint
 from symbp.numpy_code import numpy_text
 from symbp.read.network import load
 from symbp.sample import choose_sizes, draw
 from symbp.show.terminal import width_of
 from symbp.sizes import is_literal
 from symbp.unknown import samples
+from symbp.unroll import unroll
 from symbp.values import evaluate_at
 from symbp.zoo import names, network
 
@@ -176,10 +179,31 @@ def test_own_activation_uses_the_slope_of_the_users_function() -> None:
 
 
 def test_every_network_of_the_zoo_exists_in_both_spellings() -> None:
-    assert set(ZOO) == set(names())
+    assert set(ZOO) | set(TEXT_ONLY) == set(names())
 
 
-@pytest.mark.parametrize("name", [n for n in names() if n != "chain-jacobian"])  # no leaf shows its size n
+@pytest.mark.parametrize("name", [n for n in FAMILIES if n not in TEXT_ONLY])
+def test_both_spellings_of_any_depth_have_the_same_values_and_gradients(name: str) -> None:
+    text, declared = (unroll(g, dict.fromkeys(g.bounds, 3)) for g in (network(name), ZOO[name]().graph))
+    sizes = choose_sizes(text)
+    assert sizes is not None
+    functions = samples(text)
+    point = draw(text, sizes, np.random.default_rng(0), functions)
+    assert not point.reason
+    assert {n.name for n in text.leaves} == {n.name for n in declared.leaves}
+    found = []
+    for graph in (text, declared):
+        d = derive(graph, [n.name for n in text.leaves])
+        assert graph.fixed() == text.fixed()
+        state = Evaluation.of(graph, run(graph, point.leaves, point.sizes, functions).values, point.sizes, functions)
+        for a in d.adjoints.values():
+            state.values[adjoint(a.node.name)] = state.tensor(a.node, a.delta)
+        found.append(state.values)
+    for tensor, value in found[0].items():
+        assert_allclose(found[1][tensor], value, rtol=1e-9, atol=1e-12, err_msg=tensor)
+
+
+@pytest.mark.parametrize("name", [n for n in ORDINARY if n != "chain-jacobian"])  # no leaf shows its size n
 def test_both_spellings_have_the_same_forward_values_and_gradients(name: str) -> None:
     text, declared = network(name), ZOO[name]().graph
     leaves = in_declared_sizes(text)
@@ -197,7 +221,7 @@ def test_both_spellings_have_the_same_forward_values_and_gradients(name: str) ->
     assert_allclose(forward_2[declared.loss], forward[text.loss])
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list(ZOO))
 def test_the_sympy_spelling_is_checked_by_numbers(name: str) -> None:
     for tensor, c in check(ZOO[name]().derive().data, "full").items():
         assert c.ok, f"{tensor}: {c.note}"

@@ -17,21 +17,27 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "symbp"
 ORDER = """
-errors expr ops index family graph order local steps unroll
+errors expr ops index family graph order local steps circuit unroll turn
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
 arithmetic rules simplify chain recursion derive convention structure higher
 form contraction matrix views windows evaluate sample unknown check values read.data descend
 numpy_code helpers program loop_program diagonal check_higher
-show show.alphabet show.words show.math show.document
-show.terminal show.latex show.markdown show.json show.table show.plot show.descent show.higher
+lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
+show.terminal show.latex
+show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
+show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot
+show.beamer show.markdown show.mathml show.html show.notebook
+show.json show.table show.plot show.descent show.higher
+draw
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 network commands cli
 """.split()
 OUTSIDE = {  # what each of these may be imported by
     "sympy": "functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code "
     "witness network",
-    "numpy": "evaluate sample check check_higher values read.data descend program functions sympy_code witness network",
+    "numpy": "evaluate sample check check_higher values read.data descend program draw functions sympy_code "
+    "witness network",
     "rich": "show.table show.terminal",
     "typer": "cli",
 }

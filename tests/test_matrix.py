@@ -367,9 +367,10 @@ PORTABLE = set(
         r"""
     \frac \dfrac \tfrac \partial \mathbf \boldsymbol \pmb \mathrm \mathsf \mathit \mathtt \texttt \mathbb \mathcal
     \top \intercal \dagger \odot \circ \otimes \oplus \cdot \times \cdots \ldots \vdots \ddots \text \tag \left \right
-    \middle \lVert \rVert \sum \limits \substack \quad \qquad \hat \bar \tilde \dot \vec \overline \mathring \ln \log
+    \prod \middle \lVert \rVert \sum \limits \substack \quad \qquad \hat \bar \tilde \dot \vec \overline \mathring \ln
+    \log
     \exp \max \min \tanh \sinh \cosh \sin \cos \tan \arctan \det \triangleq \implies \iff \therefore \displaystyle \int
-    \sqrt \le \ge \ne \infty \leftarrow \begin \end \nonumber \hline
+    \sqrt \le \ge \ne \in \infty \leftarrow \begin \end \nonumber \hline \lvert \rvert \underline \nabla \prime
     \alpha \beta \gamma \delta \epsilon \varepsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho \sigma
     \tau \upsilon \phi \varphi \chi \psi \omega
     \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega
@@ -381,7 +382,10 @@ TEXT_ONLY = set(
         r"\\[A-Za-z]+",
         r"""
     \documentclass \usepackage \allowdisplaybreaks \setlength \parindent \section \subsection \paragraph \footnotesize
-    \par \hfill \textbackslash \tag \jot \emergencystretch
+    \par \hfill \textbackslash \tag \jot \emergencystretch \medskip \noindent \nopagebreak \textbf \textsuperscript
+    \rule \vspace \baselineskip
+    \mathindent \AtBeginDocument \abovedisplayskip \belowdisplayskip \abovedisplayshortskip \textless \textgreater
+    \textbar
     """,
     )
 )

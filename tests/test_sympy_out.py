@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy as sp
+from kinds import ORDINARY
 from sympy_witnesses import entries_agree, lambdified_gradients_agree, reads_back, scalar_gradients_agree
 
 import symbp as sb
 from symbp.functions import MADE, PUBLIC
 from symbp.network import Network
 from symbp.read.network import read_network
-from symbp.zoo import names, network
+from symbp.zoo import network
 
 SCALAR = {
     "circuit": "x: ()\ny: ()\nz: ()\nq = x + y\nf = q*z",
@@ -72,7 +73,7 @@ def test_a_network_reads_back(name: str) -> None:
     reads_back(written(name))
 
 
-KNOWN = [n for n in names() if not network(n).functions]
+KNOWN = [n for n in ORDINARY if not network(n).functions]
 
 
 @pytest.mark.parametrize("name", KNOWN)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kinds import ORDINARY
 from numpy.testing import assert_allclose
 
 from symbp.check import check, check_steps
@@ -39,7 +40,7 @@ LECTURES = """
 circuit-add-mul circuit-sigmoid circuit-max circuit-fork elementwise-max l2-of-matvec svm relu-2 relu-3
 one-parameter linear-neuron linear-neuron-batch logistic-neuron logistic-layers half-square mean-square-2x2
 rnn-step weight-decay dropout relu-batch-64x1000x100x8 leaky-relu-batch vjp-exp softmax-kl minibatch
-mlp-3-4-2 mlp-3-4-2-matrix scalar-chain-3 chain-jacobian
+mlp-3-4-2 mlp-3-4-2-matrix scalar-chain-3 chain-jacobian deep layers chain-jacobians
 """
 
 
@@ -125,7 +126,7 @@ def test_every_line_of_every_step_has_the_value_of_the_line_before(name: str) ->
     assert check_steps(derive(network(name))) == ""
 
 
-@pytest.mark.parametrize("name", [n for n in names() if ">>" not in text_of(n)])
+@pytest.mark.parametrize("name", [n for n in ORDINARY if ">>" not in text_of(n)])
 def test_the_numpy_text_of_every_form_means_what_it_stands_for(name: str) -> None:
     derivation = derive(network(name))
     leaves = real_point(derivation.graph)

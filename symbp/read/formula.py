@@ -347,6 +347,16 @@ class FormulaReader:
             raise self.error(node, "upstream stands alone on the last line", "Write L = upstream(y), y a name.")
         raise self.error(node.func, f"there is no function {name[:64]!r}", hint)
 
+    def family_member(self, node: ast.Subscript) -> Tensor:
+        """A member whose node is known by this very name: `h[0]`, `y[t]`."""
+        assert isinstance(node.value, ast.Name)
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        name = member(node.value.id, [plain_number(self.size(p, exact=True)) for p in parts])
+        found = self.scope.tensors.get(name)
+        if found is None:
+            raise self.error(node, f"{name} is not declared", nearest(name, self.scope.tensors))
+        return found
+
     def _family_call(self, node: ast.Call, func: ast.Subscript, base: str) -> Tensor:
         """`f[l](z[l])`: a member of a family of unknown functions."""
         declared = next((s for n, s in self.scope.functions.items() if base_of(n) == base and "[" in n), None)

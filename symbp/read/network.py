@@ -591,6 +591,7 @@ class _Network:
     def _facts(self) -> tuple[Fact, ...]:
         reader = FactReader(self.formulas, self.nodes)
         facts: list[Fact] = []
+        self.scope.size_names |= self.families.variables  # `h[l, 0]` in a fact means every l
         for test, loops in self.asserts:
             try:
                 with self._within(loops):

@@ -121,19 +121,23 @@ def check_spelling(name: str, node: ast.AST, source: Source) -> None:
 
 def read_file(path: str | os.PathLike[str]) -> str:
     """The text of one ordinary file; folders, devices, pipes and large files are refused unread."""
+    return decode(read_bytes(path, 4 * LARGEST_TEXT), os.fspath(path))
+
+
+def read_bytes(path: str | os.PathLike[str], largest: int) -> bytes:
+    """The content of one ordinary file that is not larger than this."""
     shown = os.fspath(path)
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not an ordinary file"
             raise ReadError(f"{shown} is {kind}, not a network file")
-        if status.st_size > 4 * LARGEST_TEXT:
-            raise LimitError(f"{shown} has {status.st_size} bytes; the limit is {LARGEST_TEXT}", Place(1, file=shown))
-        data = Path(path).read_bytes()
+        if status.st_size > largest:
+            raise LimitError(f"{shown} has {status.st_size} bytes; the limit is {largest}", Place(1, file=shown))
+        return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ReadError(f"{shown!r} cannot be read: {reason}", Place(1, file=shown)) from None
-    return decode(data, shown)
 
 
 def decode(data: bytes, file: str = "") -> str:

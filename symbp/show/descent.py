@@ -18,7 +18,8 @@ from typing import Any
 from symbp.descend import Array, Descent, Plan, milestones, norm
 from symbp.graph import Graph
 from symbp.show.alphabet import END, ROLES, Unicode
-from symbp.show.document import Heading, Options, Row, Rows, Writer
+from symbp.show.blocks import Heading, Row, Rows
+from symbp.show.document import Options, Writer
 from symbp.show.plot import Chart, terminal_plot
 from symbp.show.terminal import COLOURS, DIM, GREEN, RED, RESET, lines, width_of, wrap
 

@@ -1,25 +1,30 @@
 """Derivation → blocks, written once for all formats.
 
-A block is a heading, a sentence, rows of formulas (left, right, what was done, shape) or a table.
-The formulas are already text in the alphabet asked for; a format only lays blocks out. Nothing is
-derived, simplified or evaluated here.
+The blocks are those of blocks.py; their formulas are text in the alphabet asked for, and a format
+only lays blocks out. Nothing is derived, simplified or evaluated here.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from symbp.expr import ONE, Add, Delta, Expr, Index, Num, Size, walk
+from symbp.arithmetic import length
+from symbp.expr import ONE, Add, Call, Delta, Expr, Index, Num, Reduce, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
 from symbp.matrix import negated
-from symbp.show.alphabet import Alphabet
+from symbp.show.alphabet import Alphabet, bare
+from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
+from symbp.show.changes import with_changes
 from symbp.show.math import MathPrinter, NumberPrinter
-from symbp.show.words import say
+from symbp.show.style import USUAL, Style
+from symbp.show.words import law_name, say
 from symbp.steps import Adjoint, Checked, Derivation, Step
+
+DEFINITION = 8  # a longer definition is named, not written out, where a step rests on it
 
 
 @dataclass(frozen=True)
@@ -32,48 +37,11 @@ class Options:
     lang: str = "en"
     delta: str = "plus"
     update: bool = False
+    style: Style = USUAL
+    summary: bool = True  # a table of all results at the end
+    marked: bool = True  # are the parts that changed from line to line marked?
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # W2 -> the letters (k, j) asked for
     values: tuple[tuple[str, str, str], ...] = ()  # name, forward value, gradient at a point
-
-
-@dataclass(frozen=True)
-class Heading:
-    level: int
-    text: str
-    shape: str = ""
-
-
-@dataclass(frozen=True)
-class Prose:
-    text: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """`left = right` (or another relation), what was done, a remark on it, and the shape; an empty
-    left continues the row above."""
-
-    left: str
-    right: str
-    rule: str = ""
-    note: str = ""
-    shape: str = ""
-    relation: str = "="
-
-
-@dataclass(frozen=True)
-class Rows:
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    marks: tuple[bool, ...] = field(default=())
-
-
-Block = Heading | Prose | Rows | Table
 
 
 def shape_of(node: Node, alphabet: Alphabet) -> str:
@@ -110,6 +78,7 @@ class Writer:
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
         self.shapes: dict[tuple[Expr, ...], str] = {}
+        self.kinks: dict[str, bool] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
         self.diagonal = False  # has the local slope just shown a δ?
         self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
@@ -118,50 +87,84 @@ class Writer:
         """The title, the definitions, and what is known."""
         graph = self.graph
         name = graph.name if graph.name != "network" else f"Loss {graph.loss}"  # it came without a name
-        yield Heading(1, graph.title.strip().splitlines()[0] if graph.title.strip() else name)
+        yield Heading(1, bare(graph.title.strip().splitlines()[0] if graph.title.strip() else name))
         yield Heading(2, say("forward", self.lang))
+        leaves = [self.alphabet.inline(self.member(n)) for n in graph.leaves]
+        if leaves and self.options.detail != "brief":
+            yield Prose(self.listed("inputs", leaves))
         yield Rows(tuple(self.forward()))
         known = list(self.known())
         if known:
-            yield Prose(say("colon", self.lang, say("facts", self.lang)) + "; ".join(known))
+            yield Prose(self.listed("facts", known))
         for warning in graph.warnings:
-            yield Prose(warning)
+            yield Prose(bare(warning))
 
     def blocks(self) -> Iterator[Block]:
         yield from self.network()
         yield Heading(2, say("backward", self.lang))
         if self.options.delta == "minus":
             yield Prose(say("delta_minus", self.lang, self.print.tensor(self.graph.loss)))
-        for a in self.derivation.adjoints.values():
+        if self.options.detail == "brief":
+            yield from self.deltas()
+        for a in self.derivation.adjoints.values() if self.options.detail != "brief" else ():
             if a.node.is_leaf and a.node.name not in self.derivation.wrt:
                 continue
             yield from self.adjoint(a)
-        if self.derivation.gradients:
+        summary = self.options.summary and self.options.form != "closed" and bool(self.derivation.deltas)
+        if self.derivation.gradients and not (summary and self.options.form == "delta"):  # else the table says it
             yield Heading(2, say("result", self.lang))
             yield Rows(tuple(self.results()))
         if self.options.update and self.derivation.gradients:
             yield Heading(2, say("update", self.lang))
             yield Rows(tuple(self.updates()))
+        if summary:
+            yield Heading(2, say("summary", self.lang))
+            yield self.summary()
         if self.options.values:
             yield Heading(2, say("values", self.lang))
             yield Rows(tuple(self.arithmetic()))
             loss = self.print.tensor(self.graph.loss)
             head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
-            rows = (
-                (n, v.replace("-", self.alphabet.minus), g.replace("-", self.alphabet.minus))
-                for n, v, g in self.options.values
-            )
-            yield Table(head, tuple((self.print.tensor(n), v, g) for n, v, g in rows))
+            rows = ((self.print.tensor(n), *(x.replace("-", self.alphabet.minus) for x in (v, g)))
+                    for n, v, g in self.options.values)  # fmt: skip
+            head = (*head[:2], self.alphabet.inline(self.alphabet.gradient(loss, "")))
+            yield Table(head, tuple(tuple(self.alphabet.inline(c) if c else "" for c in r) for r in rows))
         if self.derivation.left_out:
-            held = "; ".join(
-                f"{self.alphabet.inline(self.print.tensor(n))} ({self._why_held(n, why)})"
+            held = [
+                say("with-reason", self.lang, self.alphabet.inline(self.print.tensor(n)), self._why_held(n, why))
                 for n, why in self.derivation.left_out.items()
-            )
-            yield Prose(say("colon", self.lang, say("held", self.lang)) + held)
+            ]
+            yield Prose(self.listed("held", held))
         if self.has_kinks():
-            yield Prose(say("kink", self.lang))
+            yield Prose(self.kink())
 
     # ---- parts ---------------------------------------------------------------------------------
+
+    def listed(self, key: str, items: Iterable[str]) -> str:
+        """`Known: a; b`, with the signs of the language."""
+        return say("colon", self.lang, say(key, self.lang)) + say("semicolon", self.lang).join(items)
+
+    def member(self, node: Node) -> str:
+        """A tensor and the space it lives in."""
+        return self.alphabet.member(self.print.tensor(node.name), self._shape(node))
+
+    def kink(self) -> str:
+        """The convention at a kink."""
+        zero = self.alphabet.inline(self.alphabet.slope_at_zero(self.alphabet.function("relu")))
+        return say("kink", self.lang, zero)
+
+    def summary(self) -> Table:
+        """All error terms and all gradients in one table, with their shapes."""
+        head = [say(k, self.lang) for k in ("quantity", "formula", "shape")]
+        rows = []
+        for a in (*self.derivation.deltas, *self.derivation.gradients):
+            left = self.print.tensor(adjoint(a.node.name)) if not a.node.is_leaf else self.print.derivative(a.node.name)
+            right = self.formula(a.delta, a.node)
+            if self.options.notation == "index" or self.print.matrix(a.delta, a.node.axes) is None:
+                left = self.signed_entry(a.node)
+            rows.append(tuple(self.alphabet.inline(c) if c else "" for c in (left, right, self._where_shape(a.node))))
+        columns = 3 if any(r[2] for r in rows) else 2
+        return Table(tuple(head[:columns]), tuple(r[:columns] for r in rows))
 
     def _why_held(self, name: str, why: str) -> str:
         """`given` for an upstream gradient, else the fact that the user wrote."""
@@ -251,7 +254,8 @@ class Writer:
         rows.extend(self.final(a))
         if known:
             rows[0] = replace(rows[0], rule=say("as", self.lang), note=self.alphabet.inline(self._result_name(a.like)))
-        yield Rows(tuple(without_repeats(rows)))
+        rows = list(without_repeats(rows))
+        yield Rows(tuple(marked(rows) if self.options.marked else rows))
         if self.options.detail != "brief":
             yield from self._paths(a)
 
@@ -279,6 +283,16 @@ class Writer:
             few = self.print.product([self.alphabet.bracket(count) if isinstance(turns, Add) else count, work])
         yield Prose(say("dynamic", self.lang, self.alphabet.inline(many), self.alphabet.inline(few)))
 
+    def deltas(self) -> Iterator[Block]:
+        """All error terms in short, without their steps; the gradients follow in a section of their own."""
+        rows = [r for a in self.derivation.deltas for r in self.final(a) if r.right]
+        if rows:
+            yield Rows(tuple(replace(r, rule="", shape=r.shape if r.left else "") for r in rows))
+        checked = self.derivation.checked.values()
+        if checked:
+            worst = max(checked, key=lambda c: (not c.ok, c.error))
+            yield Rows((Row("", "", say("check", self.lang), self.verdict(worst)),))
+
     def _result_name(self, name: str) -> str:
         return self.print.derivative(name) if self.graph[name].is_leaf else self.print.tensor(adjoint(name))
 
@@ -301,7 +315,8 @@ class Writer:
                     if step.law and self.options.detail == "full" and self.alphabet.name == "latex"
                     else ""
                 )
-                yield Row(left, right, rule, self.alphabet.inline(note) if note else "")
+                kink = self.kink() if self._has_kink(step.via) else ""
+                yield Row(left, right, rule, self.alphabet.inline(note) if note else "", aside=kink)
             case "contraction":
                 rule = rule if self.diagonal else say("put-in", self.lang)
                 if step.via != self.graph.loss or self.options.detail == "full":
@@ -314,19 +329,25 @@ class Writer:
                 after = step.lines[-1]
                 left = self.signed_entry(node) if self.options.detail == "full" or self.turned else ""
                 self.turned = False
-                yield Row(left, self.print.index(after, letters), *self._law(step))
+                yield replace(self._law(step), left=left, right=self.print.index(after, letters), same=True)
 
-    def _law(self, step: Step) -> tuple[str, str]:
+    def _law(self, step: Step) -> Row:
         """What a simplification did, in a word, and the facts or the adjoints it used."""
         law = step.law
         assert law is not None
         if law.name == "insert":
             names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
-            return say("insert", self.lang), names
+            return Row("", "", say("insert", self.lang), names)
         if law.because:
-            return say("facts-law", self.lang), say("because", self.lang, ", ".join(map(self.fact, law.because)))
-        full = self.options.detail == "full" and law.formula != law.name
-        return say(law.name, self.lang), self.alphabet.code(law.formula.replace("_", " ")) if full else ""
+            facts = say("comma", self.lang).join(map(self.fact, law.because))
+            return Row(
+                "",
+                "",
+                say("fold" if law.name == "fold" else "facts-law", self.lang),
+                because=say("because", self.lang, facts),
+            )
+        laws = law.formula.split(", ") if self.options.detail == "full" and law.formula != law.name else []
+        return Row("", "", say(law.name, self.lang), say("comma", self.lang).join(law_name(n, self.lang) for n in laws))
 
     def fact(self, f: Fact) -> str:
         """What a fact says, as a formula where it is one: Σ_k t_k = 1."""
@@ -338,11 +359,17 @@ class Writer:
             total = self.alphabet.big_sum(names, self.print.index(node.entry, letters))
             return self.alphabet.inline(f"{total} = {self.print.index(f.low or ONE, letters)}")
         if f.kind == "balance":
-            return say(
-                "definition-of",
-                self.lang,
-                ", ".join(self.alphabet.inline(self.print.tensor(n)) for n in f.tensor.split()),
-            )
+            names = [self.alphabet.inline(self.print.tensor(n)) for n in f.tensor.split()]
+            return say("definition-of", self.lang, say("comma", self.lang).join(names))
+        if f.kind == "definition":
+            defined = self.graph.nodes.get(f.tensor)
+            if defined is not None and defined.body is not None and length(defined.body) <= DEFINITION:
+                node, letters = defined, self.letters(defined)
+                assert node.body is not None
+                return self.alphabet.inline(
+                    f"{self.print.index(node.entry, letters)} = {self.print.index(node.body, letters)}"
+                )
+            return say("definition-of", self.lang, self.alphabet.inline(self.print.tensor(f.tensor)))
         if f.kind == "total":
             node = self.graph[f.tensor]
             return self.alphabet.inline(
@@ -382,6 +409,7 @@ class Writer:
                 if shown is not None:
                     if shown == self.print.derivative(node.name) and not node.is_leaf:  # of an unknown loss
                         left = self.print.tensor(adjoint(node.name))
+                    yield from self.order(a)
                     yield Row(left, shown, say("matrix-form", self.lang) if node.indices else "", shape=shape)
                     left = ""
             if options.notation != "matrix" or left or node.name in options.entries:
@@ -398,17 +426,34 @@ class Writer:
             rule = say("closed-form", self.lang)
             again = alone or entry_form
             yield Row(self.left(node) if again else "", shown, rule, shape=shape if alone else "")
+        if a.chain is not None and options.form != "closed" and options.detail != "brief":
+            yield Row("", self.print.chain(a.chain), say("unrolled", self.lang))
         checked = self.derivation.checked_of(a)
         if checked is not None:
             yield Row("", "", say("check", self.lang), self.verdict(checked))
+
+    def order(self, a: Adjoint) -> Iterator[Row]:
+        """Why a factor stands where it stands, and is transposed: the entries as matrices multiply them."""
+        if self.options.detail != "full" and self.options.notation != "both":
+            return
+        found = self.print.ordered(a.delta, a.node.axes, self.letters(a.node))
+        if found is None:
+            return
+        comma = say("comma", self.lang)
+        summed = comma.join(map(self.alphabet.inline, found.summed))
+        turned = comma.join(map(self.alphabet.inline, found.transposed))
+        key = "inside-transposed" if turned else "inside" if summed else "outer"
+        letters = comma.join(map(self.alphabet.inline, self.letters(a.node).values()))
+        note = say(key, self.lang, summed or letters, turned)
+        yield Row(self.signed_entry(a.node), found.text, say("order", self.lang), note)
 
     def verdict(self, c: Checked) -> str:
         if c.note and not c.ok and c.error != c.error:
             return say("undecided", self.lang, c.note.removeprefix("undecided: "))
         error = f"{c.error:.0e}"
         if not c.ok:
-            return "✗ " + say("failed", self.lang, error)
-        return ("✓ " if self.alphabet.name != "latex" else "") + say("checked", self.lang, error, str(c.points))
+            return "✗ " + say("failed", self.lang, self.alphabet.inline(self.alphabet.scientific(error)))
+        return "✓ " + say("checked", self.lang, self.alphabet.inline(self.alphabet.scientific(error)), str(c.points))
 
     def results(self) -> Iterator[Row]:
         for a in self.derivation.gradients:
@@ -417,14 +462,20 @@ class Writer:
                 forms.append(a.delta)
             if self.options.form != "delta" and a.closed is not None and a.closed not in forms:
                 forms.append(a.closed)
-            left = ""
-            for n, e in enumerate(forms):
-                by_entry = self.options.notation == "index" or a.node.name in self.options.entries
+            left, shape = "", self._where_shape(a.node)
+            for by_entry, e in self._views(a.node, forms):
                 whole = None if by_entry else self.print.matrix(e, a.node.axes)
                 name = self.entry(a.node) if whole is None else self.print.derivative(a.node.name)
                 shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
-                yield Row(name if name != left else "", shown, shape=self._where_shape(a.node) if n == 0 else "")
-                left = name
+                yield Row(name if name != left else "", shown, shape=shape)
+                left, shape = name, ""
+
+    def _views(self, node: Node, forms: list[Expr]) -> Iterator[tuple[bool, Expr]]:
+        """Each form in matrices, by entry, or in both notations."""
+        by_entry = self.options.notation == "index" or node.name in self.options.entries
+        yield from ((by_entry, e) for e in forms)
+        if self.options.notation == "both" and node.indices and not by_entry:
+            yield from ((True, e) for e in forms if self.print.matrix(e, node.axes) is not None)
 
     def updates(self) -> Iterator[Row]:
         rate = self.alphabet.word("eta")
@@ -461,17 +512,19 @@ class Writer:
             yield Row(left, " = ".join(steps))
 
     def has_kinks(self) -> bool:
-        from symbp.expr import Call, Reduce, walk
+        return any(self._has_kink(node.name) for node in self.graph.inner)
 
-        probe, table = Num(1), self.graph.table
-        for node in self.graph.inner:
-            assert node.body is not None
-            for e in walk(node.body):
-                if isinstance(e, Call) and table[e.fn].kinks(*[probe] * table[e.fn].arity):
-                    return True
-                if isinstance(e, Reduce) and e.op in ("max", "min"):
-                    return True
-        return False
+    def _has_kink(self, name: str) -> bool:
+        """Is a function without a slope at some point used in a definition?"""
+        if name not in self.kinks:
+            self.kinks[name] = any(self._is_kinked(e) for e in walk(self.graph[name].body or Num(1)))
+        return self.kinks[name]
+
+    def _is_kinked(self, e: Expr) -> bool:
+        table = self.graph.table
+        if isinstance(e, Call):
+            return bool(table[e.fn].kinks(*[Num(1)] * table[e.fn].arity))
+        return isinstance(e, Reduce) and e.op in ("max", "min")
 
 
 def without_repeats(rows: list[Row]) -> Iterator[Row]:
@@ -481,3 +534,12 @@ def without_repeats(rows: list[Row]) -> Iterator[Row]:
         if not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
             yield r
         shown, left = r.right or shown, r.left or left
+
+
+def marked(rows: Iterable[Row]) -> Iterator[Row]:
+    """What a line changed of the one before it, where both say the same quantity, gets marks."""
+    before = ""
+    for r in rows:
+        changed = with_changes(before, r.right) if r.same and before else r.right
+        before = r.right or before
+        yield r if changed == r.right else replace(r, right=changed)

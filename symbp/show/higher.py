@@ -18,11 +18,12 @@ from symbp.form import NotReducible
 from symbp.graph import Graph, Node
 from symbp.higher import Derivative, Product
 from symbp.show.alphabet import Alphabet, Latex, Unicode, plain
-from symbp.show.document import Block, Heading, Options, Prose, Row, Rows, Writer, shape_of, without_repeats
+from symbp.show.blocks import Block, Heading, Prose, Row, Rows
+from symbp.show.document import Options, Writer, shape_of, without_repeats
 from symbp.show.json import SCHEMA, check_json, shape_json, step_json
-from symbp.show.math import roles
+from symbp.show.math import MathPrinter, roles
 from symbp.show.words import say
-from symbp.steps import Adjoint, Derivation, Step
+from symbp.steps import Adjoint, Chain, Derivation, Step
 from symbp.structure import Structure, Term, rank_is_telling
 
 NO_NUMPY = "it has no expression in the network language"
@@ -77,7 +78,7 @@ class HigherWriter(Writer):
         if d.structure.kind == "diagonal" and d.terms:
             yield Prose(say("never-built", self.lang, self.alphabet.inline(self.name())))
         if self.network_writer.has_kinks():
-            yield Prose(say("kink", self.lang))
+            yield Prose(self.network_writer.kink())
 
     # ---- names and letters -----------------------------------------------------------------------
 
@@ -111,7 +112,7 @@ class HigherWriter(Writer):
             return self.alphabet.derivative(self.print.tensor(d.top.name), wrt)
         both_vectors = len(d.outputs) == len(d.inputs) == 1
         first, loss = self.print.tensor(d.first.name), self.print.tensor(d.graph.loss)
-        return self.alphabet.second_derivative(loss, first, wrt + self.alphabet.top if both_vectors else wrt)
+        return self.alphabet.second_derivative(loss, first, self.alphabet.transposed(wrt) if both_vectors else wrt)
 
     def entry_name(self) -> str:
         """The same for one entry."""
@@ -222,7 +223,7 @@ class HigherWriter(Writer):
         whole = self.name()
         if turned or self.alphabet.name != "latex":
             whole = self.alphabet.bracket(whole)
-        whole += self.alphabet.top if turned else ""
+        whole = self.alphabet.transposed(whole) if turned else whole
         direction = self.print.tensor(p.direction.name)
         left = self.alphabet.product([whole, direction]) if len(p.direction.shape) < 2 else f"{whole}[{direction}]"
         letters = self.print.letters_for(p.like.indices)
@@ -286,6 +287,21 @@ def numpy_text_of(graph: Graph, e: Expr, axes: Sequence[Expr]) -> tuple[str | No
         return numpy_of(graph, e, axes), ""
     except NotReducible as why:
         return None, str(why) or NO_NUMPY
+
+
+def product_blocks(graph: Graph, chain: Chain, alphabet: Alphabet, lang: str) -> Iterator[Block]:
+    """∂h[T]/∂h[t] as a product over the turns in between, and what follows."""
+    printer = MathPrinter(graph, alphabet)
+    left, right = printer.product_of_jacobians(chain)
+    yield Heading(2, say("over-turns", lang))
+    yield Rows((Row(left, right),))
+    yield Prose(say("vanishing", lang))
+
+
+def product_json(graph: Graph, chain: Chain) -> dict[str, str]:
+    """The same as LaTeX and as text."""
+    tex = " = ".join(MathPrinter(graph, Latex(graph.latex)).product_of_jacobians(chain))
+    return {"latex": tex, "text": plain(" = ".join(MathPrinter(graph, Unicode()).product_of_jacobians(chain)))}
 
 
 def numpy_lines(d: Derivative) -> Iterator[str]:

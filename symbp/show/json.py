@@ -11,7 +11,8 @@ from symbp.form import NotReducible
 from symbp.graph import Node
 from symbp.numpy_code import numpy_text
 from symbp.show.alphabet import Latex, Unicode, plain
-from symbp.show.document import Options, Row, Writer
+from symbp.show.blocks import Row
+from symbp.show.document import Options, Writer
 from symbp.show.math import MathPrinter
 from symbp.sizes import size_text
 from symbp.steps import Adjoint, Checked, Derivation
@@ -56,6 +57,8 @@ class Encoder:
         item: dict[str, Any] = {"wrt": a.node.name, **case_json(a), "shape": shape_json(a.node.shape)}
         item["delta_form"] = self.form(a.delta, a.node) if self.options.form != "closed" else None
         item["closed_form"] = self.form(a.closed, a.node, a.why) if self.options.form != "delta" else None
+        if a.chain is not None:
+            item["product"] = self.latex.chain(a.chain)
         if a.because:
             item["because"] = list(a.because)
         checked = self.derivation.checked_of(a)
@@ -68,6 +71,8 @@ class Encoder:
         item |= {"shape": shape_json(a.node.shape), "numpy": delta["numpy"]}
         item["closed_numpy"] = self.numpy(a.closed, a.node)[0] if a.closed is not None else None
         item["latex"] = delta["latex"]
+        if a.chain is not None:
+            item["product"] = self.latex.chain(a.chain)
         if delta["numpy"] is None:
             item["why"] = delta["why"]
         elif a.closed is None and a.why:
@@ -98,8 +103,9 @@ class Encoder:
     def steps(self) -> list[dict[str, Any]]:
         if self.options.detail == "brief":
             return []
-        tex = Writer(self.derivation, Latex(self.graph.latex), self.options)
-        uni = Writer(self.derivation, Unicode(), self.options)
+        options = replace(self.options, marked=False)
+        tex = Writer(self.derivation, Latex(self.graph.latex), options)
+        uni = Writer(self.derivation, Unicode(), options)
         found: list[dict[str, Any]] = []
         for a in self.derivation.adjoints.values():
             rules: list[str] = []

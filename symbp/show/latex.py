@@ -2,77 +2,151 @@
 
 Only constructs that pdfTeX, XeTeX, KaTeX, MathJax and pandoc all accept are used inside formulas
 (the tags with the rule names need `align*`). `standalone` gives a document that compiles as it is:
-with pdfLaTeX in English, with XeLaTeX and ctex in Chinese.
+with pdfLaTeX in English, with XeLaTeX and ctex in Chinese. Formulas that are wider than the page are
+broken; what a line changed is underlined.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
-from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
+from symbp.show.alphabet import spans
+from symbp.show.blocks import Block, Figure, Heading, Notes, Prose, Row, Rows, Table, footnoted
+from symbp.show.tex import broken, read, underlined, unmarked, width
+from symbp.show.words import say
 
-SECTIONS = {1: "section*", 2: "subsection*", 3: "paragraph"}
+SECTIONS = {1: "section*", 2: "subsection*"}
+PAGE = 40.0  # em of formula on a line of 16.6 cm at 11 pt, a little less than there are
+TALL = 20  # rows of a table that stay on one page
+TAG = 0.8  # of the size of the text
 
-PREAMBLE = r"""\documentclass[11pt]{%s}
+PREAMBLE = r"""\documentclass[11pt,fleqn]{%s}
 \usepackage[a4paper,margin=2.2cm]{geometry}
 \usepackage{amsmath,amssymb}
-\allowdisplaybreaks
+%s\allowdisplaybreaks
 \setlength{\parindent}{0pt}
+\setlength{\mathindent}{1.5em}
+\AtBeginDocument{\abovedisplayskip=5pt plus 2pt\belowdisplayskip=5pt plus 2pt\abovedisplayshortskip=3pt}
 \setlength{\emergencystretch}{3em}
 \begin{document}
 """
+DISPLAY = r"$\displaystyle "
+TIKZ = "\\usepackage{tikz}\n\\usetikzlibrary{arrows.meta}\n"
 
 
 def latex(blocks: Iterable[Block], standalone: bool = False, lang: str = "en") -> str:
     """The whole text."""
-    body = "\n".join(_pieces(blocks)) + "\n"
+    body = re.sub(r"\n\n+\\begin\{align", r"\n\\begin{align", "\n".join(_pieces(footnoted(blocks), lang))) + "\n"
     if not standalone:
         return body
-    return PREAMBLE % ("ctexart" if lang == "zh" else "article") + body + "\\end{document}\n"
+    extra = TIKZ if r"\begin{tikzpicture}" in body else ""
+    return PREAMBLE % ("ctexart" if lang == "zh" else "article", extra) + body + "\\end{document}\n"
 
 
-def _pieces(blocks: Iterable[Block]) -> Iterator[str]:
+def _pieces(blocks: Iterable[Block], lang: str) -> Iterator[str]:
+    before: Block | None = None
     for block in blocks:
+        if isinstance(before, Heading) and before.level < 3 and isinstance(block, Rows):
+            yield r"\vspace{-\baselineskip}"  # a formula right after a heading leaves an empty line otherwise
+        before = block
         match block:
+            case Heading() if block.level == 3:
+                shape = rf"\hfill {{\footnotesize ${block.shape}$}}" if block.shape else ""
+                yield f"\n\\medskip\\noindent\\textbf{{{prose(block.text, DISPLAY)}}}{shape}\\nopagebreak"
             case Heading():
-                shape = rf" \hfill ${block.shape}$" if block.shape and block.level == 3 else ""
-                text = block.text if block.level == 3 else escape(block.text)
-                if block.level == 3:
-                    text = text.replace("$", r"$\displaystyle ", 1)
-                yield f"\n\\{SECTIONS[block.level]}{{{text}}}{shape}"
+                yield f"\n\\{SECTIONS[block.level]}{{{prose(block.text)}}}"
             case Prose():
                 yield f"\n{prose(block.text)}\n"
             case Rows():
-                yield _align(block.rows)
+                yield aligned(block.rows, lang)
             case Table():
-                yield _table(block)
+                yield table(block)
+            case Figure():
+                caption = f"\\par{{\\footnotesize {prose(block.caption)}}}" if block.caption else ""
+                yield f"\n\\begin{{center}}\n{block.tikz}{caption}\n\\end{{center}}"
+            case Notes():
+                yield "\n\\medskip\\noindent\\rule{4cm}{0.4pt}\\par"
+                for n, text in enumerate(block.texts, 1):
+                    yield f"{{\\footnotesize\\textsuperscript{{{n}}} {prose(text)}\\par}}"
 
 
-def _align(rows: tuple[Row, ...]) -> str:
+def label_of(r: Row, lang: str = "en") -> str:
+    """What was done, a remark on it, and the numbers of its footnotes."""
+    text = say("colon", lang, r.rule) + r.note if r.note and r.rule else r.note or r.rule
+    marks = r"\textsuperscript{" + ",".join(map(str, r.marks)) + "}" if r.marks else ""
+    return prose(text) + marks
+
+
+def label_width(r: Row) -> float:
+    """Its width in em."""
+    text = "".join(
+        unmarked(t) if kind != "math" else "x" * round(width(read(t)) / 0.52) for kind, t in spans(r.rule + r.note)
+    )
+    return TAG * (sum(1.0 if ord(c) > 0x2E7F else 0.5 for c in text) + 1.2 * bool(r.rule and r.note) + len(r.marks))
+
+
+def lines_of(r: Row, room: float, indent: float, tag: float) -> list[str]:
+    """The right side in lines: the first has the left side and the tag beside it."""
+    pieces = broken(r.right, room - indent - tag, room - indent - 1.5)
+    if len(pieces) > 1 and tag:
+        wide = broken(r.right, room - indent, room - indent - 1.5)  # a tag may go under its line
+        pieces = wide if len(wide) == 1 else pieces
+    return [underlined(p) for p in pieces]
+
+
+def aligned(rows: tuple[Row, ...], lang: str = "en", room: float = PAGE) -> str:
+    """Rows in `align*`, the rules as tags at the right margin; what the check says comes after."""
     lines: list[str] = []
     after: list[str] = []
+    indent = max((width(read(r.left)) + 1.3 for r in rows if r.right), default=0.0)
     for r in rows:
         if not r.right:
-            after.append(prose(f"{r.rule}: {r.note}".replace("✓ ", "").replace("✗ ", "")))
+            after.append(say("colon", lang, r.rule) + r.note)
             continue
-        label = prose(f"{r.rule}: {r.note}" if r.note and r.rule else r.note or r.rule)
+        label = label_of(r, lang)
         tag = rf" \tag*{{\footnotesize {label}}}" if label else ""
         if not r.rule and r.shape:
             tag = rf" \tag*{{\footnotesize ${r.shape}$}}"
-        lines.append(f"{r.left} &{r.relation} {r.right}{tag}")
+        space = label_width(r) + 2.0 if label else 0.8 * width(read(r.shape)) + 2.0
+        first, *more = lines_of(r, room, indent, space)
+        lines.append(f"{r.left} &{r.relation} {first}{tag}")
+        lines.extend(rf" &\quad {{}}{line}" for line in more)
     out = ""
     if lines:
         out = "\\begin{align*}\n" + " \\\\[3pt]\n".join(lines) + "\n\\end{align*}"
     for text in after:
-        out += f"\n{{\\footnotesize {text}}}\\par"
+        out += f"\n{{\\footnotesize {prose(text)}}}\\par"
     return out
 
 
-def _table(table: Table) -> str:
-    spec = "l" * len(table.headers)
-    rows = [" & ".join(map(escape, table.headers)) + r" \\ \hline"]
-    rows += [" & ".join((f"${r[0]}$", *map(escape, r[1:]))) + r" \\" for r in table.rows]
-    return f"\\begin{{tabular}}{{{spec}}}\n" + "\n".join(rows) + "\n\\end{tabular}"
+def table(block: Table, page: float = PAGE) -> str:
+    """A table; the formulas of a column that is too wide for the page are broken."""
+    widths = [max(_cell_width(c) for c in column) for column in zip(block.headers, *block.rows)]
+    widest = widths.index(max(widths))
+    room = page - 1.2 * len(widths) - sum(w for n, w in enumerate(widths) if n != widest)
+    spec = "l" * len(block.headers)
+    head = " & ".join(map(prose, block.headers)) + r" \\[2pt] \hline\rule{0pt}{3ex}" + "\n"
+    lines = [" & ".join(_cell(c, room if n == widest else page) for n, c in enumerate(r)) for r in block.rows]
+    parts = [lines[n : n + TALL] for n in range(0, len(lines), TALL)]  # a tabular does not break
+    begin, end = f"\n\\begin{{tabular}}{{@{{}}{spec}@{{}}}}\n{head}", "\n\\end{tabular}\n"
+    return "\\medskip".join(begin + " \\\\[5pt]\n".join(part) + end for part in parts)
+
+
+def _cell_width(cell: str) -> float:
+    return sum(width(read(t)) if kind == "math" else 0.55 * len(t) for kind, t in spans(cell))
+
+
+def _cell(cell: str, room: float) -> str:
+    """A cell; a formula on its own may take several lines."""
+    (kind, text), *more = list(spans(cell)) or [("text", "")]
+    if kind != "math" or more:
+        return prose(cell)
+    first, *rest = (underlined(p) for p in broken(text, room, room - 1.5))
+    if not rest:
+        return f"${first}$"
+    lines = "".join(rf" \\ &\quad {{}}{line}" for line in rest)
+    return rf"$\begin{{aligned}}[t] & {first}{lines} \end{{aligned}}$"
 
 
 ESCAPES = {
@@ -80,6 +154,10 @@ ESCAPES = {
     **{c: "\\" + c for c in "{}_&%#$"},
     "^": r"\^{}",
     "~": r"\~{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
     "∂": r"$\partial$",
     "δ": r"$\delta$",
     "−": "$-$",
@@ -88,8 +166,18 @@ ESCAPES = {
     "σ": r"$\sigma$",
     "½": r"$\tfrac12$",
     "²": "$^2$",
+    "ᵀ": r"$^{\top}$",
+    "·": r"$\cdot$",
+    "→": r"$\to$",
+    "←": r"$\leftarrow$",
+    "≥": r"$\ge$",
+    "≤": r"$\le$",
+    "Σ": r"$\Sigma$",
     "–": "--",
     "’": "'",
+    "✓ ": "",
+    "✓": "",
+    "✗": "",
 }
 
 
@@ -98,8 +186,12 @@ def escape(text: str) -> str:
     return "".join(ESCAPES.get(c, c) for c in text)
 
 
-def prose(text: str) -> str:
-    """Sentences that hold inline formulas and code already in LaTeX; stray symbols are replaced."""
-    for symbol, tex in {"∂": r"$\partial$", "δ": r"$\delta$", "−": "$-$", "×": r"$\times$"}.items():
-        text = text.replace(symbol, tex)
-    return text
+def prose(text: str, opening: str = "$") -> str:
+    """A sentence: its formulas between dollars, its code in typewriter, everything else escaped."""
+    out = ""
+    for kind, t in spans(text):
+        if kind == "math":
+            out += f"{opening}{underlined(t)}$"
+        else:
+            out += rf"\texttt{{{escape(t)}}}" if kind == "code" else escape(t)
+    return out.strip()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from symbp.expr import (
     HALF,
@@ -43,8 +44,9 @@ from symbp.index import affine
 from symbp.local import skeleton
 from symbp.matrix import Emitter, index_letter
 from symbp.ops import UNKNOWN
-from symbp.show.alphabet import Alphabet, parse_name
+from symbp.show.alphabet import Alphabet, layer_of, parse_name
 from symbp.sizes import size_text
+from symbp.steps import Chain
 
 SUM, QUOTIENT, PRODUCT, CHAIN, POWER, ATOM = 1, 2, 3, 4, 5, 6
 DIGITS = 12  # of a number with a point: 1.7·2/3 is not written to the last bit
@@ -63,6 +65,15 @@ class Piece:
 
     def __init__(self, text: str, level: int = ATOM) -> None:
         self.text, self.level = text, level
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """A product entry by entry as matrices multiply: its letters that are summed, and what is transposed."""
+
+    text: str
+    summed: tuple[str, ...]
+    transposed: tuple[str, ...]
 
 
 class MathPrinter:
@@ -91,13 +102,18 @@ class MathPrinter:
             inner = primal(name)
             base = base_of(inner or name)
             if inner is not None:
-                found = self.alphabet.mark(
-                    self.numbered(self.alphabet.delta(self.alphabet.tensor(base)), name), "error"
-                )
+                symbol = self.alphabet.delta(self.alphabet.tensor(base, self._is_bold(inner)))
+                found = self.alphabet.mark(self.numbered(symbol, name), "error")
             else:
-                found = self.alphabet.mark(self.numbered(self.alphabet.tensor(base), name), self._role(name))
+                symbol = self.alphabet.tensor(base, self._is_bold(name))
+                found = self.alphabet.mark(self.numbered(symbol, name), self._role(name))
             self.names[name] = found
         return found
+
+    def _is_bold(self, name: str) -> bool:
+        """May a tensor be bold? Vectors and matrices, as a whole."""
+        pieces = self.graph.pieces(name)
+        return bool(pieces) and bool(pieces[0].indices)
 
     def _role(self, name: str) -> str:
         pieces = self.graph.pieces(name)
@@ -141,6 +157,24 @@ class MathPrinter:
             shown.append(self.alphabet.turns(self.size(Size(x.var)), first, last))
         return ", ".join(shown)
 
+    def product_of_jacobians(self, c: Chain) -> tuple[str, str]:
+        """∂h[T]/∂h[t] and (∂h[T]/∂h[T−1]) ⋯ (∂h[t+1]/∂h[t])."""
+        whole = self.alphabet.derivative(self.tensor(c.top[0]), self.tensor(c.bottom[1]))
+        shown = [self.alphabet.derivative(*map(self.tensor, pair)) for pair in (c.top, c.bottom)]
+        first, last = shown if self.alphabet.name == "latex" else map(self.alphabet.bracket, shown)
+        return whole, self.alphabet.product([first, self.alphabet.dots, last])
+
+    def chain(self, c: Chain) -> str:
+        """(∂y[n]/∂y[n−1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]."""
+
+        def slope(pair: tuple[str, str]) -> str:
+            shown = self.alphabet.derivative(self.tensor(pair[0]), self.tensor(pair[1]))
+            return shown if self.alphabet.name == "latex" else self.alphabet.bracket(shown)
+
+        factors = [slope(c.top), self.alphabet.dots, slope(c.bottom), *([slope(c.link)] if c.link else [])]
+        product = self.alphabet.transposed(self.alphabet.bracket(self.alphabet.product(factors)))
+        return self.alphabet.product([product, self.tensor(adjoint(c.top[0]))])
+
     def over(self, loops: Sequence[Loop], body: str) -> str:
         """Σ over loop variables."""
         for x in reversed(loops):
@@ -150,7 +184,7 @@ class MathPrinter:
     def derivative(self, name: str) -> str:
         """∂L/∂W₁."""
         loss = self.tensor(self.graph.loss)
-        return self.alphabet.derivative(loss, self.tensor(name))
+        return self.alphabet.gradient(loss, self.tensor(name))
 
     def size(self, e: Expr) -> str:
         if isinstance(e, Size):
@@ -251,7 +285,7 @@ class MathPrinter:
     def _m_transpose(self, x: Form) -> Piece:
         if x.args[0].kind == "inv":
             return Piece(self.alphabet.inverse(self.at(x.args[0].args[0], ATOM), transposed=True), POWER)
-        return Piece(self.at(x.args[0], ATOM) + self.alphabet.top, POWER)
+        return Piece(self.alphabet.transposed(self.at(x.args[0], ATOM)), POWER)
 
     def _m_subscript(self, x: Form) -> Piece:
         inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
@@ -259,11 +293,11 @@ class MathPrinter:
             raise NoMatrixForm
         if set(pattern) <= {":", "None"}:
             if len(x.axes) == 2 and x.axes[0] is None and len(inner.axes) == 1:
-                return Piece(self.at(inner, ATOM) + self.alphabet.top, POWER)
+                return Piece(self.alphabet.transposed(self.at(inner, ATOM)), POWER)
             return self.piece(inner)
         if set(pattern) <= {":", "0"} and len(inner.axes) == 2 and None in inner.axes:
             if inner.axes[0] is None and inner.axes[1] is not None:
-                return Piece(self.at(inner, ATOM) + self.alphabet.top, POWER)
+                return Piece(self.alphabet.transposed(self.at(inner, ATOM)), POWER)
             return self.piece(inner)
         return Piece(self.alphabet.slice(self.at(inner, ATOM), pattern))
 
@@ -280,14 +314,14 @@ class MathPrinter:
 
     def _spread(self, a: Form, whole: Form, level: int) -> str:
         """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column."""
-        axes, one, top = whole.axes, self.alphabet.one, self.alphabet.top
+        axes, one = whole.axes, self.alphabet.one
         if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
             if len(a.axes) == 1 and axes[0] is not None:
-                return self.alphabet.product([one, self.at(a, ATOM) + top])
+                return self.alphabet.product([one, self.alphabet.transposed(self.at(a, ATOM))])
             if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
                 return self.alphabet.product([one, self.at(a, POWER)])
             if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
-                return self.alphabet.product([self.at(a, CHAIN), one + top])
+                return self.alphabet.product([self.at(a, CHAIN), self.alphabet.transposed(one)])
         return self.at(a, level)
 
     def _m_times(self, x: Form) -> Piece:
@@ -396,7 +430,7 @@ class MathPrinter:
     def _transposed(self, a: Form) -> str:
         if a.kind == "transpose":
             return self.at(a.args[0], CHAIN)
-        return self.at(a, ATOM) + self.alphabet.top
+        return self.alphabet.transposed(self.at(a, ATOM))
 
     def _m_dot(self, x: Form) -> Piece:
         left, right = x.args
@@ -405,33 +439,35 @@ class MathPrinter:
             row = list(left.args)
         elif left.kind == "matmul" and all(a.kind == "transpose" for a in left.args[:-1]):  # so is (Aᵀ x) y
             row = [left.args[-1], *(a.args[0] for a in reversed(left.args[:-1]))]
-        parts = [self.at(row[0], ATOM) + self.alphabet.top, *(self.at(a, CHAIN) for a in (*row[1:], right))]
+        parts = [self.alphabet.transposed(self.at(row[0], ATOM)), *(self.at(a, CHAIN) for a in (*row[1:], right))]
         return Piece(self.alphabet.product(parts), CHAIN)
 
     def _m_outer(self, x: Form) -> Piece:
         left, right = x.args
-        return Piece(self.alphabet.product([self.at(left, CHAIN), self.at(right, ATOM) + self.alphabet.top]), CHAIN)
+        return Piece(
+            self.alphabet.product([self.at(left, CHAIN), self.alphabet.transposed(self.at(right, ATOM))]), CHAIN
+        )
 
     def _m_sum(self, x: Form) -> Piece:
         inner = x.args[0]
         positions, keep = x.data
         assert isinstance(positions, tuple)
-        one, top = self.alphabet.one, self.alphabet.top
+        one = self.alphabet.one
         if len(positions) == len(inner.axes):
             square = self._squares(inner)
             if square is not None:
                 return Piece(square, POWER)
             if len(inner.axes) == 1 or None in inner.axes:
                 if len(inner.axes) == 1 or inner.axes[1] is None:
-                    return Piece(self.alphabet.product([one + top, self.at(inner, CHAIN)]), CHAIN)
+                    return Piece(self.alphabet.product([self.alphabet.transposed(one), self.at(inner, CHAIN)]), CHAIN)
                 return Piece(self.alphabet.product([self.at(inner, CHAIN), one]), CHAIN)
-            return Piece(self.alphabet.product([one + top, self.at(inner, CHAIN), one]), CHAIN)
+            return Piece(self.alphabet.product([self.alphabet.transposed(one), self.at(inner, CHAIN), one]), CHAIN)
         if len(inner.axes) != 2 or len(positions) != 1:
             raise NoMatrixForm
         if positions[0] == 0:
             if keep:
-                return Piece(self.alphabet.product([one + top, self.at(inner, CHAIN)]), CHAIN)
-            return Piece(self.alphabet.product([self.at(inner, ATOM) + top, one]), CHAIN)
+                return Piece(self.alphabet.product([self.alphabet.transposed(one), self.at(inner, CHAIN)]), CHAIN)
+            return Piece(self.alphabet.product([self.alphabet.transposed(self.at(inner, ATOM)), one]), CHAIN)
         return Piece(self.alphabet.product([self.at(inner, CHAIN), one]), CHAIN)
 
     def _squares(self, inner: Form) -> str | None:
@@ -535,7 +571,7 @@ class MathPrinter:
         if len(inner.axes) == 2 and axis == 0:
             turned = Form("transpose", (inner,), tuple(reversed(inner.axes)))
             text = self.alphabet.apply(name, [self.at(turned, SUM)])
-            return Piece(text + self.alphabet.top, POWER)
+            return Piece(self.alphabet.transposed(text), POWER)
         return Piece(self.alphabet.apply(name, [self.at(inner, SUM)]))
 
     def _m_inv(self, x: Form) -> Piece:
@@ -561,13 +597,44 @@ class MathPrinter:
 
     def _m_full(self, x: Form) -> Piece:
         inner = x.args[0]
-        one, top = self.alphabet.one, self.alphabet.top
-        ones = self.alphabet.product([one, one + top]) if len(x.axes) == 2 else one
+        one = self.alphabet.one
+        ones = self.alphabet.product([one, self.alphabet.transposed(one)]) if len(x.axes) == 2 else one
         if not any(inner.axes):
             if _is_one(inner):
                 return Piece(ones, PRODUCT)
             return Piece(self.alphabet.product([self.at(inner, PRODUCT), ones]), PRODUCT)
         return Piece(self._spread(inner, x, PRODUCT), PRODUCT)
+
+    def ordered(self, e: Expr, axes: Sequence[Expr], letters: Mapping[Index, str]) -> Ordered | None:
+        """A product of named matrices entry by entry, in the order and with the transposes of matrix
+        notation, and what decides them; None where the whole is not such a product."""
+        target = tuple(a for a in axes if isinstance(a, Index))
+        try:
+            x = self.emitter.emit(e, target)
+        except NotReducible:
+            return None
+        if x.kind not in ("matmul", "outer") or not all(map(_is_named, x.args)):
+            return None
+        chain = [(a.args[0], True) if a.kind == "transpose" else (a, False) for a in x.args]
+        if x.kind == "matmul" and len(x.args[0].axes) == 1:  # a row from the left is a column at the right
+            chain = [(a, not turned if len(a.axes) == 2 else turned) for a, turned in reversed(chain)]
+        inner = tuple(dict.fromkeys(i for a, _ in chain for i in a.axes if isinstance(i, Index) and i not in target))
+        named = self.letters_for(inner, letters)
+        factors = []
+        for n, (a, turned) in enumerate(chain):
+            own = [named[i] for i in (reversed(a.axes) if turned else a.axes) if isinstance(i, Index)]
+            row = x.kind == "outer" and n == 1
+            symbol = self.tensor(str(a.data[0]))
+            if turned or row:
+                factors.append(self.alphabet.subscripted(self.alphabet.transposed(symbol), own, False))
+            else:
+                factors.append(self.index(Entry(str(a.data[0]), [i for i in a.axes if i is not None]), named))
+        text = self.alphabet.product(factors)
+        summed = tuple(named[i] for i in inner)
+        turned_names = tuple(self.tensor(str(a.data[0])) for a, turned in chain if turned)
+        return Ordered(
+            self.alphabet.spaced(self.alphabet.big_sum(list(summed), text) if summed else text), summed, turned_names
+        )
 
     # ---- index notation ------------------------------------------------------------------------
 
@@ -661,11 +728,18 @@ class MathPrinter:
             return self.alphabet.mark(self.numbered(self.alphabet.delta(shown_base), e.tensor, inner), "error")
         if self.alphabet.name == "latex" and name is not None and inner:
             simple = "".join(inner) if all(len(i.rstrip("'")) == 1 for i in inner) else ", ".join(inner)
-            return self.alphabet.delta(f"{self.alphabet.tensor(name)},\\,{simple}")
+            return self.alphabet.delta(self.alphabet.tensor(name), simple)
         custom = e.tensor in self.graph.latex
-        parts = parse_name(e.tensor)
-        simple_base = name is None and not parts.subs and not custom
-        return self.alphabet.subscripted(self.tensor(e.tensor), inner, simple_base)
+        _, subs = layer_of(parse_name(e.tensor), self.alphabet.style)
+        simple_base = name is None and not subs and not custom
+        return self.alphabet.subscripted(self._letter(e.tensor), inner, simple_base)
+
+    def _letter(self, name: str) -> str:
+        """The name of a tensor as it stands in one of its entries, which are never bold."""
+        symbol = self.tensor(name)
+        if self.alphabet.style.bold == "no" or primal(name) is not None or _PLACE.match(symbol):
+            return symbol
+        return self.alphabet.mark(self.alphabet.tensor(name), self.roles.get(name, "node"))
 
     def _relation(self, e: Compare, letters: Mapping[Index, str]) -> str:
         left, right = (self.index(a, letters) for a in e.args)
@@ -729,7 +803,8 @@ class MathPrinter:
             others = [b for b in bottoms if b.tensors]
             if self.alphabet.name == "latex":
                 if others:
-                    text = self.alphabet.fraction(text or "1", self._joined(others, letters, alone=True))
+                    over = self._joined(tops, letters, alone=True) or "1"
+                    text = self.alphabet.fraction(over, self._joined(others, letters, alone=True))
                 elif self._has_sum(tops):
                     front = [t for t in tops if isinstance(t, (Num, Size, Const))]
                     rest = [t for t in tops if t not in front]
@@ -858,6 +933,12 @@ def _upper_bound(low: Expr, factors: Sequence[Expr]) -> Compare | None:
 
 def _is_one(x: Form) -> bool:
     return x.kind == "num" and x.data[0] is ONE
+
+
+def _is_named(x: Form) -> bool:
+    """A tensor, or the transpose of one, with letters on all its axes."""
+    inner = x.args[0] if x.kind == "transpose" else x
+    return inner.kind == "name" and None not in inner.axes
 
 
 def _is_number(x: Form) -> bool:

@@ -1,9 +1,9 @@
 """Blocks → lines for a terminal.
 
 Colour has a meaning: weights, data, activations, errors and the loss each keep theirs wherever
-they stand; rule names are dim, shapes stand at the right margin. Everything fits the width given:
-long formulas are broken at spaces and continued under their equals sign. Without colour the very
-same lines come out as plain text.
+they stand; rule names are dim, what a line changed is underlined, shapes stand at the right margin.
+Everything fits the width given: long formulas are broken at spaces and continued under their equals
+sign. Without colour the very same lines come out as plain text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from symbp.show.alphabet import END, MARKS, ROLES
-from symbp.show.document import Block, Heading, Prose, Row, Rows, Table
+from symbp.show.blocks import Block, Figure, Heading, Notes, Prose, Row, Rows, Table
+from symbp.show.tex import CHANGED, UNCHANGED
+from symbp.show.words import say
 
 COLOURS = {
     "weight": "\x1b[38;5;75m",
@@ -23,7 +25,8 @@ COLOURS = {
     "loss": "\x1b[1;38;5;176m",
 }
 BOLD, DIM, GREEN, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "\x1b[0m"
-LEGEND = (("weight", "weights"), ("data", "data"), ("node", "activations"), ("error", "errors δ"), ("loss", "loss"))
+PLAIN = "\x1b[22;39m"  # no colour any more, but what is underlined stays so
+LEGEND = ("weight", "data", "node", "error", "loss")
 _WIDE = re.compile("[\u0300-\u036f\u1100-\u1cff\u2e80-\uffff\U00010000-\U0010ffff]")  # combining or perhaps wide
 LABEL = 14  # columns for the names of the rules
 
@@ -55,21 +58,27 @@ def lines(blocks: Iterable[Block], width: int = 80, colour: bool = False) -> Ite
             case Rows():
                 yield from _rows(block.rows, width, colour)
             case Table():
-                yield from _table(block, colour)
+                yield from _table(block, width, colour)
+            case Figure():
+                yield from block.text.splitlines()
+            case Notes():
+                for n, text in enumerate(block.texts, 1):
+                    for line in wrap(f"{n} {text}", width, 2):
+                        yield paint(line)
 
 
-def legend(colour: bool) -> str:
+def legend(colour: bool, lang: str = "en") -> str:
     """One line that says what the colours mean."""
     if not colour:
         return ""
-    return "  ".join(f"{COLOURS[role]}■ {name}{RESET}" for role, name in LEGEND)
+    return "  ".join(f"{COLOURS[role]}■ {say(f'legend-{role}', lang)}{RESET}" for role in LEGEND)
 
 
 def _plain(text: str) -> str:
     return text if text.isascii() else MARKS.sub("", text)
 
 
-_PAINT = {ROLES[role]: code for role, code in COLOURS.items()} | {END: RESET}
+_PAINT = {ROLES[role]: code for role, code in COLOURS.items()} | {END: PLAIN, CHANGED: "\x1b[4m", UNCHANGED: "\x1b[24m"}
 
 
 def _coloured(text: str) -> str:
@@ -107,21 +116,22 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
                 note = f"{mark}{convert(piece)}{RESET}" if colour else convert(piece)
                 yield f"{dim}{label}{reset}{gap}{note}" if n == 0 else " " * indent + note
             continue
+        said = r.note or r.because
         if r.left:
             equals = min(width_of(r.left) + 1, max(width // 2 - indent, 8))
         lead = r.left + " " if r.left else " " * equals
         start = max(indent, width_of(label) + 1) + width_of(lead) + 2
         room = width - start
-        broken = list(wrap(r.right, max(room, 16), 0))
+        broken = list(_closed(wrap(r.right, max(room, 16), 0)))
         narrow = any(width_of(piece) > room for piece in broken)
         if r.left and (narrow or width_of(lead) > width // 2):  # a long left side stands on a line of its own
             yield f"{dim}{label}{reset}{gap}{convert(r.left)}"
             label, gap, lead, start = "", " " * indent, "    ", indent + 6
-            broken = list(wrap(r.right, width - start, 0))
+            broken = list(_closed(wrap(r.right, width - start, 0)))
         if r.shape and width_of(broken[0]) + width_of(r.shape) + 2 > width - start:
-            broken = list(wrap(r.right, max(width - start - width_of(r.shape) - 2, 16), 0))
+            broken = list(_closed(wrap(r.right, max(width - start - width_of(r.shape) - 2, 16), 0)))
         for n, piece in enumerate(broken):
-            shape = (r.shape if n == 0 else "") or (r.note if n == len(broken) - 1 else "")
+            shape = (r.shape if n == 0 else "") or (said if n == len(broken) - 1 else "")
             if n == 0:
                 head = f"{dim}{label}{reset}{gap}{convert(lead)}{r.relation} {convert(piece)}"
             else:
@@ -131,26 +141,42 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
                 if pad < 2:
                     yield head
                     head, pad = "", max(width - width_of(shape), 0)
-                head += " " * pad + f"{dim}{convert(shape)}{reset}"
+                head += " " * pad + f"{dim}{convert(shape).replace(PLAIN, PLAIN + dim)}{reset}"
             yield head
 
 
-def _table(table: Table, colour: bool) -> Iterator[str]:
+def _table(table: Table, width: int, colour: bool) -> Iterator[str]:
     convert = _coloured if colour else _plain
     columns = list(zip(table.headers, *table.rows))
     widths = [max(width_of(c) for c in column) for column in columns]
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    if over > 0:  # the widest column is broken
+        widest = widths.index(max(widths))
+        widths[widest] = max(widths[widest] - over, 16)
     dim, reset = (DIM, RESET) if colour else ("", "")
 
-    def line(cells: tuple[str, ...]) -> str:
-        padded = [convert(c) + " " * (w - width_of(c)) for c, w in zip(cells, widths)]
-        return "  ".join(padded).rstrip()
+    def laid(cells: tuple[str, ...]) -> Iterator[str]:
+        broken = [list(_closed(wrap(c, w, 0))) for c, w in zip(cells, widths)]
+        for n in range(max(map(len, broken))):
+            pieces = [b[n] if n < len(b) else "" for b in broken]
+            yield "  ".join(convert(c) + " " * (w - width_of(c)) for c, w in zip(pieces, widths)).rstrip()
 
-    yield f"{dim}{line(table.headers)}{reset}"
-    for _n, row in enumerate(table.rows):
-        text = line(row)
-        if colour and table.marks:
-            text = text.replace("✓", f"{GREEN}✓{RESET}").replace("✗", f"{RED}✗{RESET}")
-        yield text
+    for line in laid(table.headers):
+        yield f"{dim}{line}{reset}"
+    for row in table.rows:
+        for text in laid(row):
+            if colour and table.marks:
+                text = text.replace("✓", f"{GREEN}✓{RESET}").replace("✗", f"{RED}✗{RESET}")
+            yield text
+
+
+def _closed(pieces: Iterable[str]) -> Iterator[str]:
+    """Lines of a formula; what is underlined across a break is so on both lines."""
+    is_open = False
+    for piece in pieces:
+        line = CHANGED + piece if is_open else piece
+        is_open = line.count(CHANGED) > line.count(UNCHANGED)
+        yield line + UNCHANGED if is_open else line
 
 
 def wrap(text: str, width: int, indent: int) -> Iterator[str]:
@@ -164,6 +190,7 @@ def wrap(text: str, width: int, indent: int) -> Iterator[str]:
     yield text
 
 
+_ROLES = frozenset(ROLES.values())
 _BREAKS = {"+": 0, "−": 0, "⊙": 1, "·": 1}  # where a formula is broken before it is elsewhere
 
 
@@ -175,7 +202,7 @@ def _best_break(text: str, width: int) -> int | None:
     lowest = (99, 0)
     for n, c in enumerate(text):
         if MARKS.match(c):
-            open_mark = c != END
+            open_mark = c in _ROLES or (open_mark and c != END)
             continue
         used += 1 if c.isascii() else width_of(c)
         if used > width:
@@ -184,6 +211,8 @@ def _best_break(text: str, width: int) -> int | None:
             depth += 1
         elif c in ")]}":
             depth -= 1
+        elif c in "；，。、：" and depth == 0 and not open_mark:  # no space follows these
+            lowest, best = (0, 2), n + 1
         elif c == " " and not open_mark and n > 0:
             torn = text[n - 1] in _BREAKS or text[:n].rpartition(" ")[2].startswith(("Σ", "(Σ"))
             here = (depth, 3 if torn else _BREAKS.get(text[n + 1 : n + 2], 2))

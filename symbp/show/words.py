@@ -1,89 +1,59 @@
-"""Every word that a derivation says, in English and Chinese."""
+"""Every sentence that symbp prints, by key, from one catalogue file per language.
+
+The files are gettext catalogues, `symbp/lang/*.po`; one more file is one more language. They are read
+here and not compiled: a few hundred phrases need no index. A phrase that a language lacks is said in
+English, and a test finds it.
+"""
 
 from __future__ import annotations
 
-WORDS: dict[str, tuple[str, str]] = {
-    "forward": ("Forward pass", "前向传播"),
-    "backward": ("Backward pass", "反向传播"),
-    "result": ("Gradients", "梯度"),
-    "facts": ("Known", "已知"),
-    "sizes": ("Sizes", "尺寸"),
-    "definition": ("definition", "定义"),
-    "chain-rule": ("chain rule", "链式法则"),
-    "local-slope": ("local slope", "局部导数"),
-    "contraction": ("use up δ", "消去 δ"),
-    "fork": ("add paths", "各路径相加"),
-    "simplification": ("simplify", "化简"),
-    "matrix-form": ("matrix form", "矩阵形式"),
-    "index-form": ("index form", "分量形式"),
-    "closed-form": ("closed form", "闭式"),
-    "check": ("check", "数值检验"),
-    "update": ("Update rules", "更新规则"),
-    "values": ("Values at the given point", "在给定点的数值"),
-    "tensor": ("name", "名称"),
-    "value": ("value", "值"),
-    "held": ("Not differentiated", "不求导"),
-    "held_because": ("because", "因为"),
-    "insert": ("insert", "代入"),
-    "put-in": ("put in", "代入"),
-    "contract": ("cancel", "约分、合并"),
-    "facts-law": ("use a fact", "利用已知"),
-    "combine": ("expand", "展开、通分"),
-    "collect": ("factor", "提取公因子"),
-    "because": ("because {0}", "因为 {0}"),
-    "definition-of": ("by the definition of {0}", "由 {0} 的定义"),
-    "softmax-sums": ("a softmax sums to 1", "softmax 各分量之和为 1"),
-    "colon": ("{0}: ", "{0}："),
-    "as": ("as before", "同上"),
-    "checked": ("relative error {0}, {1} points", "相对误差 {0}，{1} 个点"),
-    "failed": ("FAILED: relative error {0}", "未通过：相对误差 {0}"),
-    "undecided": ("undecided: {0}", "未定：{0}"),
-    "kink": ("At a kink the slope is taken as 0: relu'(0) = sign(0) = 0; of several maxima each gets the gradient.",
-             "在不可导点约定导数为 0：relu'(0) = sign(0) = 0；若有多个最大值，梯度传给每一个。"),
-    "delta_minus": ("Here δ := −∂{0}/∂z.", "这里 δ := −∂{0}/∂z。"),
-    "one_path": ("{0} is used once, in {1}.", "{0} 只用于 {1}。"),
-    "paths": ("{0} is used in {1}; its gradients add up.", "{0} 用于 {1}，各处梯度相加。"),
-    "for": (" for {0}", "（{0}）"),
-    "case-base": (" (base case)", "（起点）"),
-    "case-step": (" (recursion)", "（递推）"),
-    "dynamic": (
-        "Summed over paths, one entry would take {0} paths; the recursion keeps what arrives at each turn "
-        "(dynamic programming) and takes {1} products for all entries of all turns.",
-        "若按路径求和，每个分量要遍历 {0} 条路径；递推保存每一步的结果（动态规划），所有分量总共只需 {1} 次乘法。",
-    ),
-    "given": ("given", "给定"),
-    "otherwise": ("otherwise", "否则"),
-    "rate": ("learning rate", "学习率"),
-    "relation": ("sizes that must agree", "尺寸关系"),
-    "chain": ("Chain rule", "链式法则"),
-    "gradient": ("Gradient", "梯度"),
-    "jacobian": ("Jacobian", "Jacobi 矩阵"),
-    "hessian": ("Hessian", "Hesse 矩阵"),
-    "structure": ("structure", "结构"),
-    "times": ("product", "乘积"),
-    "never-built": ("{0} is never built; its products with a vector are.", "{0} 从不构造出来，只计算它与向量的乘积。"),
-    "zero": ("zero", "零"),
-    "scalar": ("a number", "一个数"),
-    "vector": ("a vector", "向量"),
-    "diagonal": ("diagonal", "对角"),
-    "permuted-diagonal": ("diagonal up to the order of the indices", "交换指标次序后对角"),
-    "kronecker": ("the identity in {0}, times one block: {1}", "{0} 上的单位阵，乘以同一个块：{1}"),
-    "block-diagonal": ("block-diagonal in {0}; a block: {1}", "按 {0} 分块对角；每块：{1}"),
-    "diagonal-plus-outer": ("a diagonal plus an outer product", "对角阵加外积"),
-    "diagonal-minus-outer": ("a diagonal minus an outer product", "对角阵减外积"),
-    "diagonal-plus-low-rank": ("a diagonal plus rank at most {0}", "对角阵加秩不超过 {0} 的矩阵"),
-    "outer-product": ("an outer product (rank 1)", "外积（秩 1）"),
-    "low-rank": ("rank at most {0}", "秩不超过 {0}"),
-    "sparse": ("sparse: zero where the indices of both sides do not fit", "稀疏：两侧指标不相配的项为零"),
-    "dense": ("dense", "稠密"),
-    "constant": ("constant: it does not depend on {0}", "常量：不依赖于 {0}"),
-    "symmetric": ("symmetric", "对称"),
-}  # fmt: skip
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+
+ENGLISH = "en"
 
 
-def say(key: str, lang: str = "en", *args: str) -> str:
+@lru_cache(maxsize=1)
+def languages() -> tuple[str, ...]:
+    """The languages that there are, English first."""
+    found = sorted(f.name.removesuffix(".po") for f in files("symbp.lang").iterdir() if f.name.endswith(".po"))
+    return (ENGLISH, *(name for name in found if name != ENGLISH))
+
+
+@lru_cache(maxsize=8)
+def catalogue(lang: str) -> dict[str, str]:
+    """Key → phrase."""
+    text = files("symbp.lang").joinpath(f"{lang}.po").read_text(encoding="utf-8")
+    return {key: phrase for key, phrase in _entries(text) if key and phrase}
+
+
+def _entries(text: str) -> Iterator[tuple[str, str]]:
+    """The pairs of msgid and msgstr; strings that follow each other are one."""
+    parts = {"msgid": "", "msgstr": ""}
+    kind = ""
+    for line in (*text.splitlines(), "msgid"):
+        word, _, rest = line.partition(" ")
+        if word == "msgid":
+            if kind:
+                yield parts["msgid"], parts["msgstr"]
+            parts = {"msgid": "", "msgstr": ""}
+        if word in parts:
+            kind, line = word, rest
+        if kind and line.startswith('"'):
+            parts[kind] += str(ast.literal_eval(line))
+
+
+def say(key: str, lang: str = ENGLISH, *args: str) -> str:
     """The phrase in the language, its places filled."""
-    phrase = WORDS[key][1 if lang == "zh" else 0]
+    phrase = catalogue(lang).get(key) or catalogue(ENGLISH)[key]
     for n, a in enumerate(args):
         phrase = phrase.replace(f"{{{n}}}", a)
     return phrase
+
+
+def law_name(law: str, lang: str = ENGLISH) -> str:
+    """A law of rules.py in words; one that has none yet goes by its own name."""
+    key = f"law-{law}"
+    return say(key, lang) if key in catalogue(ENGLISH) else law.replace("_", " ")

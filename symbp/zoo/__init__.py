@@ -26,6 +26,7 @@ relu-2 relu-3 relu-batch-64x1000x100x8 leaky-relu-batch prelu-batch
 logistic-layers mlp-3-4-2 mlp-3-4-2-matrix mlp-sigmoid-bce mlp-4
 weight-decay weight-decay-l1 dropout autoencoder-tied
 rnn-step lstm-step gru-step batch-norm self-attention swiglu
+deep deep-softmax layers chain-jacobians rnn rnn-stacked lstm
 """
 
 

@@ -1,0 +1,319 @@
+"""Identities of functions: laws that know what a function is, one function each.
+
+Each answers None where it does not apply, and says why it ends. Those that need to know something
+of the network (is this positive, is that symmetric) ask `Knowledge`.
+"""
+
+from __future__ import annotations
+
+from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, power, powers, sign_of, split, sum_over
+from symbp.expr import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Const,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    mul,
+    substitute,
+)
+from symbp.merge import flat
+from symbp.rules import Knowledge, Used, common_factor, opposite, out_of_order
+
+# ---- logistic ----------------------------------------------------------------------------------
+
+
+def mirrored(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """1 − σ(−u) = σ(u). Ends: a difference disappears."""
+    if not isinstance(e, Add):
+        return None
+    for n, t in enumerate(e.args):
+        c, rest = split(t)
+        if not (isinstance(rest, Call) and rest.fn == "sigmoid" and _is_negative(rest.args[0])):
+            continue
+        for m, one in enumerate(e.args):
+            if isinstance(one, Num) and one.value == -c:
+                turned = Call("sigmoid", plus(powers((MINUS_ONE, x)) for x in _terms(rest.args[0])))
+                rest_of = [x for k, x in enumerate(e.args) if k not in (n, m)]
+                return plus([*rest_of, mul(Num(-c), turned)] if n > m else [mul(Num(-c), turned), *rest_of])
+    return None
+
+
+def _terms(e: Expr) -> tuple[Expr, ...]:
+    return e.args if isinstance(e, Add) else (e,)
+
+
+def _is_negative(u: Expr) -> bool:
+    """Does every term of u carry a minus, also inside a Σ that is all there is?"""
+    return all(sign_of(t) < 0 for t in _terms(u))
+
+
+# ---- comparisons -------------------------------------------------------------------------------
+
+
+def compared(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """[τu > (τ − 1)u] = [u > 0]: what both sides share goes, positive factors too. Ends: shorter."""
+    if not isinstance(e, Compare) or not e.tensors:
+        return None
+    left, right = e.args
+    difference = expand(plus((left, powers((MINUS_ONE, right))))) if right is not ZERO else left
+    difference = common_factor(None, difference, Used()) or difference
+    factors = [f for f in factors_of(difference) if not s.known.is_positive(f)]
+    minus = sum(isinstance(f, Num) and f.value < 0 for f in factors)
+    rest = powers(f for f in factors if not isinstance(f, Num))
+    result = Compare(MIRRORED[e.fn] if minus else e.fn, rest, ZERO)
+    return result if length(result) < length(e) else None
+
+
+def certain(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """A condition that was asserted is 1. Ends: it disappears."""
+    if isinstance(e, Compare) and e.tensors:
+        for fact in s.known.regions:
+            if fact.condition is not None and canon(fact.condition) is canon(e):
+                used.facts[fact] = None
+                return ONE
+    return None
+
+
+def complement(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """a[c] + b[not c] = a + (b − a)[not c], 1 − [c] = [not c]. Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    for t in e.args if len(e.args) == 2 else ():
+        c, rest = split(t)
+        other = opposite(rest)
+        if other is not None and any(isinstance(x, Num) and x.value == -c for x in e.args):
+            return powers((Num(-c), other))
+    found = {f for t in e.args for f in factors_of(t) if isinstance(f, Compare)}
+    for condition in sorted(found, key=repr):
+        other = opposite(condition)
+        if other in found and other is not None:
+            whole = (ONE, mul(MINUS_ONE, other))
+            terms = [powers(Add(whole) if f is condition else f for f in factors_of(t)) for t in e.args]
+            result = expand(plus(terms))
+            if length(result) < length(e):
+                return result
+    return None
+
+
+def sign_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """sign(x)/|x| = 1/x, sign(x) |x| = x. Ends: two functions disappear."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Call) and f.fn == "sign":
+            size = Call("abs", *f.args)
+            for g in e.args:
+                base, exponent = (g.base, g.exponent) if isinstance(g, Pow) else (g, ONE)
+                if base is size and isinstance(exponent, Num) and exponent.value in (1, -1):
+                    new = power(f.args[0], exponent)
+                    return powers(new if x is f else x for x in e.args if x is not g)
+    return None
+
+
+def on_diagonal(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """δ_ij f(i, j) = δ_ij f(i, i). Ends: shorter."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Delta) and all(isinstance(i, Index) for i in f.args):
+            for one, two in (f.args, f.args[::-1]):
+                rest = powers(x for x in e.args if x is not f)
+                assert isinstance(one, Index)
+                if one in rest.free:
+                    result = powers((*factors_of(substitute(rest, {one: two})), f))
+                    if length(result) < length(e):
+                        return result
+    return None
+
+
+# ---- powers ------------------------------------------------------------------------------------
+
+
+def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """a x^γ − b x^(1+γ) = x^γ (a − b x). Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    first = e.args[0]
+    for f in factors_of(first):
+        if not isinstance(f, Pow) or isinstance(f.exponent, Num):
+            continue
+        for g in {h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base}:
+            rests = []
+            for t in e.args:
+                rest = powers((t, Pow(g.base, mul(MINUS_ONE, g.exponent))))
+                if any(
+                    isinstance(h, Pow) and h.base is g.base and not isinstance(h.exponent, Num)
+                    for h in factors_of(rest)
+                ):
+                    break
+                rests.append(rest)
+            else:
+                result = powers((g, common_factor(None, plus(rests), Used()) or plus(rests)))
+                if length(result) < length(e):
+                    return result
+    return None
+
+
+def roots(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """√a √b = √(a b) for positive constants. Ends: a root disappears."""
+    if not isinstance(e, Mul):
+        return None
+    found = [
+        f
+        for f in e.args
+        if isinstance(f, Pow)
+        and isinstance(f.exponent, Num)
+        and abs(f.exponent.value) == HALF.value
+        and isinstance(f.base, (Num, Const))
+        and s.known.is_positive(f.base)
+    ]
+    for n, a in enumerate(found):
+        for b in found[n + 1 :]:
+            if a.exponent is b.exponent:
+                one = Pow(powers(sorted((a.base, b.base), key=lambda x: not isinstance(x, Num))), a.exponent)
+                return powers(one if f is a else f for f in e.args if f is not b)
+    return None
+
+
+def spread_number(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """½(a + 2b) = ½a + b: a number multiplied out where it cancels. Ends: shorter."""
+    if not isinstance(e, Mul) or not isinstance(e.args[0], Num):
+        return None
+    c = e.args[0].value
+    for n, f in enumerate(e.args[1:], 1):
+        if isinstance(f, Add):
+            gone = [t for t in f.args if abs(split(t)[0] * c) == 1 and split(t)[0] != 1]
+            if not gone:
+                continue
+            kept = [t for t in f.args if t not in gone]
+            parts = [powers((Num(c), t)) for t in gone]
+            front = powers((e.args[0], plus(kept))) if kept else ZERO
+            inner = plus([front, *parts])
+            result = powers([*e.args[1:n], inner, *e.args[n + 1 :]])
+            if length(result) < length(e):
+                return result
+    return None
+
+
+# ---- clip --------------------------------------------------------------------------------------
+
+
+def clipped(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """where(|r| ≤ δ, r, δ sign r) = min(max(r, −δ), δ) for δ > 0. Ends: a condition disappears."""
+    if not isinstance(e, Select):
+        return None
+    condition, yes, no = e.args
+    if not (isinstance(condition, Compare) and condition.fn in ("<=", "<") and condition.args[0] is Call("abs", yes)):
+        return None
+    bound = condition.args[1]
+    if canon(no) is canon(powers((bound, Call("sign", yes)))) and s.known.is_positive(bound):
+        return Call("minimum", Call("maximum", yes, powers((MINUS_ONE, bound))), bound)
+    return None
+
+
+# ---- inverses ----------------------------------------------------------------------------------
+
+
+def inverse_of_inverse(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """(A⁻¹)⁻¹ = A. Ends: two inverses disappear."""
+    if isinstance(e, Reduce) and e.op == "inv" and isinstance(e.body, Reduce) and e.body.op == "inv":
+        inner = e.body
+        if inner.at == e.bound and inner.body.free.isdisjoint(e.bound):
+            return substitute(inner.body, dict(zip(inner.bound, e.at)))
+    return None
+
+
+def inverse_cancels(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """A⁻¹A = I. Ends: an inverse disappears."""
+    if not (isinstance(e, Reduce) and e.op == "sum"):
+        return None
+    indices, body = e.expose()
+    factors = factors_of(body)
+    for k in indices:
+        users = [f for f in factors if k in f.free]
+        if len(users) != 2:
+            continue
+        for inverse, matrix in (users, users[::-1]):
+            if not (isinstance(inverse, Reduce) and inverse.op == "inv" and isinstance(matrix, (Entry, Reduce))):
+                continue
+            row, column = inverse.at
+            other = column if row is k else row
+            for free in matrix.free - {k}:
+                place = (k, free) if column is k else (free, k)
+                if canon(substitute(inverse.body, dict(zip(inverse.bound, place)))) is canon(matrix) and other is not k:
+                    rest = [f for f in factors if f not in users]
+                    return sum_over(tuple(i for i in indices if i is not k), powers([*rest, Delta(other, free)]))
+    return None
+
+
+def inverse_of_product(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """(A X B)⁻¹ = B⁻¹ X⁻¹ A⁻¹ for square factors, where something can cancel against it. Ends: the
+    arguments of inverses get shorter."""
+    if not (isinstance(e, Reduce) and e.op == "inv" and isinstance(e.body, Reduce) and e.body.op == "sum"):
+        return None
+    first, last = e.bound
+    inner, body = flat(e.body).expose(*e.bound)
+    factors = list(factors_of(body))
+    if not all(isinstance(f, Entry) and len(f.free) == 2 and len(f.idx) == 2 for f in factors):
+        return None
+    if any(i.dim is not first.dim for i in inner) or len(factors) != len(inner) + 1:
+        return None
+    chain, at = [], first
+    while factors:
+        f = next((f for f in factors if at in f.free), None)
+        if f is None:
+            return None
+        factors.remove(f)
+        (after,) = f.free - {at}
+        chain.append((f, at, after))
+        at = after
+    if at is not last:
+        return None
+    letters = {first: e.at[1], last: e.at[0]}
+    parts = []
+    for f, left, right in reversed(chain):
+        matrix = Reduce("inv", (left, right), f, (letters.get(right, right), letters.get(left, left)))
+        parts.append(matrix)
+    return sum_over(inner, mul(*parts))
+
+
+def symmetric_by_definition(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """(S⁻¹)ᵀ = S⁻¹ where S is symmetric by its definition (X Xᵀ + λI): the letter of the result
+    first. Ends: in order."""
+    if not isinstance(e, Reduce) or e.op != "inv" or not out_of_order(*e.at) or e.bound[0].dim is not e.bound[1].dim:
+        return None
+    why = s.symmetric_body(e.bound, e.body)
+    if why is None:
+        return None
+    used.facts.update(dict.fromkeys(why))
+    return Reduce("inv", e.bound, e.body, e.at[::-1])
+
+
+__all__ = [
+    "certain",
+    "clipped",
+    "common_power",
+    "compared",
+    "complement",
+    "inverse_cancels",
+    "inverse_of_inverse",
+    "inverse_of_product",
+    "mirrored",
+    "on_diagonal",
+    "roots",
+    "sign_quotient",
+    "spread_number",
+    "symmetric_by_definition",
+]

@@ -1,0 +1,937 @@
+"""The name of a mistake: the cheapest edit that mends the student's formula, and what it touched.
+
+Three ways to an explanation, weighed in one list: edits of the student's formula (`search.py`);
+edits of the right formula that lead to the student's value, which explain a line that was
+simplified after the mistake; and two edits, where one does not do. The name follows from what the
+edit took out and put in: a number, sizes, a slope of the network, a factor of the chain, a path.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from symbp import claim as c
+from symbp.claim import Claim, Tree
+from symbp.judge.equal import same
+from symbp.judge.functions import Array
+from symbp.judge.lexicon import Lexicon, Slope, quotient
+from symbp.judge.search import CLOSE, ONE, Repair, Search, _proportional
+from symbp.judge.value import ShapeError, Value
+
+NAMES = (
+    "shape", "sign", "missing-mean-factor", "factor", "missing-transpose", "swapped-order", "index-swap",
+    "hadamard-vs-matmul", "missing-sum", "missing-regulariser", "missing-path", "missing-term",
+    "missing-activation-derivative", "wrong-activation-derivative", "wrong-argument", "missing-factor", "extra-term",
+    "value", "other",
+)  # fmt: skip
+COST = {
+    "shape": 4.6, "sign": 1.0, "missing-mean-factor": 2.0, "factor": 3.0, "missing-transpose": 4.0,
+    "swapped-order": 4.5, "index-swap": 6.0, "hadamard-vs-matmul": 5.0, "missing-sum": 4.2,
+    "missing-regulariser": 4.0, "missing-path": 5.8, "missing-term": 6.4, "missing-activation-derivative": 5.0,
+    "wrong-activation-derivative": 6.6, "wrong-argument": 6.2, "missing-factor": 5.6, "extra-term": 5.5,
+    "value": 9.0, "other": 8.0,
+}  # fmt: skip
+RIVAL = 0.6  # a name this near to the cheapest is a rival
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A named mistake. `tree` is the student's formula repaired (None where the right formula has to
+    do); `old` became `new`; `function` and `node` say where a slope belongs; `second` is another
+    mistake in the same line."""
+
+    name: str
+    tree: Tree | None = None
+    old: Tree | None = None
+    new: Tree | None = None
+    detail: Tree | None = None
+    also: tuple[str, ...] = ()
+    kind: str = ""
+    function: str = ""
+    node: str = ""
+    whole: bool = False  # the edit is at the root
+    cost: float = 99.0
+    second: Mistake | None = field(default=None)
+
+
+def diagnose(
+    lexicon: Lexicon, claim: Claim, link: Tree, values: Sequence[Array] | None, truth: Sequence[Array], seconds: float
+) -> Mistake:
+    """Why `link` does not have the values `truth`; the name "other" if nothing is found."""
+    assert claim.left is not None
+    start = time.monotonic()
+    lefts = lexicon.points.value(claim.left)
+    search = Search(lexicon, link, truth, lefts, claim.about, claim.notation != "numpy", start + 0.5 * seconds)
+    found = Explanations(lexicon, search)
+    mistake = found.single(values)
+    if mistake is None or mistake.cost > 9.5:
+        double = found.double(values, start + seconds)
+        if double is not None and (mistake is None or double.cost < mistake.cost):
+            mistake = double
+    return mistake or Mistake("other")
+
+
+class Explanations:
+    """All explanations of one wrong formula that were found so far."""
+
+    def __init__(self, lexicon: Lexicon, search: Search) -> None:
+        self.lexicon, self.search = lexicon, search
+        self.namer = Namer(lexicon, search)
+        self.mistakes: list[Mistake] = []
+        self.seen = 0
+
+    def single(self, values: Sequence[Array] | None) -> Mistake | None:
+        """The cheapest explanation by one edit."""
+        s = self.search
+        tiers: list[tuple[float, Sequence[Callable[[], None]]]] = [
+            (3.0, (s.ratios,)),
+            (4.6, (s.signs, s.transposes)),
+            (4.6, (s.orders, s.deletions)),
+            (5.0, (s.reductions, s.lookups, s.products)),
+            (5.5, (s.within_chains, s.names, s.brackets, s.letters, s.numbers, s.everywhere)),
+            (5.8, (lambda: self.backwards(values),)),
+            (6.0, (s.functions, s.symmetric)),
+            (99.0, (s.grafts, s.insertions)),
+        ]
+        for floor, edits in tiers:
+            for edit in edits:
+                edit()
+            self._collect()
+            best = self.best
+            if best is not None and best.cost <= floor:
+                break
+            if s.late:
+                break
+        return self._chosen()
+
+    @property
+    def best(self) -> Mistake | None:
+        return min(self.mistakes, key=lambda m: m.cost, default=None)
+
+    def _collect(self) -> None:
+        repairs = list(self.search.found.values())
+        for r in repairs[self.seen :]:
+            self.mistakes.append(self.namer(r))
+        self.seen = len(repairs)
+
+    def _chosen(self) -> Mistake | None:
+        best = self.best
+        if best is None:
+            return None
+        own = [m for m in self.mistakes if m.name == best.name and m.tree is not None and m.cost <= best.cost + RIVAL]
+        best = min(own, key=lambda m: m.cost) if own else best
+        also = {m.name: m.cost for m in sorted(self.mistakes, key=lambda m: -m.cost) if m.name != best.name}
+        near = tuple(n for n, cost in sorted(also.items(), key=lambda x: x[1]) if cost <= best.cost + RIVAL)
+        return replace(best, also=near)
+
+    # ---- from the right formula ------------------------------------------------------------------
+
+    def backwards(self, values: Sequence[Array] | None) -> None:
+        """Edits of the right formula that lead to the student's value."""
+        s = self.search
+        if values is None or not s.about or not all(np.isfinite(v).all() for v in values):
+            return
+        truth = [np.broadcast_to(v, t.shape) for v, t in zip(values, s.truth, strict=True)]
+        self._slope_of_one(truth)
+        for form in self.lexicon.forms(s.about)[:2]:
+            if s.late:
+                return
+            other = Search(self.lexicon, form, truth, s.lefts, s.about, s.paper, s.until)
+            other._pool, other._stacked = s._pool, s._stacked
+            for edit in (other.ratios, other.signs, other.deletions, other.term_pairs, other.transposes, other.means):
+                edit()
+            if form.weight < 40:
+                other.lookups(("replace",))
+            for r in other.found.values():
+                self.mistakes.append(Namer(self.lexicon, other, s.link).inverse(r, form))
+
+    def _slope_of_one(self, truth: Sequence[Array]) -> None:
+        """The gradient of a node further on, in the place of this one's: its slope is missing."""
+        s = self.search
+        for name in self.lexicon.below(s.about):
+            gradients = [b.gradients[name] for b in s.batches]
+            if gradients[0].shape[1:] != truth[0].shape[1:] or not same(truth, gradients):
+                continue
+            body = self.lexicon.definitions.get(name)
+            slope = next((x for x in self.lexicon.slopes if x.node == name), None)
+            function = slope.function if slope is not None else ""
+            if body is not None and body.op == "call":
+                function = str(body.data[0])
+            label = "missing-activation-derivative" if function else "missing-factor"
+            self.mistakes.append(
+                Mistake(label, None, function=function, node=name, kind="slope-of-one", cost=COST[label] + 0.2)
+            )
+
+    # ---- two mistakes ----------------------------------------------------------------------------
+
+    def double(self, values: Sequence[Array] | None, until: float) -> Mistake | None:
+        """Two edits: in two summands, or one edit and then a closing test."""
+        return self._by_terms(until) or self._closing(until)
+
+    def _by_terms(self, until: float) -> Mistake | None:
+        """Summands matched with those of a right formula; each of two wrong ones mended alone."""
+        s = self.search
+        if s.link.op != "sum" or len(s.link.args) < 2:
+            return None
+        for form in self.lexicon.forms(s.about) if s.about else ():
+            if form.op != "sum" or len(form.args) < 2 or time.monotonic() > until:
+                continue
+            right = list(zip(form.args, form.data, strict=True))
+            wrong: list[tuple[int, Tree, int]] = []
+            for k, (term, sign) in enumerate(zip(s.link.args, s.link.data, strict=True)):
+                match = next((r for r in right if r[1] == sign and self._equal(term, r[0])), None)
+                if match is not None:
+                    right.remove(match)
+                else:
+                    wrong.append((k, term, sign))
+            if len(wrong) != 2 or len(right) != 2:
+                continue
+            for order in (right, right[::-1]):
+                mended: list[Mistake] = []
+                whole = s.link
+                for (k, term, sign), (goal, goal_sign) in zip(wrong, order, strict=True):
+                    m = self._mend(term, goal, sign * goal_sign, until)
+                    if m is None or m.tree is None:
+                        break
+                    mended.append(m)
+                    whole = s.replaced((k,), m.tree, whole)
+                if len(mended) == 2 and s.holds(whole):
+                    second = replace(mended[1], tree=whole)
+                    return replace(mended[0], tree=whole, second=second, cost=mended[0].cost + mended[1].cost)
+        return None
+
+    def _equal(self, a: Tree, b: Tree) -> bool:
+        try:
+            return same(
+                [v.array for v in self.lexicon.points.value(a)], [v.array for v in self.lexicon.points.value(b)]
+            )
+        except ShapeError:
+            return False
+
+    def _mend(self, term: Tree, goal: Tree, sign: int, until: float) -> Mistake | None:
+        try:
+            lefts = self.lexicon.points.value(goal if sign > 0 else c.negative(goal))
+        except ShapeError:
+            return None
+        s = self.search
+        inner = Search(self.lexicon, term, [v.array for v in lefts], lefts, s.about, s.paper, min(s.until, until))
+        inner.until = min(until, time.monotonic() + 0.3)
+        return Explanations(self.lexicon, inner).single(None)
+
+    def _closing(self, until: float) -> Mistake | None:
+        """After each simple edit: is the rest a number, a sign, a transpose, a slope or a factor?"""
+        s = self.search
+        s.until = until
+        candidates = list(s.first_edits())
+        best: Mistake | None = None
+        for repair in candidates:
+            if time.monotonic() > until:
+                break
+            value = s.value(repair.tree)
+            if value is None:
+                continue
+            closed = self._close(repair, value)
+            if closed is not None and (best is None or closed.cost < best.cost):
+                best = closed
+                if best.cost < 9:
+                    break
+        return best
+
+    def _close(self, repair: Repair, value: Value) -> Mistake | None:
+        """The second edit at the root of an edited formula."""
+        s = self.search
+        inner = Search(self.lexicon, repair.tree, s.truth, s.lefts, s.about, s.paper, s.until)
+        inner._pool, inner._stacked = s.pool(), s._stacked
+        if not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
+            return None
+        inner.ratios()
+        if not inner.found and len(value.shape) == 2:
+            inner.sites = inner.sites[:1]
+            inner.transposes()
+        if not inner.found:
+            inner.sites = inner.sites[:1]
+            inner.lookups()
+        if not inner.found:
+            return None
+        namer = Namer(self.lexicon, inner)
+        second = min((namer(r) for r in inner.found.values()), key=lambda m: m.cost)
+        first = self.namer(repair)
+        if {first.name, second.name} <= {"extra-term", "missing-path", "missing-term"}:
+            return None
+        if first.name == "extra-term" and second.name in ("missing-factor", "missing-path"):
+            return None
+        return replace(first, tree=second.tree, second=second, cost=first.cost + second.cost)
+
+
+# ---- names ---------------------------------------------------------------------------------------------
+
+
+class Namer:
+    """Gives an edit its name and its cost."""
+
+    def __init__(self, lexicon: Lexicon, search: Search, student: Tree | None = None) -> None:
+        self.lexicon, self.search = lexicon, search
+        self.student = search.link if student is None else student
+        self.coefficients = lexicon.coefficients
+
+    def __call__(self, r: Repair) -> Mistake:
+        name, adjust, slope = self._name(r)
+        moved = _moved(r.old, r.new)
+        weigh = r.kind in ("replace", "multiply", "divide", "add", "insert", "name")
+        weight = 0.35 * max(0, moved - 1) if weigh else 0.0
+        if r.tree.gradients and not self.search.link.gradients:
+            weight += 1.0  # the student's formula has no gradients of other nodes
+        if name in ("missing-activation-derivative", "missing-path") and r.kind in ("multiply", "add"):
+            weight = min(weight, 1.0)
+        cost = COST[name] + adjust + weight
+        return Mistake(
+            name,
+            r.tree,
+            r.old,
+            r.new,
+            r.detail,
+            kind=r.kind,
+            function=slope.function if slope else "",
+            node=slope.node if slope else "",
+            whole=not r.path,
+            cost=cost,
+        )
+
+    def inverse(self, r: Repair, form: Tree) -> Mistake:
+        """The name of a mistake that changed the right formula by this edit: roles exchanged."""
+        back = {
+            "delete-term": "add",
+            "delete-factor": "multiply",
+            "multiply": "delete-factor",
+            "divide": "multiply",
+            "add": "delete-term",
+            "reduce": "unreduce",
+            "unreduce": "reduce",
+        }.get(r.kind, r.kind)
+        turned = replace(r, tree=form, old=r.new, new=r.old, kind=back)
+        mistake = self(turned)
+        extra = 7.0 if r.kind in ("sign", "signs") and r.path else 0.6
+        if r.kind == "delete-term":
+            extra = -0.6 - min(1.0, 0.35 * max(0, _moved(turned.old, turned.new) - 1))
+        kept = r.kind in ("ratio", "sign", "scale") and not r.path
+        return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False)
+
+    # ---- what an edit is ---------------------------------------------------------------------------
+
+    def _name(self, r: Repair) -> tuple[str, float, Slope | None]:
+        above = self._above(r)
+        in_argument = self._in_argument(r)
+        slope = self._slope_mended(r)
+        kind = r.kind
+        if (
+            slope is not None
+            and r.path
+            and kind in ("multiply", "divide", "add", "delete-term", "delete-factor", "number")
+        ):
+            return "wrong-activation-derivative", -0.6, slope
+        if kind in ("sign", "signs") and any(a == "compare" for a in above):
+            return "wrong-activation-derivative", -1.5, slope
+        if kind in ("sign", "signs"):
+            if slope is not None and r.path:
+                return "wrong-activation-derivative", -1.5, slope
+            if in_argument:
+                return "wrong-argument", -2.0, None
+            return "sign", 0.0 if kind == "sign" else 0.5, None
+        if kind == "comparison":
+            return "wrong-activation-derivative", -1.5, slope
+        if kind in ("scale", "scale-sign", "number"):
+            if slope is not None and r.path:
+                return "wrong-activation-derivative", -1.0, slope
+            if in_argument:
+                return "wrong-argument", -0.5, None
+            if kind == "number":
+                return "factor", 1.0, None
+            return ("missing-mean-factor" if r.sizes else "factor"), (0.5 if kind == "scale-sign" else 0.0), None
+        if kind in ("transpose", "transpose-all", "transposes", "order", "regroup"):
+            return self._order(r)
+        if kind == "hadamard":
+            return "hadamard-vs-matmul", 0.0, None
+        if kind == "index":
+            return "index-swap", -1.0, None
+        if kind == "mean":
+            return "missing-mean-factor", 0.0, None
+        if kind in ("reduce", "reduce-mean", "unreduce", "axis", "keepdims", "shape"):
+            return self._reduction(r)
+        if self._in_slope_place and kind in ("delete-term", "add", "bracket", "replace", "function"):
+            old, new = _narrowed(r.old, r.new)
+            if _skeleton(old) != _skeleton(new) and self._ratio_of(self.student, r.tree) is None:
+                return "wrong-activation-derivative", -1.0, self._in_slope_place
+        if kind == "delete-term":
+            return "extra-term", 0.0 if not in_argument else 0.5, None
+        if kind == "delete-factor":
+            assert r.detail is not None
+            return self._extra(r.detail, r, slope)
+        if kind == "bracket":
+            return self._bracket(r, slope)
+        if kind == "symmetric":
+            return "missing-path", 0.5, None
+        if kind == "multiply" or kind == "insert":
+            assert r.detail is not None
+            name, adjust, which = self._missing(r.detail, r)
+            if in_argument:
+                return "wrong-argument", 0.5, None
+            return name, adjust + (0.5 if kind == "insert" else 0.0), which
+        if kind == "divide":
+            assert r.detail is not None
+            return self._extra(r.detail, r, slope)
+        if kind == "add":
+            return self._added(r, in_argument)
+        if kind in ("name", "names", "function", "replace"):
+            return self._replaced(r, slope, in_argument, above)
+        return "other", 0.0, None
+
+    def _above(self, r: Repair) -> tuple[str, ...]:
+        ops, tree = [], self.search.link
+        for k in r.path:
+            ops.append(tree.op if tree.op != "call" else f"call:{tree.data[0]}")
+            if k < len(tree.args):
+                tree = tree.args[k]
+        return tuple(ops)
+
+    def _in_argument(self, r: Repair) -> bool:
+        """Is the place inside the argument of a function (no reduction, no product)?"""
+        plain = {
+            "sum",
+            "mean",
+            "outer",
+            "dot",
+            "transpose",
+            "reshape",
+            "ravel",
+            "einsum",
+            "inv",
+            "diag",
+            "column",
+            "row",
+        }
+        return any(a.startswith("call:") and a[5:] not in plain for a in self._above(r))
+
+    def _bracket(self, r: Repair, slope: Slope | None) -> tuple[str, float, Slope | None]:
+        if r.detail is not None:
+            known = self.slope_like(r.detail)
+            if known is not None:
+                return "missing-activation-derivative", -1.0, known
+        return "other", -2.0, slope
+
+    def _order(self, r: Repair) -> tuple[str, float, None]:
+        """A transpose, or the order: by the names of the matrix factors read from left to right."""
+        if self._above(r)[-1:] in (("call:sum",), ("call:mean",)):
+            return "wrong-argument", 0.5, None
+        adjust = {"transpose-all": 0.4, "transposes": 0.8, "regroup": 0.5}.get(r.kind, 0.0)
+        if not r.path and r.kind == "transpose":
+            adjust += 0.3
+        if any(t.op == "entry" for t in self.search.link.walk()):
+            return "index-swap", adjust - 1.5, None
+        same_order = _factor_order(self.search.link) == _factor_order(r.tree)
+        return ("missing-transpose" if same_order else "swapped-order"), adjust, None
+
+    def _reduction(self, r: Repair) -> tuple[str, float, None]:
+        fits = self.search.shape_fits
+        if r.kind in ("keepdims", "shape"):
+            return ("shape" if not fits else "wrong-argument"), 0.0, None
+        if r.kind == "axis":
+            return ("shape", -0.7, None) if not fits else ("wrong-argument", -2.4, None)
+        if r.kind == "unreduce":
+            return ("shape", 0.0, None) if not fits else ("extra-term", 0.5, None)
+        if r.kind == "reduce-mean":
+            return "missing-sum", 0.5 if not fits else 3.5, None
+        return "missing-sum", 0.0 if not fits else 3.0, None
+
+    # ---- what was put in or taken out --------------------------------------------------------------
+
+    def _missing(self, tree: Tree, r: Repair) -> tuple[str, float, Slope | None]:
+        """A factor that is missing."""
+        scalar = self._scalar(tree)
+        if scalar is not None:
+            return scalar, 0.5, None
+        slope = self.slope_like(tree)
+        if slope is not None:
+            return "missing-activation-derivative", 0.0, slope
+        whole = self._slope_within(r.tree, True)
+        if whole is not None and self._slope_within(self.student, True) is None:
+            within = self._slope_within(tree)
+            if within is not None:
+                return "missing-activation-derivative", 0.3, within
+            return "wrong-activation-derivative", -1.0, whole
+        return "missing-factor", 0.0, None
+
+    def _extra(self, tree: Tree, r: Repair, slope: Slope | None) -> tuple[str, float, Slope | None]:
+        scalar = self._scalar(tree)
+        if scalar is not None:
+            return scalar, 0.3, None
+        if slope is not None and r.path:
+            return "wrong-activation-derivative", -0.6, slope
+        if r.kind == "divide" and tree not in self._factors(r.old):
+            inverse = self.slope_like(c.product((ONE, tree), (1, -1)))
+            if inverse is not None:
+                return "missing-activation-derivative", 0.5, inverse
+            if self._completes(r):
+                return "wrong-activation-derivative", 0.0, self._slope_within(r.tree, True)
+            return "missing-factor", 0.7, None
+        if self._completes(r):
+            return "wrong-activation-derivative", -0.6, self._slope_within(r.tree, True)
+        return "extra-term", 0.0, None
+
+    def _completes(self, r: Repair) -> bool:
+        """Does the edit make a slope of what was none?"""
+        return self._slope_within(r.tree, True) is not None and self._slope_within(self.student, True) is None
+
+    def _factors(self, tree: Tree) -> set[Tree]:
+        return {t for t, _ in _flat(tree)[0]}
+
+    def _scalar(self, tree: Tree) -> str | None:
+        """ "factor" or "missing-mean-factor" for what is made of numbers, coefficients and sizes."""
+        if tree in self.lexicon.totals:
+            return "missing-mean-factor"
+        names = tree.names
+        if tree.gradients or any(t.op in ("entry", "compare", "over") for t in tree.walk()):
+            return None
+        sizes = self.lexicon.reader.sizes
+        if names and names <= sizes:
+            return "factor" if any(t.op == "call" for t in tree.walk()) else "missing-mean-factor"
+        if names <= sizes | self.coefficients | {"pi"}:
+            return "factor"
+        return None
+
+    def _added(self, r: Repair, in_argument: bool) -> tuple[str, float, None]:
+        tree = r.detail
+        assert tree is not None
+        about = self.search.about
+        if in_argument:
+            return "wrong-argument", 1.0, None
+        free = tree.names - self.coefficients - self.lexicon.reader.sizes - {"pi"}
+        penalised = about in self.lexicon.penalised
+        if about and penalised and free == {about} and not tree.gradients and self._is_penalty(tree):
+            return "missing-regulariser", -0.5, None
+        if self._scalar(tree) is not None:
+            return "missing-term", 2.0, None
+        if any(a not in ("sum", "product", "transpose") for a in self._above(r)):
+            return "missing-term", 1.5, None
+        return "missing-path", 0.8, None
+
+    def _is_penalty(self, tree: Tree) -> bool:
+        return bool(tree.names & self.coefficients) or any(t.op == "number" for t in tree.walk())
+
+    def _replaced(
+        self, r: Repair, slope: Slope | None, in_argument: bool, above: tuple[str, ...]
+    ) -> tuple[str, float, Slope | None]:
+        old, new = r.old, r.new
+        if not r.path and r.kind in ("replace", "function") and self.student is self.search.link:
+            old, new = self.search.link, r.tree
+        if r.kind == "replace":
+            old, new = _narrowed(old, new)
+        softmax = self._softmax_diagonal()
+        if softmax is not None and not self._has_diagonal(r.tree):
+            return "wrong-activation-derivative", -0.5, softmax
+        mended = slope if r.path or r.kind == "name" else None
+        if _summed(old, new):
+            return "missing-sum", 1.0, None
+        if new.op == "gradient" and old.op != "gradient":
+            forms = self.lexicon.forms(str(new.data[0]))
+            if any(_terms_between(old, f) == "more" for f in forms):
+                return "missing-path", 0.5, None
+        direct = self.slope_like(new) if r.kind != "names" else None
+        same_kind = _skeleton(old) == _skeleton(new)
+        if r.kind == "names" or (r.kind == "name" and _one_family(old, new)):
+            return "index-swap", 0.0, None
+        if r.kind in ("name",) and old.op == new.op == "gradient":
+            return self._other_gradient(old, new)
+        ratio = self._ratio_of(old, new) if mended is None else None
+        if ratio is not None and not in_argument:
+            return ratio, 1.0, None
+        scalars = self._scalar(old), self._scalar(new)
+        if None not in scalars and not in_argument and mended is None:
+            return ("missing-mean-factor" if "missing-mean-factor" in scalars else "factor"), 0.5, None
+        if new.op == "call" and new.args and new.args[0] is old and mended is None:
+            return "wrong-argument", 1.2 if r.kind == "function" else 0.3, None
+        between = self._known_factor(old, new) if r.kind in ("name", "replace") and not in_argument else None
+        if between is not None:
+            missing = self._missing(between, r)
+            return missing[0], missing[1] + 0.2, missing[2]
+        if _inverted(old, new) and self._divides(new):
+            return "hadamard-vs-matmul", 0.0, None
+        if _turned(old, new):
+            return "missing-transpose", 1.0, None
+        if self._transposed(old, new):
+            return "missing-transpose", 0.5, None
+        factor = _factor_between(old, new)
+        if factor is not None and not in_argument:
+            lacking, extra = factor
+            if lacking is not None and extra is None:
+                return self._missing(lacking, r)
+            if extra is not None and lacking is None:
+                return self._extra(extra, r, slope)
+        if direct is not None and self.slope_like(old) is None:
+            if same_kind:
+                return "wrong-argument", -0.4, direct
+            return "wrong-activation-derivative", -0.3, direct
+        if direct is not None:
+            return ("wrong-argument", -0.4, direct) if same_kind else ("wrong-activation-derivative", -0.6, direct)
+        if mended is not None:
+            if r.kind == "name" and same_kind:
+                return "wrong-argument", -0.7, mended
+            return "wrong-activation-derivative", 0.0, mended
+        gone = self._slope_within(self.student)
+        if gone is not None and self._slope_within(r.tree) is None and r.kind == "replace":
+            return "wrong-activation-derivative", 0.3, gone
+        terms = _terms_between(old, new)
+        if terms == "more":
+            return ("wrong-argument" if in_argument else "missing-path"), 1.0, None
+        if terms == "less":
+            return "extra-term", 0.5, None
+        if in_argument or r.kind == "name" or same_kind or old.op in ("name", "gradient"):
+            return "wrong-argument", 0.0, None
+        if r.kind == "function":
+            return "wrong-argument", 1.2, None
+        coming = self._slope_within(new)
+        if coming is not None and self._slope_within(old) is None:
+            return "missing-activation-derivative", 1.5, coming
+        return "other", 0.0, None
+
+    def _other_gradient(self, old: Tree, new: Tree) -> tuple[str, float, Slope | None]:
+        """The gradient of another node: of one further on, its slope is missing."""
+        a, b = old.data[0], new.data[0]
+        if a in self.lexicon.below(b):
+            body = self.lexicon.definitions.get(a)
+            if (
+                body is not None
+                and b in body.names
+                and len(self.lexicon.graph[a].shape) == len(self.lexicon.graph[b].shape)
+            ):
+                slope = next((s for s in self.lexicon.slopes if s.node == a), None)
+                if slope is not None:
+                    return "missing-activation-derivative", 0.5, slope
+        return "wrong-argument", 0.0, None
+
+    def _ratio_of(self, old: Tree, new: Tree) -> str | None:
+        """The name of a constant between two parts."""
+        try:
+            a, b = self.lexicon.points.value(old), self.lexicon.points.value(new)
+        except ShapeError:
+            return None
+        ratios = []
+        for x, y in zip(a, b, strict=True):
+            if x.shape != y.shape or x.letters != y.letters:
+                return None
+            u, v = np.broadcast_arrays(x.array, y.array)
+            norm = float((u * u).sum())
+            if not np.isfinite(norm) or norm < 1e-20:
+                return None
+            k = float((u * v).sum()) / norm
+            if not np.abs(v - k * u).max(initial=0.0) <= CLOSE * np.abs(v).max(initial=0.0) or u.size < 2:
+                return None
+            ratios.append(k)
+        found = self.lexicon.scalar(ratios)
+        if found is None:
+            return None
+        tree, sign, sizes = found
+        if tree is ONE or (tree.op == "number" and tree.data[0] == 1):
+            return "sign" if sign < 0 else None
+        return "missing-mean-factor" if sizes else "factor"
+
+    def _softmax_diagonal(self) -> Slope | None:
+        """The slope p(1 − p) of a softmax, where the student's formula has it."""
+        for slope in self.lexicon.slopes:
+            if slope.function == "softmax" and self._holds_slope(self.student, slope):
+                return slope
+        return None
+
+    def _has_diagonal(self, tree: Tree) -> bool:
+        return any(s.function == "softmax" and self._holds_slope(tree, s) for s in self.lexicon.slopes)
+
+    def _holds_slope(self, tree: Tree, slope: Slope) -> bool:
+        wanted = Counter(zip(slope.tree.args, slope.tree.data[0], strict=True)) if slope.tree.op == "product" else None
+        for t in tree.walk():
+            if wanted is not None and t.op == "product" and not wanted - Counter(zip(t.args, t.data[0], strict=True)):
+                return True
+        return False
+
+    @cached_property
+    def _in_slope_place(self) -> Slope | None:
+        """The slope that belongs where the student has something else: the formula is the gradient
+        of the node behind an elementwise function, times something of this node alone."""
+        lexicon, about = self.lexicon, self.search.about
+        users = lexicon.graph.consumers().get(about, []) if about else []
+        if len(users) != 1:
+            return None
+        slope = next((s for s in lexicon.slopes if s.node == users[0] and s.whole), None)
+        if slope is None or slope.function in ("softmax", "log_softmax", "norm", "logsumexp"):
+            return None
+        own = {about, users[0], "pi"} | self.coefficients
+        for upper in (c.gradient(users[0], lexicon.graph.adjoint_name(users[0])), *lexicon.forms(users[0])):
+            rest = quotient(self.student, upper)
+            if rest is not None and rest.names <= own and not rest.gradients and rest.names & {about, users[0]}:
+                return slope
+        return None
+
+    def _divides(self, new: Tree) -> bool:
+        """Does the student's formula divide by, or raise to a power, what the new part inverts?"""
+        return any(
+            (
+                t.op == "product"
+                and any(p < 0 and new.names >= a.names != frozenset() for a, p in zip(t.args, t.data[0]))
+            )
+            or t.op == "power"
+            for t in self.search.link.walk()
+        )
+
+    def _known_factor(self, old: Tree, new: Tree) -> Tree | None:
+        """The part of the right formula by which `new` is more than `old`, elementwise."""
+        a, b = self.search.value(old), self.search.value(new)
+        if a is None or b is None or a.shape != b.shape or a.letters or b.letters or not a.shape:
+            return None
+        x, y = np.broadcast_arrays(a.array, b.array)
+        if x.shape[0] != self.search.batch.count or (x == 0).any():
+            return None
+        trees, matrix = self.search.stacked(x.shape)
+        found = _proportional(matrix, (y / x).ravel())
+        return trees[found[0][0]] if found else None
+
+    def _transposed(self, old: Tree, new: Tree) -> bool:
+        try:
+            return old is not new and self._same_value(c.transpose(old), new) and not self._same_value(old, new)
+        except ShapeError:
+            return False
+
+    def _same_value(self, a: Tree, b: Tree) -> bool:
+        u, v = self.lexicon.points.value(a), self.lexicon.points.value(b)
+        return all(x.shape == y.shape and len(x.shape) == 2 for x, y in zip(u, v, strict=True)) and same(
+            [x.array for x in u], [y.array for y in v]
+        )
+
+    # ---- slopes ------------------------------------------------------------------------------------
+
+    def slope_like(self, tree: Tree, whole: bool = False) -> Slope | None:
+        """The slope of the network that this part is, up to a constant; None if it is none."""
+        value = self.search.value(tree)
+        if value is None or value.letters:
+            return self._lettered_slope(tree)
+        a = value.array
+        if not np.isfinite(a).all() or not np.ptp(a) > 1e-9 * np.abs(a).max(initial=0.0):
+            return None
+        for slope in self.lexicon.slopes:
+            if whole and not slope.whole:
+                continue
+            v = self.search.value(slope.tree)
+            if v is None or v.shape != value.shape:
+                continue
+            s = v.array
+            norm = float((s * s).sum())
+            if norm < 1e-20 or not np.isfinite(norm):
+                continue
+            k = float((s * a).sum()) / norm
+            if k and np.abs(a - k * s).max(initial=0.0) <= 1e-7 * np.abs(a).max(initial=0.0):
+                return slope
+        return None
+
+    def _lettered_slope(self, tree: Tree) -> Slope | None:
+        names = tree.names
+        for slope in self.lexicon.slopes:
+            if slope.tree.names == names and _bare_skeleton(slope.tree) == _bare_skeleton(tree):
+                return slope
+        return None
+
+    def _slope_within(self, tree: Tree, whole: bool = False) -> Slope | None:
+        """A slope of the network among the parts of a formula; with `whole`, of a node itself."""
+        for part in tree.walk():
+            if part.op in ("number", "gradient", "letter", "name") or part.weight > 16:
+                continue
+            found = self.slope_like(part, whole)
+            if found is not None:
+                return found
+            n = len(part.args)
+            if part.op != "product" or n < 3:
+                continue
+            groups: list[tuple[int, ...]] = list(itertools.combinations(range(n), 2))
+            groups += list(itertools.combinations(range(n), n - 1)) if 3 < n < 7 else []
+            for group in groups:
+                some = c.product([part.args[i] for i in group], [part.data[0][i] for i in group])
+                found = self.slope_like(some, whole)
+                if found is not None:
+                    return found
+        return None
+
+    def _slope_mended(self, r: Repair) -> Slope | None:
+        """A part around the place that is a slope now and was none before."""
+        old, new = self.search.link, r.tree
+        if r.kind in ("names", "transposes", "transpose-all", "axis") and not r.path:
+            return None
+        pairs: list[tuple[Tree, Tree]] = []
+        for k in r.path:
+            if old.op != new.op or k >= len(new.args) or len(old.args) != len(new.args):
+                break
+            if old.op == "product" and old.data[0][k] < 0:
+                pairs.append((c.product((ONE, old.args[k]), (1, -1)), c.product((ONE, new.args[k]), (1, -1))))
+            if old.op == "product":
+                for m in range(len(old.args)):
+                    if m != k and len(old.args) > 2:
+                        powers = (old.data[0][k], old.data[0][m])
+                        pairs.append(
+                            (
+                                c.product((old.args[k], old.args[m]), powers),
+                                c.product((new.args[k], new.args[m]), powers),
+                            )
+                        )
+            old, new = old.args[k], new.args[k]
+            pairs.append((old, new))
+        if len(pairs) > 1 or (pairs and not r.path):
+            pass
+        for a, b in reversed(pairs):
+            if a.weight < 2 and r.kind not in ("name",):
+                continue
+            slope = self.slope_like(b)
+            if slope is not None and self.slope_like(a) is None and b.op not in ("name", "gradient"):
+                return slope
+        if r.path and self.search.link.weight < 14:
+            slope = self.slope_like(r.tree)
+            if slope is not None and self.slope_like(self.search.link) is None:
+                return slope
+        return None
+
+
+def _narrowed(old: Tree, new: Tree) -> tuple[Tree, Tree]:
+    """The parts that differ, where the rest of two formulas is the same."""
+    while old.op == new.op and old.data == new.data and len(old.args) == len(new.args):
+        other = [k for k, (a, b) in enumerate(zip(old.args, new.args, strict=True)) if a is not b]
+        if len(other) != 1:
+            break
+        old, new = old.args[other[0]], new.args[other[0]]
+    if old.op == new.op == "chain":
+        a, b = list(old.args), list(new.args)
+        while len(a) > 1 and len(b) > 1 and a[0] is b[0]:
+            a, b = a[1:], b[1:]
+        while len(a) > 1 and len(b) > 1 and a[-1] is b[-1]:
+            a, b = a[:-1], b[:-1]
+        old, new = (x[0] if len(x) == 1 else c.chain(x) for x in (a, b))
+    return old, new
+
+
+def _summed(old: Tree, new: Tree) -> bool:
+    """The new part is the old one, added up."""
+    if new.op != "call" or not new.args:
+        return False
+    if new.data[0] in ("sum", "mean"):
+        return new.args[0] is old
+    return new.data[0] == "dot" and old.op == "product" and set(old.args) == set(new.args)
+
+
+def _inverted(old: Tree, new: Tree) -> bool:
+    """inv(X) for 1/X, X @ X for X**2."""
+    if old.names != new.names:
+        return False
+    has = [{t.op if t.op != "call" else str(t.data[0]) for t in x.walk()} for x in (old, new)]
+    matrix = has[1] - has[0]
+    return ("inv" in matrix and "inv" not in has[0]) or (has[0] >= {"power"} and "chain" in matrix)
+
+
+def _turned(old: Tree, new: Tree) -> bool:
+    """The same but for a flip or a transpose."""
+
+    def bare(t: Tree) -> object:
+        while t.op == "transpose" or (t.op == "call" and t.data[0] in ("flip", "transpose")):
+            t = t.args[0]
+        return (t.op, t.data, tuple(bare(a) for a in t.args)) if t.args else t
+
+    return old is not new and bare(old) == bare(new)
+
+
+def _moved(old: Tree, new: Tree) -> int:
+    """How many nodes the edit takes out and puts in."""
+    a, b = (Counter((t.op, t.data) for t in x.walk()) for x in (old, new))
+    return (a - b).total() + (b - a).total()
+
+
+def _skeleton(tree: Tree) -> object:
+    """The form of a formula without its names."""
+    if tree.op in ("name", "gradient"):
+        return "x"
+    return (tree.op, str(tree.data), tuple(_skeleton(a) for a in tree.args))
+
+
+def _bare_skeleton(tree: Tree) -> object:
+    """As `_skeleton`, without indices and columns."""
+    while tree.op in ("entry", "alias") or (tree.op == "call" and tree.data[0] in ("column", "row")):
+        tree = tree.args[0]
+    if tree.op in ("name", "gradient"):
+        return "x"
+    return (tree.op, tuple(_bare_skeleton(a) for a in tree.args))
+
+
+def _one_family(a: Tree, b: Tree) -> bool:
+    """Names that differ in their number only."""
+    x, y = (re.fullmatch(r"(.*?)_?(\d+)", str(t.data[0])) for t in (a, b))
+    return bool(x and y and x[1] == y[1] and a.op == b.op)
+
+
+def _factor_order(tree: Tree) -> list[str]:
+    """The names of all matrix factors, from left to right, without transposes."""
+    found: list[str] = []
+
+    def visit(t: Tree, inside: bool) -> None:
+        if t.op in ("name", "gradient", "number"):
+            if inside:
+                found.append(str(t.data[0]))
+            return
+        matrix = t.op == "chain" or (t.op == "call" and t.data[0] in ("outer", "dot"))
+        if matrix:
+            for a in t.args:
+                inner: list[str] = [str(x.data[0]) for x in a.walk() if x.op in ("name", "gradient")]
+                found.append("·".join(sorted(inner)))
+            return
+        for a in t.args:
+            visit(a, inside)
+
+    visit(tree, False)
+    return found
+
+
+def _flat(tree: Tree) -> tuple[Counter[tuple[Tree, int]], bool]:
+    """The factors of a product with their powers, its sign taken off."""
+    minus = tree.op == "sum" and tree.data == (-1,)
+    if minus:
+        tree = tree.args[0]
+    if tree.op == "product":
+        return Counter(zip(tree.args, tree.data[0], strict=True)), minus
+    return Counter([(tree, 1)]), minus
+
+
+def _factor_between(old: Tree, new: Tree) -> tuple[Tree | None, Tree | None] | None:
+    """What `new` has as factors that `old` lacks, and the reverse; None if they share nothing."""
+    a, sa = _flat(old)
+    b, sb = _flat(new)
+    common = a & b
+    if not common or sa != sb:
+        return None
+
+    def joined(rest: Counter[tuple[Tree, int]]) -> Tree | None:
+        items = list(rest.elements())
+        return c.product([t for t, _ in items], [p for _, p in items]) if items else None
+
+    return joined(b - common), joined(a - common)
+
+
+def _terms_between(old: Tree, new: Tree) -> str:
+    """Is one formula the other with summands more or less?"""
+
+    def terms(t: Tree) -> Counter[tuple[Tree, int]]:
+        return Counter(zip(t.args, t.data, strict=True)) if t.op == "sum" else Counter([(t, 1)])
+
+    a, b = terms(old), terms(new)
+    if not a - b and b - a:
+        return "more"
+    if not b - a and a - b:
+        return "less"
+    return ""

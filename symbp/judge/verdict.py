@@ -1,0 +1,296 @@
+"""Verdicts: every link of a claim against the truth.
+
+The truth is the value of the claim's left side. A claim is `correct` when every link has that value
+at every point, `wrong` when one does not (always with a counterexample), `undecided` when rounding
+does not allow to say. What a line says is absolute: `dH1` on the right is the true gradient, unless
+an earlier definition of a new name gives it. A line that is wrong only because an earlier line of
+the same student was, is wrong too, and `carried` says "correct".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from symbp.claim import Claim, Tree, call, gradient, number
+from symbp.judge.diagnose import Mistake, diagnose
+from symbp.judge.equal import OTHER, SAME, Difference, difference, fitted, same
+from symbp.judge.functions import Array
+from symbp.judge.lexicon import Lexicon
+from symbp.judge.points import Points
+from symbp.judge.prove import proved
+from symbp.judge.value import ShapeError
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Numbers that anyone can recompute: at these sizes and this point this entry is claimed to be
+    one number and is another. A value of another shape has shapes in place of the claimed number."""
+
+    sizes: dict[str, int]
+    entry: tuple[int, ...]
+    claimed: float | None
+    true: float | None
+    shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    point: dict[str, Array] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of one claim. `right` is the right formula for the left side (a tree),
+    where `mistake` has no repair of the student's own."""
+
+    claim: Claim
+    verdict: str
+    proof: str | None = None
+    ratio: str | float | None = None
+    carried: str | None = None
+    mistake: Mistake | None = None
+    counterexample: Counterexample | None = None
+    right: Tree | None = None
+    link: int = 0
+    reason: str = ""
+
+
+class Judge:
+    """Judges claims about one network, one after the other."""
+
+    def __init__(self, points: Points, seconds: float = 2.0, given: Points | None = None) -> None:
+        self.points, self.seconds, self.given = points, seconds, given
+        self.lexicon = Lexicon(points)
+        self.own: dict[str, Tree] = {}  # node -> the wrong formula that the student gave for its gradient
+
+    def __call__(self, claim: Claim) -> Verdict:
+        """The verdict on one claim; definitions in it are known to later ones."""
+        if claim.problem:
+            return Verdict(claim, claim.problem, reason=claim.message)
+        if self.points.reason:
+            return Verdict(claim, "undecided", reason=f"there are no points to try it at: {self.points.reason}")
+        if claim.left is None:
+            return self._definition(claim)
+        circular = self._circular(claim)
+        if circular:
+            return Verdict(claim, "undefined", reason=circular)
+        try:
+            truth = self._truth(claim)
+        except ShapeError as why:
+            return Verdict(claim, "unreadable", reason=f"the left side: {why.reason}")
+        return self._against(claim, truth)
+
+    # ---- kinds of claims -------------------------------------------------------------------------
+
+    def _definition(self, claim: Claim) -> Verdict:
+        try:
+            values = [self.points.value(link) for link in claim.links]
+            first = [v.array for v in values[0]]
+            paper = claim.notation != "numpy"
+            for n, link in enumerate(values[1:], 1):
+                arrays = [fitted(v, t, paper) for v, t in zip(link, values[0], strict=True)]
+                found = difference(arrays, first)
+                if not found.error <= OTHER:
+                    example = self._example(arrays, first, found)
+                    return Verdict(claim, "wrong", counterexample=example, link=n, reason="the sides are not equal")
+        except ShapeError as why:
+            return self._unfit(claim, why, None, 0)
+        if claim.defines:
+            self.points.define(claim.defines, claim.links[-1])
+        return Verdict(claim, "correct", proof="numeric" if len(claim.links) > 1 else None, reason="a definition")
+
+    def _circular(self, claim: Claim) -> str:
+        """A gradient may rest on those nearer the loss, never on itself."""
+        if not claim.about or claim.update:
+            return ""
+        used = frozenset[str]().union(*(link.gradients for link in claim.links))
+        if claim.about in used:
+            return f"the gradient of {claim.about} is given by itself"
+        before = sorted(u for u in used if claim.about in self.lexicon.below(u))
+        if before:
+            return f"the gradient of {before[0]} comes after that of {claim.about}: it cannot be used here"
+        return ""
+
+    def _truth(self, claim: Claim) -> list[Array]:
+        assert claim.left is not None
+        return [v.array for v in self.points.value(claim.left)]
+
+    def _against(self, claim: Claim, truth: list[Array]) -> Verdict:
+        assert claim.left is not None
+        lefts = self.points.value(claim.left)
+        paper = claim.notation != "numpy"
+        worst = 0.0
+        for n, link in enumerate(claim.links):
+            if self.given is not None and _is_number(link):
+                wrong = self._number(claim, link, n)
+                if wrong is not None:
+                    return wrong
+                continue
+            try:
+                values = [fitted(v, t, paper) for v, t in zip(self.points.value(link), lefts, strict=True)]
+            except ShapeError as why:
+                return self._unfit(claim, why, truth, n)
+            found = difference(values, truth)
+            if not found.error <= OTHER:
+                return self._wrong(claim, values, truth, found, n)
+            worst = max(worst, found.error)
+        if worst > SAME:
+            reason = f"the values agree to {worst:.0e} only: rounding, or a very small mistake"
+            return Verdict(claim, "undecided", reason=reason)
+        if claim.loose:
+            return Verdict(claim, "loose", proof="numeric")
+        proof = "symbolic" if all(proved(self.lexicon, claim, link) for link in claim.links) else "numeric"
+        return Verdict(claim, "correct", proof=proof)
+
+    def _number(self, claim: Claim, link: Tree, n: int) -> Verdict | None:
+        """A value claimed at the given point; None if it is right to the digits that are written."""
+        assert self.given is not None and claim.left is not None
+        try:
+            lefts = self.given.value(claim.left)
+            values = [fitted(v, t, True) for v, t in zip(self.given.value(link), lefts, strict=True)]
+        except ShapeError as why:
+            return Verdict(claim, "unreadable", reason=f"the value does not fit: {why.reason}")
+        true, said = lefts[0].array, np.broadcast_to(values[0], lefts[0].array.shape)
+        off = np.abs(true - said)
+        allowed = np.maximum(0.505 * _last_digit(link), 1e-6 * np.abs(true)) + 1e-9
+        if (off <= allowed).all():
+            return None
+        entry = tuple(int(i) for i in np.unravel_index(int(np.argmax(off / allowed)), off.shape))
+        sizes = dict(self.given.batches[0].sizes)
+        example = Counterexample(sizes, entry[1:], float(said[entry]), float(true[entry]))
+        right = _numbers(true[0])
+        mistake = Mistake("value", right, link, right, whole=True)
+        return Verdict(claim, "wrong", mistake=mistake, counterexample=example, right=right, link=n)
+
+    # ---- what is wrong ---------------------------------------------------------------------------
+
+    def _wrong(self, claim: Claim, values: list[Array], truth: list[Array], found: Difference, n: int) -> Verdict:
+        example = self._example(values, truth, found)
+        ratio = ratio_of(values, truth, self.lexicon)
+        carried = self._carried(claim, values, claim.links[n])
+        mistake = diagnose(self.lexicon, claim, claim.links[n], values, truth, self.seconds)
+        if claim.about:
+            self.own.setdefault(claim.about, claim.links[n])
+        return Verdict(
+            claim, "wrong", None, ratio, carried, mistake, example, self.lexicon.right(claim), n, self._why(found)
+        )
+
+    def _why(self, found: Difference) -> str:
+        return "its value is not a finite number" if found.strange else ""
+
+    def _unfit(self, claim: Claim, why: ShapeError, truth: list[Array] | None, n: int) -> Verdict:
+        """A formula whose parts, or whose value, do not have the shapes they must have."""
+        batch = self.points.batches[0]
+        entry = (0,) * (truth[0].ndim - 1) if truth is not None else ()
+        true = float(truth[0][(0, *entry)]) if truth is not None else None
+        shapes = (why.shapes[0], why.shapes[1]) if len(why.shapes) == 2 else None
+        example = Counterexample(dict(batch.sizes), entry, None, true, shapes)
+        mistake = None
+        if truth is not None:
+            mistake = diagnose(self.lexicon, claim, claim.links[n], None, truth, self.seconds)
+            if claim.about:
+                self.own.setdefault(claim.about, claim.links[n])
+        reason = self.lexicon.shape_words(why)
+        return Verdict(
+            claim,
+            "wrong",
+            mistake=mistake,
+            counterexample=example,
+            right=self.lexicon.right(claim),
+            link=n,
+            reason=reason,
+        )
+
+    def _example(self, values: Sequence[Array], truth: Sequence[Array], found: Difference) -> Counterexample:
+        batch = self.points.batches[found.batch]
+        a, t = values[found.batch], truth[found.batch]
+        point, *entry = found.index or (0,) * t.ndim
+        claimed = float(np.broadcast_to(a, t.shape)[(point, *entry)])
+        leaves = {n.name: batch.tensors[n.name][point] for n in self.points.graph.leaves}
+        return Counterexample(dict(batch.sizes), tuple(entry), claimed, float(t[(point, *entry)]), point=leaves)
+
+    def _carried(self, claim: Claim, values: list[Array], link: Tree) -> str | None:
+        """ "correct" if the line follows from the student's own wrong lines."""
+        if claim.about and self.own:
+            followed = self.points.backward(claim.about, self.own)
+            if followed is not None and same(values, followed):
+                return "correct"
+        assert claim.left is not None
+        used = [n for n in link.names if n in self.points.definitions]
+        for name in used:
+            for node in self.points.graph.nodes:
+                changed = _substituted(link, name, gradient(node))
+                try:
+                    lefts = self.points.value(claim.left)
+                    arrays = [
+                        fitted(v, t, claim.notation != "numpy")
+                        for v, t in zip(self.points.value(changed), lefts, strict=True)
+                    ]
+                except ShapeError:
+                    continue
+                if same(arrays, [v.array for v in lefts]):
+                    return "correct"
+        return None
+
+
+def _is_number(tree: Tree) -> bool:
+    """Is this made of numbers only?"""
+    return all(
+        t.op in ("number", "sum", "product", "power") or (t.op == "call" and t.data[0] in ("stack", "tuple", "sqrt"))
+        for t in tree.walk()
+    )
+
+
+def _last_digit(tree: Tree) -> float:
+    """One unit of the last decimal that is written, the coarsest of a list; 0 for whole numbers."""
+    texts = [str(t.data[1]) for t in tree.walk() if t.op == "number"]
+    places = [len(t.partition(".")[2]) for t in texts if "." in t and "e" not in t]
+    return 10.0 ** -min(places) if places else 0.0
+
+
+def _numbers(a: Array) -> Tree:
+    """An array as a list of numbers, to six digits."""
+    if a.ndim == 0:
+        text = f"{float(a) + 0.0:.6g}"
+        return number(Fraction(text), text)
+    return call("stack", [call("tuple", [_numbers(x) for x in a[:50]])])
+
+
+def _substituted(tree: Tree, name: str, by: Tree) -> Tree:
+    if tree.op == "name" and tree.data[0] == name:
+        return by
+    if not tree.args:
+        return tree
+    return tree.with_args([_substituted(a, name, by) for a in tree.args])
+
+
+def ratio_of(values: Sequence[Array], truth: Sequence[Array], lexicon: Lexicon) -> str | float | None:
+    """The constant c with truth = c · value: a number, or a text in sizes and constants."""
+    ratios: list[float] = []
+    for a, t in zip(values, truth, strict=True):
+        if a.shape[1:] != t.shape[1:] or not np.isfinite(a).all() or not np.isfinite(t).all():
+            return None
+        dot = float((a * a).sum())
+        if dot < 1e-20 or float(np.abs(t).max(initial=0.0)) < 1e-9:
+            return None
+        c = float((a * t).sum()) / dot
+        if not same([c * a], [t]):
+            return None
+        ratios.append(c)
+    if not ratios:
+        return None
+    if max(ratios) - min(ratios) <= 1e-9 * abs(ratios[0]):
+        found = lexicon.constant(ratios)
+        nice = Fraction(ratios[0]).limit_denominator(1000)
+        number = float(nice) if abs(float(nice) - ratios[0]) < 1e-12 * abs(ratios[0]) else ratios[0]
+        return found if found is not None else number
+    return lexicon.constant(ratios)
+
+
+def judge(points: Points, claims: Sequence[Claim], seconds: float = 2.0) -> list[Verdict]:
+    """The verdicts on claims in the order in which they were written."""
+    one = Judge(points, seconds)
+    return [one(c) for c in claims]
+
+
+__all__ = ["Counterexample", "Judge", "Verdict", "judge"]

@@ -1,0 +1,91 @@
+"""The catalogue of laws: what each law of simplification says, in LaTeX, English and Chinese.
+
+`LAWS` holds one row per law, by the name of its function, in the groups in which simplify.py applies
+them; `catalogue` writes the rows as a Markdown page. Every law a derivation applies is here, and
+nothing else (tests/test_laws.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One law: its name, its group, its formula in LaTeX, and what it says."""
+
+    name: str
+    group: str
+    formula: str
+    english: str
+    chinese: str
+
+
+GROUPS = {
+    "contract": ("Arithmetic that is always on", "始终进行的算术"),
+    "facts": ("What is known", "利用已知"),
+    "combine": ("Functions, fractions and products", "函数、分式与乘积"),
+    "collect": ("Factors and signs", "公因子与符号"),
+    "fold": ("Definitions folded back in, found by values and proved", "折回定义（由数值发现，再证明）"),
+}
+
+# fmt: off
+LAWS: tuple[Row, ...] = (
+    Row("contract", "contract", r"\sum_i \delta_{ij} f_i = f_j,\quad x^a x^b = x^{a+b},\quad \sum_k c\,x_k = c \sum_k x_k", "δs are used up, like terms and powers merge, constants stand before a sum", "消去 δ，合并同类项与同底幂，常数移出求和号"),
+    Row("sum_fact", "facts", r"\sum_k t_k = 1,\quad \sum_i (x_i - \mu) = 0", "a sum that a fact or the definitions make a number", "由已知或定义可知的和"),
+    Row("sign_fact", "facts", r"y^2 = 1 \quad (y = \pm 1)", "the square of ±1 is 1", "±1 的平方为 1"),
+    Row("idle_mask", "facts", r"m\,(m x) = m x \quad (m \in \{0, 1\})", "a mask that is applied twice is applied once", "掩码作用两次等于一次"),
+    Row("certain", "facts", r"[\,c\,] = 1", "a condition that was asserted holds", "已断言的条件成立"),
+    Row("symmetric_inverse", "facts", r"(S^{-1})^\top = S^{-1} \quad (S = S^\top)", "the inverse of a symmetric matrix is symmetric", "对称矩阵的逆仍对称"),
+    Row("symmetric_by_definition", "facts", r"(S^{-1})^\top = S^{-1} \quad (S = X X^\top + \lambda I)", "so is that of a matrix that is symmetric by its definition", "由定义可知对称的矩阵亦然"),
+    Row("fold_definition", "combine", r"\text{body}(u) = u", "the right side of a definition is its name", "定义式的右端即其名称"),
+    Row("fold_logistic", "combine", r"\frac{e^{-z}}{(1 + e^{-z})^2} = a (1 - a),\quad a = \frac{1}{1 + e^{-z}}", "the slope of a logistic function that is written out", "写开的 logistic 函数的导数"),
+    Row("sign_quotient", "combine", r"\frac{\operatorname{sign} x}{|x|} = \frac{1}{x},\quad |x| \operatorname{sign} x = x", "sign and absolute value cancel", "符号与绝对值相消"),
+    Row("absolute", "combine", r"x \operatorname{sign} x = |x|", "a number times its sign is its absolute value", "数乘以其符号为绝对值"),
+    Row("clamp", "combine", r"x\,[x \le 0] = \min(x, 0)", "a masked number is a minimum", "掩码后的数为最小值"),
+    Row("clipped", "combine", r"r \text{ if } |r| \le \delta \text{ else } \delta \operatorname{sign} r = \operatorname{clip}(r, -\delta, \delta)", "a number with bounds on both sides is clipped", "两侧有界即截断"),
+    Row("compared", "combine", r"[\tau u > (\tau - 1) u] = [u > 0]", "what both sides of a comparison share goes, positive factors too", "约去不等式两侧的共同项与正因子"),
+    Row("logistic", "combine", r"\frac{e^u}{1 + e^u} = \sigma(u)", "an exponential over one plus it is logistic", "指数除以一加该指数为 σ"),
+    Row("mirrored", "combine", r"1 - \sigma(-u) = \sigma(u)", "the logistic function is symmetric", "σ 的对称性"),
+    Row("hyperbolic", "combine", r"\frac{\sinh u}{\cosh u} = \tanh u", "the quotient of sinh and cosh is tanh", "sinh 与 cosh 之商为 tanh"),
+    Row("on_diagonal", "combine", r"\delta_{ij} f(i, j) = \delta_{ij} f(i, i)", "beside a δ both letters are one", "δ 旁两指标相同"),
+    Row("roots", "combine", r"\sqrt a \sqrt b = \sqrt{a b}", "roots of positive constants merge", "正常数的根式相乘"),
+    Row("inverse_of_inverse", "combine", r"(A^{-1})^{-1} = A", "the inverse of an inverse", "逆之逆"),
+    Row("inverse_cancels", "combine", r"A^{-1} A = I", "a matrix and its inverse cancel", "矩阵与其逆相消"),
+    Row("inverse_of_product", "combine", r"(A B)^{-1} = B^{-1} A^{-1}", "the inverse of a product of square matrices", "方阵乘积的逆"),
+    Row("together", "combine", r"\frac{a}{x} + \frac{b}{y} = \frac{a y + b x}{x y}", "one common denominator, where that shortens", "通分（使式子变短时）"),
+    Row("multiply_out", "combine", r"\Bigl(\frac{a}{x} + b\Bigr) x = a + b x", "multiplied out, where something cancels", "展开后可约时展开"),
+    Row("expand_terms", "combine", r"y (s - 1) + (1 - y) s = s - y", "a sum of products multiplied out, where that shortens", "展开乘积之和（使式子变短时）"),
+    Row("complement", "collect", r"1 - [c] = [\lnot c],\quad a[c] + b[\lnot c] = a + (b - a)[\lnot c]", "a condition and its opposite are one condition", "条件与其否定合为一个条件"),
+    Row("masks", "collect", r"a[c] + b[\lnot c] = a \text{ if } c \text{ else } b", "two masks are a case distinction", "两个掩码合为分情形"),
+    Row("common_power", "collect", r"a x^\gamma - b x^{1 + \gamma} = x^\gamma (a - b x)", "a common power with a letter as exponent", "提取字母指数的公因幂"),
+    Row("common_factor", "collect", r"a b + a c = a (b + c)", "what all terms share stands in front", "提取所有项的公因子"),
+    Row("partial_factor", "collect", r"a b + a c + d = a (b + c) + d", "what some terms share, where that shortens", "提取部分项的公因子"),
+    Row("spread_number", "collect", r"\tfrac12 (a + 2 b) = \tfrac12 a + b", "a number multiplied out where it cancels", "数字可约时乘入"),
+    Row("under_one_sum", "collect", r"\sum_k x_k c_k + \sum_k y_k c_k = \sum_k (x_k + y_k) c_k", "two contractions with a common factor are one: (A + Aᵀ) x", "有公因子的两个缩并合一：(A + Aᵀ) x"),
+    Row("one_sum", "collect", r"\sum_n x_n + \sum_n y_n = \sum_n (x_n + y_n)", "two sums over the same letters are one", "同指标的两个和合一"),
+    Row("turn_difference", "collect", r"-(t - y) = y - t", "a minus is used up by a difference", "负号并入差"),
+    Row("positive_first", "collect", r"-t + y = y - t", "a term with a plus stands first", "正项在前"),
+    Row("fold", "fold", r"\text{value}(e) = \text{value}(u) \;\Rightarrow\; e = u", "a part that has the value of something shorter over the network's own names; proved by putting definitions in and multiplying out: x − μ = x̂ s, (1 − z)(g − h) = g − h′, p m = p", "某部分与网络中更短的式子等值；代入定义并展开予以证明：x − μ = x̂ s，(1 − z)(g − h) = g − h′，p m = p"),
+)
+# fmt: on
+
+
+def catalogue(lang: str = "en") -> str:
+    """The laws as a page in Markdown."""
+    chinese = lang == "zh"
+    title = "# 化简所用的定律" if chinese else "# The laws of simplification"
+    intro = (
+        "由代码生成：`symbp/laws.py`。每条定律都在随机尺寸与随机点上检验。"
+        if chinese
+        else "Generated from the code, `symbp/laws.py`. Every law is tested by sampling at random sizes and points."
+    )
+    lines = [title, "", intro]
+    for group, words in GROUPS.items():
+        lines += ["", f"## {words[chinese]}", ""]
+        lines += ["| 名称 | 定律 | 含义 |" if chinese else "| name | law | what it says |", "|---|---|---|"]
+        for row in LAWS:
+            if row.group == group:
+                formula = row.formula.replace("|", r"\vert ")
+                lines.append(f"| `{row.name}` | ${formula}$ | {row.chinese if chinese else row.english} |")
+    return "\n".join(lines) + "\n"

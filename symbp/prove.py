@@ -1,0 +1,180 @@
+"""Proving that two expressions are equal, by laws.
+
+    proof = Prover(graph).equal(left, right)        a Proof, or None where none was found
+
+The difference is brought to polynomial normal form (normal.py). What does not vanish there is
+multiplied by its denominators, and sums over the same letters are compared under their Σ. If that
+does not do, definitions are put in for nodes, the newest first, one at a time; in the end functions
+are written in exponentials. A proof says which definitions and which facts it needed, so that a
+reader can follow. None means "not proved", never "different".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symbp.expr import MINUS_ONE, Add, Entry, Expr, Index, Mul, Num, Pow, Reduce, add, fresh, mul, replace, substitute
+from symbp.graph import Fact, Graph, Node, primal
+from symbp.known import Known
+from symbp.normal import Normaliser, Polynomial, TooLarge
+
+UNFOLDINGS = 8
+WORK = 1500  # products of monomials in one attempt
+ROUNDS = 4  # denominators within denominators
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What an equality rests on: definitions of tensors that were put in, and facts."""
+
+    definitions: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+Definition = Callable[[str], tuple[Node, Expr] | None]
+
+
+class Prover:
+    """Proofs for one graph. `adjoints` gives δ forms by the name of their tensor, for expressions
+    that name adjoints."""
+
+    def __init__(self, graph: Graph, adjoints: Mapping[str, Expr] | None = None, known: Known | None = None) -> None:
+        self.graph, self.adjoints = graph, adjoints if adjoints is not None else {}
+        self.known = known or Known(graph)
+        self.rank = {name: n for n, name in enumerate(graph.nodes)}
+        self.plain, self.deep = Normaliser(self.known), Normaliser(self.known, deep=True)
+        self._memo: dict[tuple[Expr, Expr], Proof | None] = {}
+
+    def equal(self, left: Expr, right: Expr) -> Proof | None:
+        """A proof that `left` = `right` for all data that the facts allow, or None."""
+        key = (left, right)
+        if key not in self._memo:
+            self._memo[key] = self._equal(left, right)
+        return self._memo[key]
+
+    def vanishes(self, e: Expr) -> Proof | None:
+        """A proof that `e` = 0, or None."""
+        return self.equal(e, Num(0))
+
+    def _equal(self, left: Expr, right: Expr) -> Proof | None:
+        if left is right:
+            return Proof()
+        difference = add(left, mul(MINUS_ONE, right))
+        put_in: list[str] = []
+        for _ in range(UNFOLDINGS):
+            facts = self._is_zero(difference, self.plain)
+            if facts is not None:
+                return Proof(tuple(put_in), facts)
+            name = self._newest(difference)
+            if name is None:
+                break
+            put_in.append(name)
+            difference = self._unfolded(difference, name)
+        facts = self._is_zero(difference, self.deep)
+        return None if facts is None else Proof(tuple(put_in), facts)
+
+    def _newest(self, e: Expr) -> str | None:
+        """The tensor whose definition is put in next: adjoints first (those nearest the leaves),
+        then the node that is computed last."""
+        adjoints = [t for t in e.tensors if (n := primal(t)) is not None and n in self.adjoints]
+        if adjoints:
+            return min(adjoints, key=lambda t: self.rank[t[1:]])
+        nodes = [t for t in e.tensors if self.known.definition(t) is not None]
+        return max(nodes, key=lambda t: self.rank[t]) if nodes else None
+
+    def _unfolded(self, e: Expr, name: str) -> Expr:
+        inner = primal(name)
+        node = self.graph[inner if inner is not None else name]
+        body = self.adjoints[inner] if inner is not None else node.body
+        assert body is not None
+
+        def rule(x: Expr) -> Expr | None:
+            if isinstance(x, Entry):
+                if x.tensor != name:
+                    return x
+                return substitute(body, {a: i for a, i in zip(node.axes, x.idx) if isinstance(a, Index)})
+            return None if name in x.tensors else x
+
+        return replace(e, rule)
+
+    # ---- is it zero -----------------------------------------------------------------------------
+
+    def _is_zero(self, e: Expr, laws: Normaliser) -> tuple[Fact, ...] | None:
+        laws.facts, laws.work = {}, WORK
+        try:
+            zero = self._vanishes(laws(e), laws, ROUNDS)
+        except (TooLarge, RecursionError):
+            return None
+        return tuple(laws.facts) if zero else None
+
+    def _vanishes(self, p: Polynomial, laws: Normaliser, rounds: int) -> bool:
+        if not p or not rounds:
+            return not p
+        cleared = _cleared(p, laws)
+        if cleared is not None:
+            return self._vanishes(cleared, laws, rounds - 1)
+        groups: dict[tuple[Expr, ...], Polynomial] = {}
+        for m, c in p.items():
+            groups.setdefault(tuple(sorted((i.dim for i in m.bound), key=repr)), {})[m] = c
+        if not all(k for k in groups) or not any(_divides(m.bound, b, x) for m in p for b, x in m.factors):
+            return False
+        return all(self._under_one_sum(g, laws, rounds) for g in groups.values())
+
+    def _under_one_sum(self, p: Polynomial, laws: Normaliser, rounds: int) -> bool:
+        """Do terms with the same summed letters cancel under one Σ?"""
+        first = next(iter(p)).bound
+        shared = [fresh(i.dim) for i in first]
+        options: list[list[tuple[Expr, Fraction]]] = []
+        for m, c in p.items():
+            forms = []
+            for order in itertools.islice(itertools.permutations(shared), 6):
+                if all(i.dim is j.dim for i, j in zip(m.bound, order)):
+                    renamed: dict[Index, Expr] = dict(zip(m.bound, order))
+                    body = mul(*(Pow(substitute(b, renamed), substitute(x, renamed)) for b, x in m.factors))
+                    forms.append((body, c))
+            options.append(forms or [])
+        if not all(options):
+            return False
+        for choice in itertools.islice(itertools.product(*options), 8):
+            e = add(*(mul(Num(c), body) for body, c in choice))
+            if self._vanishes(laws(e), laws, rounds - 1):
+                return True
+        return False
+
+
+def _divides(bound: tuple[Index, ...], base: Expr, exponent: Expr) -> bool:
+    """Is this a denominator that carries summed letters?"""
+    negative = isinstance(exponent, Num) and exponent.value < 0
+    return negative and not base.free.isdisjoint(bound)
+
+
+def _cleared(p: Polynomial, laws: Normaliser) -> Polynomial | None:
+    """Multiplied by its denominators; None if there are none, or only under a Σ."""
+    lows: dict[Expr, int] = {}
+    for m in p:
+        for b, x in m.factors:
+            if isinstance(x, Num) and x.value < 0 and _is_open(b) and b.free.isdisjoint(m.bound):
+                lows[b] = max(lows.get(b, 0), -(x.value.numerator // x.value.denominator))
+    if not lows:
+        return None
+    result: Polynomial = {}
+    powers = tuple((b, Num(n)) for b, n in lows.items())
+    for m, c in p.items():
+        for k, f in laws._made(m.bound, (*m.factors, *powers)).items():
+            value = result.get(k, Fraction(0)) + c * f
+            if value:
+                result[k] = value
+            else:
+                result.pop(k, None)
+    return result
+
+
+def _is_open(e: Expr) -> bool:
+    """Does a base take apart when it stands above?"""
+    return isinstance(e, (Add, Mul)) or (isinstance(e, Reduce) and e.op == "sum")
+
+
+__all__ = ["Proof", "Prover"]

@@ -1,0 +1,453 @@
+"""Shorter forms: values propose, algebra proves, the laws clean up.
+
+`Shortener` looks at every part of an expression (a subexpression, some factors of a product, some
+summands of a sum, a partial contraction, a factor that meets a factor inside a Σ) and asks the
+table of values (fingerprint.py) for something of the same value that is no longer. A proposal that
+makes the whole shorter, after the laws have cleaned up, is put to the prover; what is proved becomes
+a step that names the definitions and facts it rests on, what is not proved is not used, and is
+kept in `unproved` for the developers' list of missing laws. Every step shortens the formula, so
+this ends; it is steepest descent, and ties are decided by the order of the expression.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from symbp.arithmetic import canon, factors_of, length, plus, powers, sum_over
+from symbp.expr import (
+    MINUS_ONE,
+    ONE,
+    TWO,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    add,
+    mul,
+    rebuild,
+    walk,
+)
+from symbp.fingerprint import Samples, Table, Vector, canonical_letters, entries, in_letters
+from symbp.graph import Fact, Graph, adjoint, primal
+from symbp.known import Known
+from symbp.local import skeleton
+from symbp.merge import flat
+from symbp.prove import Proof, Prover
+
+STEPS = 12  # rewrites in a row
+LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to the laws
+SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
+SPREAD = 16  # longer products are not multiplied out for a trial
+SMALL = 24  # tensors of a network that are all looked at
+SUBSETS = 6  # more factors or summands than these are not taken apart
+TABLES = 4  # letters of the largest table of values
+
+
+Change = tuple[Expr, Expr, Expr]
+"""A part of a node, what it becomes, and what the node is then."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A part of a node, what it may become, the node with that put in and cleaned up, and by how much
+    that is shorter."""
+
+    part: Expr
+    becomes: Expr
+    after: Expr
+    gain: int
+
+    def in_letters(self, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Proposal:
+        part, becomes, after = (in_letters(e, mine, theirs) for e in (self.part, self.becomes, self.after))
+        return Proposal(part, becomes, after, self.gain)
+
+
+@dataclass
+class Shortener:
+    """Shorter forms for one graph. `adjoints` are the δ forms derived so far; `laws` cleans up."""
+
+    graph: Graph
+    known: Known
+    adjoints: Mapping[str, Expr]
+    laws: Callable[[Expr], Expr]
+    unproved: dict[tuple[Expr, Expr], None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.samples = Samples(self.graph, self.adjoints)
+        self.prover = Prover(self.graph, self.adjoints, self.known)
+        self._siblings: tuple[str, ...] = ()
+        self._tables: dict[object, Table] = {}
+        self._local: dict[object, list[Proposal]] = {}
+        self._done: set[Expr] = set()
+        self._fruitless: set[object] = set()
+        loss = self.graph[self.graph.loss].body
+        self._loss = canon(loss) if loss is not None else None
+        self._neighbours: dict[str, set[str]] = {}
+        for node in self.graph.inner:
+            assert node.body is not None
+            for t in node.body.tensors:
+                self._neighbours.setdefault(t, set()).add(node.name)
+                self._neighbours.setdefault(node.name, set()).add(t)
+        self._given = tuple(n for n in self.graph.nodes if n != self.graph.loss)
+
+    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Iterator[tuple[Expr, Expr, Proof]]:
+        """The steps that shorten `e`: before, after, and why they are equal. `siblings` are tensors
+        whose adjoints may be named too."""
+        self._siblings = tuple(adjoint(n) for n in siblings)
+        problem = self._problem(e)
+        if problem in self._fruitless:
+            return
+        if not self.samples.states:
+            return
+        for _ in range(STEPS):
+            if length(e) == 0 or length(e) > (LONGEST if _names_adjoints(e) else LONGEST_CLOSED):
+                return
+            step = self._best(e)
+            if step is None:
+                self._mark(e)
+                self._fruitless.add(problem)
+                return
+            problem = None
+            after, proof = step
+            yield e, after, proof
+            e = after
+
+    def _problem(self, e: Expr) -> object:
+        """What decides whether something is found, up to names: the formula and the definitions of
+        what it names. Where nothing was found nothing is looked for again."""
+        numbers: dict[str, str] = {}
+        key: list[object] = [skeleton(e, numbers)]
+        for t in sorted(e.tensors, key=lambda t: numbers[primal(t) or t]):
+            body = self.graph[primal(t) or t].body
+            key.append(None if body is None else skeleton(body, numbers))
+            key.append(tuple(f.kind for f in self.graph.facts if f.tensor == t))
+        key.append(tuple(numbers.get(t[1:], "") for t in self._siblings))
+        return tuple(key)
+
+    def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
+        """The proved rewrite of one part that shortens most."""
+        found = [(-p.gain, length(p.part), n, p, build) for n, (p, build) in enumerate(self._everywhere(e))]
+        for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
+            if p.gain < 1 and length(e) > SHORT:
+                break
+            after = self.laws(build(p.after))
+            if length(after) >= length(e):
+                continue
+            proof = self.prover.equal(p.part, p.becomes)
+            if proof is not None and self._same(e, after):
+                return after, proof
+            if proof is None:
+                self.unproved.setdefault((p.part, p.becomes))
+        return None
+
+    # ---- where ----------------------------------------------------------------------------------
+
+    def _everywhere(self, e: Expr) -> Iterator[tuple[Proposal, Callable[[Expr], Expr]]]:
+        """Every proposal for every part, with how the whole is built again; outer parts first."""
+        if isinstance(e, (Entry, Num, Delta)) or not e.args:
+            return
+        for p in self._proposals(e):
+            yield p, _itself
+        if isinstance(e, Reduce):
+            indices, body = e.expose()
+            for p, build in self._everywhere(body):
+                yield p, lambda x, b=build: _closed(e, indices, b(x))  # type: ignore[misc]
+            return
+        for n, a in enumerate(e.args):
+            for p, build in self._everywhere(a):
+                yield p, lambda x, n=n, b=build: _rebuilt(e, n, b(x))  # type: ignore[misc]
+
+    def _proposals(self, e: Expr) -> list[Proposal]:
+        """What this node may become that is no longer; remembered whatever its letters are called."""
+        mine, theirs = canonical_letters(e)
+        own = in_letters(e, mine, theirs)
+        key = (own, (len(self.adjoints) if _names_adjoints(e) else 0, self._siblings))
+        found = self._local.get(key)
+        if found is None and own in self._done:
+            return []
+        if found is None:
+            found = []
+            for part, becomes, node in dict.fromkeys(self._propose(own)):
+                after = self.laws(node)
+                if length(after) <= length(own) and after is not own:
+                    found.append(Proposal(part, becomes, after, length(own) - length(after)))
+            self._local[key] = found
+        return [p.in_letters(theirs, mine) for p in found]
+
+    def _mark(self, e: Expr) -> None:
+        """The parts of a result are as short as they get: where they come again, only the seam is new."""
+        if isinstance(e, (Entry, Num, Delta)) or not e.args:
+            return
+        mine, theirs = canonical_letters(e)
+        own = in_letters(e, mine, theirs)
+        if own not in self._done:
+            self._done.add(own)
+            for a in (e.expose()[1],) if isinstance(e, Reduce) else e.args:
+                self._mark(a)
+
+    def _propose(self, e: Expr) -> Iterator[Change]:
+        if length(e) == 0:
+            return
+        yield from ((e, x, x) for x in self.shorter(e))
+        match e:
+            case Mul():
+                yield from self._of_product(e)
+            case Add():
+                yield from self._of_sum(e)
+            case Reduce() if e.op == "sum":
+                yield from self._of_contraction(e)
+
+    def _of_product(self, e: Mul) -> Iterator[Change]:
+        units = _units(e)
+        numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
+        units = [u for u in units if not isinstance(u, Num)]
+        for m in units:  # a mask that does nothing
+            if self._is_truth(m) and len(units) > 1:
+                rest = powers(u for u in units if u is not m)
+                whole = mul(m, rest)
+                if self._same(whole, rest):
+                    yield e, powers([*numbers, rest]), powers([*numbers, rest])
+        if len(units) <= SUBSETS:
+            for size in range(2, min(len(units), 5)):
+                for chosen in itertools.combinations(range(len(units)), size):
+                    part = powers(units[n] for n in chosen)
+                    for x in self.shorter(part):
+                        others = [x if n == chosen[0] else u for n, u in enumerate(units) if n not in chosen[1:]]
+                        yield part, x, powers([*numbers, *others])
+        for n, r in enumerate(units):
+            if isinstance(r, Add) and len(r.args) <= SUBSETS:
+                if length(e) <= SPREAD:
+                    front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
+                    yield e, e, plus(powers([*front, t]) for t in r.args)
+                if len(units) <= SUBSETS:
+                    yield from self._pushed_into_terms(r, n, units, numbers)
+            if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
+                yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
+
+    def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
+        """Outer factors that meet factors inside a Σ."""
+        indices, body = r.expose(*units)
+        inner = _units(body)
+        if len(inner) > SUBSETS:
+            return
+        outer = [n for n, u in enumerate(units) if n != place and not isinstance(u, Num)]
+        for n in outer:
+            for size in range(1, min(len(inner), 3) + 1):
+                for chosen in itertools.combinations(range(len(inner)), size):
+                    part = powers([*(inner[k] for k in chosen), units[n]])
+                    for x in self.shorter(part):
+                        left = [
+                            x if k == chosen[0] else u for k, u in enumerate(inner) if k == chosen[0] or k not in chosen
+                        ]
+                        rest = [u for m, u in enumerate(units) if m not in (n, place)]
+                        rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
+                        yield part, x, rest
+
+    def _pushed_into_terms(self, r: Add, place: int, units: list[Expr], numbers: list[Expr]) -> Iterator[Change]:
+        """Outer factors that meet factors of one summand: (u/s + v) w with u w = x s."""
+        outer = [n for n in range(len(units)) if n != place]
+        for size in range(1, min(len(outer), 3) + 1):
+            for taken in itertools.combinations(outer, size):
+                mine = [units[n] for n in taken]
+                rest = [u for n, u in enumerate(units) if n not in (*taken, place)]
+                for k, t in enumerate(r.args):
+                    inner = [u for u in _units(t) if not isinstance(u, Num)]
+                    for count in range(1, min(len(inner), 3) + 1):
+                        for chosen in itertools.combinations(range(len(inner)), count):
+                            part = powers([*mine, *(inner[m] for m in chosen)])
+                            for x in self.shorter(part):
+                                left: list[Expr] = [u for u in _units(t) if isinstance(u, Num)]
+                                left += [u for m, u in enumerate(inner) if m not in chosen]
+                                terms = [powers([*left, x] if m == k else [*mine, a]) for m, a in enumerate(r.args)]
+                                yield part, x, powers([*numbers, *rest, plus(terms)])
+
+    def _of_sum(self, e: Add) -> Iterator[Change]:
+        terms = e.args
+        if len(terms) > SUBSETS:
+            return
+        for size in range(2, len(terms) if len(terms) <= 4 else 3):
+            for chosen in itertools.combinations(range(len(terms)), size):
+                part = add(*(terms[n] for n in chosen))
+                for x in self.shorter(part, slack=1):
+                    yield (
+                        part,
+                        x,
+                        plus(
+                            [
+                                x if n == chosen[0] else t
+                                for n, t in enumerate(terms)
+                                if n == chosen[0] or n not in chosen
+                            ]
+                        ),
+                    )
+        for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
+            ratio = self._ratio(terms[m], terms[n])
+            if ratio is not None:
+                merged = powers([Num(1 + ratio), terms[n]])
+                yield (
+                    add(terms[n], terms[m]),
+                    merged,
+                    plus([merged if k == n else t for k, t in enumerate(terms) if k != m]),
+                )
+
+    def _of_contraction(self, e: Reduce) -> Iterator[Change]:
+        indices, body = e.expose()
+        for part in body.args if isinstance(body, Mul) and length(e) <= SPREAD else ():  # Σ c (x + y) = Σ c x + Σ c y
+            if isinstance(part, Add) and len(part.args) <= 3:
+                rest = [f for f in body.args if f is not part]
+                yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)
+        if isinstance(body, Add):
+            yield e, e, plus(sum_over(indices, t) for t in body.args)
+        for r in dict.fromkeys((e, flat(e))):
+            yield from self._contracted(r)
+
+    def _contracted(self, e: Reduce) -> Iterator[Change]:
+        """Some letters of a contraction summed first: Σ_m P_nm V_me is O_ne."""
+        indices, body = e.expose()
+        factors = list(factors_of(body))
+        if len(factors) > SUBSETS + 2 or len(factors) < 2:
+            return
+        for size in range(1, len(indices) + 1):
+            for letters in itertools.combinations(indices, size):
+                touching = [f for f in factors if not f.free.isdisjoint(letters)]
+                others = [f for f in factors if f.free.isdisjoint(letters)]
+                rest = tuple(i for i in indices if i not in letters)
+                for extra in (None, *others):
+                    inside = touching if extra is None else [f for f in factors if f in touching or f is extra]
+                    left = [f for f in others if f is not extra]
+                    if not rest and not left:
+                        continue
+                    part = sum_over(letters, powers(inside))
+                    for x in self.shorter(part):
+                        yield part, x, sum_over(rest, powers([*left, x])) if rest else powers([*left, x])
+
+    # ---- what -----------------------------------------------------------------------------------
+
+    def shorter(self, e: Expr, slack: int = 0) -> list[Expr]:
+        """What has the value of `e` and is shorter (sums of two: as short, as a factor may cancel)."""
+        if length(e) == 0 or len(e.free) > TABLES:
+            return []
+        mine, theirs = canonical_letters(e)
+        own = in_letters(e, mine, theirs)
+        target = self.samples.fingerprint(own, theirs)
+        if target is None:
+            return []
+        if np.abs(target).max() < 1e-9:
+            return [ZERO]
+        one = self._number(target, theirs)
+        most = length(e) - 1 + (isinstance(e, Add) or slack)
+        found = [] if one is None else [one]
+        if not e.free and canon(e) is self._loss:
+            found.append(self.graph[self.graph.loss].entry)
+        found += [in_letters(m.expr, theirs, mine) for m in self._table(theirs, own)(target, max(most, 0))]
+        return [x for x in found if canon(x) is not canon(e)]
+
+    def _number(self, target: Vector, letters: tuple[Index, ...]) -> Expr | None:
+        """A value that is the same small number at every point and place."""
+        whole = self.samples.fingerprint(ONE, letters)
+        assert whole is not None
+        for n in (ONE, MINUS_ONE, TWO):
+            if np.allclose(target, float(n.value) * whole, rtol=1e-9, atol=1e-12):
+                return n
+        return None
+
+    def _table(self, letters: tuple[Index, ...], e: Expr) -> Table:
+        near = self._near(e)
+        hidden = tuple(
+            x
+            for x in walk(e)
+            if isinstance(x, (Call, Reduce)) and x is not e and x.free <= set(letters) and length(x) <= 2 and x.tensors
+        )
+        hidden = tuple(x for x in hidden if not (isinstance(x, Reduce) and x.op == "sum"))
+        key = (letters, near, hidden)
+        found = self._tables.get(key)
+        if found is None:
+            base = (*entries(self.graph, letters, near), *hidden)
+            found = self._tables[key] = Table(self.samples, self.known, letters, base)
+        return found
+
+    def _near(self, e: Expr) -> tuple[str, ...]:
+        """The tensors that a fold may name: all of a small network, else those around `e`; never the
+        loss, and adjoints only where `e` has some."""
+        names = self._given
+        if len(names) > SMALL:
+            near = {primal(t) or t for t in e.tensors}
+            for _ in range(2):
+                near |= {u for t in near for u in self._neighbours.get(t, ())}
+            names = tuple(n for n in names if n in near)
+        if not _names_adjoints(e):
+            return (*names, *self._siblings)
+        return (*names, *self._siblings, *(adjoint(n) for n in names if n in self.adjoints))
+
+    def _is_truth(self, e: Expr) -> bool:
+        return isinstance(e, (Compare, Delta)) or (isinstance(e, Entry) and e.tensor in self.known.binary)
+
+    def _same(self, a: Expr, b: Expr) -> bool:
+        mine, theirs = canonical_letters(a)
+        one = self.samples.fingerprint(in_letters(a, mine, theirs), theirs)
+        if not b.free <= a.free:
+            return False
+        two = self.samples._project(in_letters(b, mine, theirs), theirs)
+        return one is not None and two is not None and bool(np.allclose(one, two, rtol=1e-8, atol=1e-12))
+
+    def _ratio(self, a: Expr, b: Expr) -> int | None:
+        if a.free != b.free or not a.free:
+            return None
+        mine, theirs = canonical_letters(a)
+        one = self.samples.fingerprint(in_letters(a, mine, theirs), theirs)
+        two = self.samples.fingerprint(in_letters(b, mine, theirs), theirs)
+        if one is None or two is None or not np.abs(two).min() > 1e-11:
+            return None
+        for r in (1, -1, 2):
+            if np.allclose(one, r * two, rtol=1e-8, atol=0):
+                return r
+        return None
+
+
+def _itself(e: Expr) -> Expr:
+    return e
+
+
+def _closed(e: Reduce, indices: tuple[Index, ...], body: Expr) -> Expr:
+    return sum_over(indices, body) if e.op == "sum" else Reduce(e.op, indices, body, e.at)
+
+
+def _rebuilt(e: Expr, n: int, argument: Expr) -> Expr:
+    args = [*e.args[:n], argument, *e.args[n + 1 :]]
+    return mul(*args) if isinstance(e, Mul) else add(*args) if isinstance(e, Add) else rebuild(e, args)
+
+
+def _names_adjoints(e: Expr) -> bool:
+    return any(primal(t) is not None for t in e.tensors)
+
+
+def _units(e: Expr) -> list[Expr]:
+    """Factors, small whole powers taken apart."""
+    result: list[Expr] = []
+    for f in factors_of(e):
+        if isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value.denominator == 1:
+            n = int(f.exponent.value)
+            if 1 < abs(n) <= 3:
+                result += [f.base if n > 0 else Pow(f.base, MINUS_ONE)] * abs(n)
+                continue
+        result.append(f)
+    return result
+
+
+def reason(graph: Graph, proof: Proof) -> tuple[Fact, ...]:
+    """What a proof rests on, as facts that a step can print."""
+    names = {t: primal(t) for t in proof.definitions}
+    shown = {t: t if n is None else graph.adjoint_name(n) for t, n in names.items()}
+    return (*(Fact("definition", t, text=f"the definition of {n}") for t, n in shown.items()), *proof.facts)

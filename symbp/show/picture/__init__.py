@@ -1,0 +1,1 @@
+"""Pictures of the graph: one layered layout, drawn as SVG, TikZ, Mermaid and DOT."""

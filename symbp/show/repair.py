@@ -1,0 +1,51 @@
+"""Repaired lines in the student's own LaTeX, and remarks for the margin of a document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from symbp.claim import Tree
+from symbp.graph import Graph
+from symbp.judge.points import Points
+from symbp.judge.verdict import Verdict
+from symbp.read.latex.write import NoLatex, latex_of
+from symbp.show.verdict import WORDS, message, repaired, spelled
+
+LONGEST = 100  # a formula up to this length is repeated beside its verdict
+
+
+def in_latex(points: Points) -> Callable[[Verdict, Tree], str]:
+    """Writes trees in the symbols of the claim they belong to; empty where there is no such text."""
+
+    def write(v: Verdict, tree: Tree) -> str:
+        like = v.claim.links[v.link] if v.claim.notation == "latex" and v.link < len(v.claim.links) else None
+        try:
+            return latex_of(tree, points.graph.latex, points.graph.loss, points.shape, like)
+        except NoLatex:
+            return ""
+
+    return write
+
+
+def remarks(
+    verdicts: Sequence[Verdict], graph: Graph, latex: Callable[[Verdict, Tree], str], lang: str = "en"
+) -> list[str]:
+    """What stands beside a formula of a document: the verdict, what is the matter, the right line."""
+    lines: list[str] = []
+    for n, v in enumerate(verdicts):
+        where = f"({n + 1}) " if len(verdicts) > 1 else ""
+        if v.claim.notation == "latex" and len(v.claim.text) <= LONGEST and "$" not in v.claim.text:
+            where = f"${v.claim.text}$ "
+        text = WORDS[v.verdict][lang == "zh"]
+        paper = v.claim.notation == "latex"
+        said = message(v, graph, (lambda t, v=v: latex(v, t)) if paper else spelled, lang)  # type: ignore[misc]
+        if v.verdict == "correct" and not v.claim.about and v.claim.defines:
+            text = WORDS["definition"][lang == "zh"]
+            said = ""
+        lines.append(f"{where}{text}{': ' + said if said else ''}")
+        tree = repaired(v) if v.verdict == "wrong" else None
+        right = (latex(v, tree) if paper else spelled(tree)) if tree is not None else ""
+        if right:
+            shown = f"${right}$" if paper else right
+            lines.append(f"{WORDS['right-line'][lang == 'zh']}: {shown}")
+    return lines

@@ -1,0 +1,295 @@
+"""Verdicts for a terminal and as JSON.
+
+On the screen a claim takes one line with its verdict at the right margin; a wrong one is followed
+by what is the matter, the right line with what changed in green, and the numbers that prove it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from symbp.claim import Tree
+from symbp.errors import Place
+from symbp.graph import Graph
+from symbp.judge.text import NoText, numpy_text
+from symbp.judge.verdict import Counterexample, Verdict
+from symbp.show.mistakes import TITLES, sentence
+from symbp.show.terminal import BOLD, DIM, GREEN, RED, RESET, width_of, wrap
+
+YELLOW, CYAN = "\x1b[33m", "\x1b[36m"
+ORDER = ("correct", "wrong", "loose", "undecided", "unreadable", "undefined")
+MARK = {"correct": "✓", "loose": "≈", "wrong": "✗", "unreadable": "?", "undefined": "?", "undecided": "?"}
+PAINT = {"correct": GREEN, "loose": CYAN, "wrong": RED}
+WORDS: dict[str, tuple[str, str]] = {
+    "correct": ("right", "正确"),
+    "loose": ("loosely right", "大致正确"),
+    "wrong": ("wrong", "错误"),
+    "unreadable": ("unreadable", "无法读懂"),
+    "undefined": ("undefined", "未定义"),
+    "undecided": ("undecided", "无法判定"),
+    "symbolic": ("proved", "已证明"),
+    "numeric": ("by numbers", "数值验证"),
+    "definition": ("definition", "定义"),
+    "right-line": ("right line", "正确"),
+    "numbers": ("numbers", "数值"),
+    "ratio": ("true = {0} × claimed", "正确值 = {0} × 所写"),
+    "carried": ("It follows from an earlier wrong line.", "这一行由前面错误的一行推出。"),
+    "entry": ("at {0}: {1} is {2}, and should be {3}", "{0} 时：{1} 为 {2}，应为 {3}"),
+    "shapes": ("at {0}: the shape is {1}, and should be {2}", "{0} 时：形状为 {1}，应为 {2}"),
+    "unfit": ("at {0} it has no value", "{0} 时没有值"),
+    "link": ("in link {0} of the chain", "在等式链的第 {0} 个等号后"),
+    "whole": ("the value", "其值"),
+    "summary": ("{0} claims", "共 {0} 条"),
+    "looseness": (
+        "Right up to the order and the transposes of the factors, as such lines are written on paper.",
+        "除因子次序与转置外正确，纸上常这样写。",
+    ),
+}
+Spell = Callable[[Tree], str]
+
+
+def say(key: str, lang: str, *args: str) -> str:
+    """The phrase in the language, its places filled."""
+    phrase = WORDS[key][lang == "zh"]
+    for n, a in enumerate(args):
+        phrase = phrase.replace(f"{{{n}}}", a)
+    return phrase
+
+
+def spelled(tree: Tree | None) -> str:
+    """A tree as NumPy text, or nothing."""
+    if tree is None:
+        return ""
+    try:
+        return numpy_text(tree)
+    except NoText:
+        return ""
+
+
+def repaired(v: Verdict) -> Tree | None:
+    """The right line: the student's own, mended, or the derived one."""
+    if v.mistake is not None and v.mistake.tree is not None:
+        return v.mistake.tree
+    return v.right
+
+
+def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
+    """What is to be said of a claim, in a sentence or two."""
+    if v.verdict == "loose":
+        return say("looseness", lang)
+    if v.verdict != "wrong":
+        return v.reason
+    said = sentence(v.mistake, v.claim, graph.loss, spell, lang) if v.mistake is not None else ""
+    if v.reason and (v.mistake is None or v.mistake.name in ("shape", "other")):
+        said = f"{_capital(v.reason)}. {said}".strip()
+    if v.carried:
+        said += " " + say("carried", lang)
+    return said.strip()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# ---- JSON ----------------------------------------------------------------------------------------------
+
+
+def verdicts_json(
+    verdicts: Sequence[Verdict], graph: Graph, latex: Callable[[Verdict, Tree], str] | None = None, lang: str = "en"
+) -> dict[str, Any]:
+    """All verdicts, as CONTRACT describes them. `latex` writes a tree of a claim in LaTeX."""
+    claims = [_claim_json(v, graph, latex, lang) for v in verdicts]
+    summary = {name: sum(v.verdict == name for v in verdicts) for name in ORDER}
+    return {"schema": 1, "network": graph.name, "claims": claims, "summary": summary}
+
+
+def _claim_json(v: Verdict, graph: Graph, latex: Callable[[Verdict, Tree], str] | None, lang: str) -> dict[str, Any]:
+    tree = repaired(v) if v.verdict == "wrong" else None
+    spell = _speller(v, latex)
+    repair = None
+    if tree is not None:
+        repair = {
+            "numpy": spelled(tree) or spelled(v.right) or None,
+            "latex": (latex(v, tree) or None) if latex else None,
+        }
+    mistake = v.mistake
+    place = v.claim.place
+    found: dict[str, Any] = {
+        "text": v.claim.text,
+        "about": v.claim.about or None,
+        "verdict": v.verdict,
+        "carried": v.carried,
+        "ratio": v.ratio,
+        "proof": v.proof,
+        "mistake": mistake.name if mistake else None,
+        "also": list(_also(v)),
+        "message": message(v, graph, spell, lang),
+        "repair": repair,
+        "counterexample": _example_json(v.counterexample),
+        "where": _where(place),
+    }
+    if v.claim.notes:
+        found["notes"] = list(v.claim.notes)
+    return found
+
+
+def _also(v: Verdict) -> Iterator[str]:
+    if v.mistake is not None:
+        if v.mistake.second is not None:
+            yield v.mistake.second.name
+        yield from (n for n in v.mistake.also if v.mistake.second is None or n != v.mistake.second.name)
+
+
+def _where(place: Place | None) -> dict[str, Any] | None:
+    if place is None:
+        return None
+    return {"line": place.line, "column": place.column, **({"file": place.file} if place.file else {})}
+
+
+def _example_json(e: Counterexample | None) -> dict[str, Any] | None:
+    if e is None:
+        return None
+    found: dict[str, Any] = {
+        "sizes": e.sizes,
+        "entry": list(e.entry),
+        "claimed": _number(e.claimed),
+        "true": _number(e.true),
+    }
+    if e.shapes is not None:
+        found["shapes"] = {"claimed": list(e.shapes[0]), "true": list(e.shapes[1])}
+    if e.point is not None and sum(np.size(a) for a in e.point.values()) <= 400:
+        found["point"] = {k: np.round(a, 12).tolist() for k, a in e.point.items()}
+    return found
+
+
+def _number(x: float | None) -> float | None:
+    return None if x is None or not np.isfinite(x) else x
+
+
+def _speller(v: Verdict, latex: Callable[[Verdict, Tree], str] | None) -> Spell:
+    if v.claim.notation == "latex" and latex is not None:
+        return lambda tree: latex(v, tree)
+    return spelled
+
+
+# ---- the terminal --------------------------------------------------------------------------------------
+
+
+def verdicts_text(
+    verdicts: Sequence[Verdict],
+    graph: Graph,
+    width: int,
+    colour: bool,
+    lang: str = "en",
+    latex: Callable[[Verdict, Tree], str] | None = None,
+) -> str:
+    """All verdicts for a screen of this width."""
+    lines: list[str] = []
+    for v in verdicts:
+        lines += _lines(v, graph, width, colour, lang, latex)
+    lines += ["", _summary(verdicts, colour, lang)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _paint(text: str, code: str, colour: bool) -> str:
+    return f"{code}{text}{RESET}" if colour and text else text
+
+
+def _lines(
+    v: Verdict, graph: Graph, width: int, colour: bool, lang: str, latex: Callable[[Verdict, Tree], str] | None
+) -> Iterator[str]:
+    code = PAINT.get(v.verdict, YELLOW)
+    right = say(v.verdict, lang)
+    if v.verdict == "correct" and v.proof:
+        right = f"{right}, {say(v.proof, lang)}"
+    elif v.verdict == "correct":
+        right = say("definition", lang)
+    elif v.verdict == "wrong" and v.mistake is not None:
+        names = [v.mistake.name] + ([v.mistake.second.name] if v.mistake.second else [])
+        right = f"{right}: {' + '.join(TITLES[n][lang == 'zh'] for n in names)}"
+    text = " ".join(v.claim.text.split())
+    where = f"{v.claim.place.line:>3} " if v.claim.place is not None and v.claim.place.file else ""
+    head = f"{where}{MARK[v.verdict]} "
+    room = width - width_of(head) - width_of(right) - 2
+    shown = list(wrap(text, width - width_of(head), 4)) if width_of(text) > room else [text]
+    plain = _paint(MARK[v.verdict], code + BOLD if colour else "", colour)
+    first = f"{_paint(where, DIM, colour)}{plain} {shown[0]}"
+    if len(shown) == 1 and width_of(shown[0]) <= room:
+        gap = width - width_of(head) - width_of(shown[0]) - width_of(right)
+        yield first + " " * gap + _paint(right, code, colour)
+    else:
+        yield first
+        yield from (" " * width_of(head) + line for line in shown[1:])
+        yield " " * (width - width_of(right)) + _paint(right, code, colour)
+    indent = " " * (width_of(head) + 2)
+    said = message(v, graph, _speller(v, latex), lang)
+    if v.verdict == "correct" and v.reason == "a definition":
+        said = ""
+    for line in wrap(said, width - len(indent), 0) if said else ():
+        yield indent + line
+    if v.verdict == "wrong":
+        yield from (indent + line for line in _facts(v, text, colour, lang, latex, width - len(indent)))
+        yield ""
+
+
+def _facts(
+    v: Verdict, text: str, colour: bool, lang: str, latex: Callable[[Verdict, Tree], str] | None, width: int
+) -> Iterator[str]:
+    label = max(width_of(say("right-line", lang)), width_of(say("numbers", lang))) + 2
+
+    def row(key: str, body: str) -> str:
+        name = say(key, lang)
+        return _paint(name, DIM, colour) + " " * (label - width_of(name)) + body
+
+    tree = repaired(v)
+    fixed = _speller(v, latex)(tree) if tree is not None else ""
+    if fixed:
+        left = re.match(r"[^=]*?\s*(?::|[-+*/])?=\s*", text)
+        body = _marked(text.rpartition("=")[2].strip(), fixed, colour) if v.mistake and v.mistake.tree else fixed
+        yield row("right-line", f"{left[0].strip()} {body}" if left else body)
+    if v.ratio is not None:
+        yield row("numbers", say("ratio", lang, v.ratio if isinstance(v.ratio, str) else f"{v.ratio:g}"))
+    e = v.counterexample
+    if e is None:
+        return
+    sizes = ", ".join(f"{k} = {n}" for k, n in e.sizes.items() if not k.isdigit()) or "a random point"
+    if lang == "zh" and sizes == "a random point":
+        sizes = "某个随机点"
+    if e.claimed is not None and e.true is not None:
+        entry = f"[{', '.join(map(str, e.entry))}]" if e.entry else say("whole", lang)
+        yield row("numbers", say("entry", lang, sizes, entry, _short(e.claimed), _short(e.true)))
+    elif e.shapes is not None:
+        shapes = [f"({', '.join(map(str, s))}{',' if len(s) == 1 else ''})" for s in e.shapes]
+        yield row("numbers", say("shapes", lang, sizes, *shapes))
+    else:
+        yield row("numbers", say("unfit", lang, sizes))
+
+
+def _short(x: float) -> str:
+    return f"{x:.4g}".replace("-", "−")
+
+
+def _marked(old: str, new: str, colour: bool) -> str:
+    """The new text, with what is not in the old one in green."""
+    if not colour:
+        return new
+    a, b = (re.findall(r"\w+(?:\.\w+)*|\s+|\.T|.", x) for x in (old, new))
+    found = []
+    for tag, _, _, low, high in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        piece = "".join(b[low:high])
+        found.append(_paint(piece, GREEN + BOLD, True) if tag in ("replace", "insert") and piece.strip() else piece)
+    return "".join(found)
+
+
+def _summary(verdicts: Sequence[Verdict], colour: bool, lang: str) -> str:
+    parts = []
+    for name in ORDER:
+        n = sum(v.verdict == name for v in verdicts)
+        if n:
+            parts.append(_paint(f"{n} {say(name, lang)}", PAINT.get(name, YELLOW), colour))
+    return "  " + " · ".join(parts) if parts else ""
