@@ -421,6 +421,8 @@ def arithmetic(e: Expr) -> Expr:
             if e.op == "sum":
                 indices, body = e.expose()
                 return sum_over(indices, body)
+            if e.op in ("softmax", "log_softmax") and e.body.free.isdisjoint(e.bound):  # of equal entries
+                return power(e.bound[0].dim, MINUS_ONE) if e.op == "softmax" else -Call("log", e.bound[0].dim)
         case Compare():
             known = decide(e)
             if known is not None:

@@ -251,15 +251,20 @@ def check(
     for n, point in enumerate(points):
         with np.errstate(all="ignore"):
             trial = _Trial(derivation, point, level, np.random.default_rng([seed, n, 1]), functions)
-            names = list(derivation.adjoints)
-            for name in names:
-                findings[name].points += 1
+            edge = trial.at_an_edge()
+            names = [name for name in derivation.adjoints if name not in edge]
+            for name in derivation.adjoints:
+                if name in edge:
+                    findings[name].notes.setdefault(f"no derivative where {edge[name]} holds")
+                else:
+                    findings[name].points += 1
             suspects = names if level == "full" or len(names) <= CROWD else _check_crowd(trial, findings)
             _check_each(trial, suspects, findings)
     method = "complex step" if is_analytic(graph) else "central differences"
     return {name: _verdict(name, found, method, reasons) for name, found in findings.items()}
 
 
+EDGES = ("onehot", "binary", "permutation")  # facts of numbers that are 0 in some entries
 TURNS = (3, 4)  # the numbers at which a network of symbolic depth is checked
 
 
@@ -328,6 +333,12 @@ class _Trial:
         self.tolerance = EXACT if is_analytic(derivation.graph) else DIFFERENCES
         state = Evaluation.of(derivation.graph, point.values, point.sizes, functions)
         self.forms = dict(_forms(derivation, state))
+
+    def at_an_edge(self) -> dict[str, str]:
+        """Leaves that facts hold where the loss ends, with the fact: t log t has no slope at a
+        one-hot t, whose zeros may not become negative."""
+        held = {f.tensor: f.text for f in self.graph.facts if f.kind in EDGES}
+        return {name: held[name] for name in held if name in self.forms and np.isinf(self.forms[name]["delta"]).any()}
 
 
 def _check_each(trial: _Trial, names: Sequence[str], findings: Mapping[str, _Findings]) -> None:
@@ -442,7 +453,7 @@ def compare(derived: Array, true: Array, tolerance: float, noise: float = 0.0) -
 
 def _verdict(name: str, found: _Findings, method: str, reasons: list[str]) -> Checked:
     if not found.points:
-        why = "; ".join(reasons) or "there was no point to check at"
+        why = "; ".join([*reasons, *found.notes]) or "there was no point to check at"
         return Checked(name, float("nan"), False, 0, method, 0, f"undecided: {why}")
     notes = list(found.notes)
     if found.zero and found.ok:

@@ -117,6 +117,9 @@ def _eliminate(nodes: list[Node], k: Index, pending: Sequence[Index]) -> tuple[l
     if len(members) == 1:
         inner = members[0]
         ks = tuple(i for i in pending if i in inner.letters and not any(i in r.letters for r in rest))
+        parts = _parts_of_einsum(inner)
+        if parts:
+            return [*rest, Einsum(inner.letters - set(ks), parts, inner.rank)], ks
         return [*rest, SumOut(inner.letters - set(ks), inner, ks, inner.rank)], ks
     if len(members) == 2:
         a, b = members
@@ -125,6 +128,21 @@ def _eliminate(nodes: list[Node], k: Index, pending: Sequence[Index]) -> tuple[l
     letters = frozenset().union(*(m.letters for m in members))
     ks = tuple(i for i in pending if i in letters and not any(i in r.letters for r in rest))
     return [*rest, Einsum(letters - set(ks), tuple(members), members[0].rank)], ks
+
+
+def _parts_of_einsum(node: Node) -> tuple[Node, ...]:
+    """The operands of one einsum for a product of an einsum and factors, which is summed."""
+    if not isinstance(node, Group) or not any(isinstance(f, Einsum) for f in node.factors):
+        return ()
+    if not all(isinstance(f, (Expr, Einsum)) for f in node.factors):
+        return ()
+    parts: list[Node] = []
+    for f in node.factors:
+        if isinstance(f, Einsum):
+            parts.extend(f.parts)
+        elif isinstance(f, Expr):
+            parts.append(Group(f.free, (f,), node.rank))
+    return tuple(parts)
 
 
 def _plain(members: Sequence[Node]) -> bool:

@@ -90,8 +90,8 @@ class Samples:
         return result
 
     def value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
-        if isinstance(e, Reduce) and e.op == "tensor":
-            return None  # the operand of an unknown map is a tensor as a whole
+        if isinstance(e, Reduce) and e.op == "tensor":  # the operand of an unknown map has no entry of its own
+            return None
         try:
             for t in e.tensors:
                 self._provide(t, state)

@@ -578,6 +578,14 @@ class Emitter:
             for x in walk(f) if isinstance(f, Expr) else ():
                 if isinstance(x, Entry) and x.free == node.letters:
                     return natural_order(x)
+                if isinstance(x, Reduce) and x.at and x.free == node.letters:  # a softmax, read at a letter
+                    indices, body = x.expose()
+                    at = dict(zip(indices, x.at))
+                    whole = next((y for y in walk(body) if isinstance(y, Entry) and y.free == body.free), None)
+                    letters = [a for a in natural_order(whole) if a is not None] if whole is not None else []
+                    order = tuple(i for a in letters if isinstance(i := at.get(a, a), Index))
+                    if set(order) == node.letters:
+                        return order
         return ()
 
     def _contract(self, node: Contract, order: Axes) -> Form:

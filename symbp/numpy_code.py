@@ -270,8 +270,29 @@ class NumpyPrinter:
             parts[0] = f"({first.text})"
         return Text(" @ ".join(parts), PRODUCT)
 
+    def _length(self, base: Form, exponent: Form) -> Text | None:
+        """(Σ x²)^(n/2) as norm(x)**n in the network language, where the network has no `norm`."""
+        value = exponent.data[0] if exponent.kind == "num" else None
+        if self.prefix or "norm" in self.graph.nodes or "norm" in self.graph.functions or base.kind != "sum":
+            return None
+        (inner,) = base.args
+        squared = inner.kind == "power" and inner.args[1].kind == "num" and inner.args[1].data[0] is Num(2)
+        if (
+            not isinstance(value, Num)
+            or value.value.denominator != 2
+            or not squared
+            or inner.axes != inner.args[0].axes
+        ):
+            return None
+        power = int(2 * value.value)
+        shown = self._call_text("norm", self.number(inner.args[0]).text + self._axes(base)).text
+        return Text(shown) if power == 1 else Text(f"{shown}**{power}", POWER)
+
     def _power(self, x: Form) -> Text:
         base, exponent = x.args
+        length = self._length(base, exponent)
+        if length is not None:
+            return length
         if exponent.kind == "num" and exponent.data[0] is HALF:
             squared = _squared(base)
             if squared is not None:

@@ -142,8 +142,8 @@ class ViewEmitter(Emitter):
             return self.seen(e, bound, body)
         if isinstance(e, (Mul, Select)):
             return self.seen(e, (), e)
-        if isinstance(e, Entry) and e.tensor not in self.views:
-            return self.split(e)
+        if isinstance(e, Entry):
+            return ViewEmitter.split(self, e) if e.tensor in self.views else self.split(e)
         return None
 
     def seen(self, e: Expr, bound: Sequence[Index], body: Expr) -> Expr:

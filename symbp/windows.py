@@ -184,8 +184,7 @@ class WindowEmitter(ViewEmitter):
         """A factor on its own: a sum with what is in it seen, an entry at digits or from the end."""
         if not isinstance(f, Entry):
             return rewrite(f, self.rule)
-        seen = f if f.tensor in self.views else ViewEmitter.split(self, f)
-        return self._mirrored(seen)
+        return self._mirrored(ViewEmitter.split(self, f))
 
     # -- blocks: 0 ≤ i − s q < s --
 
@@ -222,7 +221,7 @@ class WindowEmitter(ViewEmitter):
         return False
 
     def _digits_seen(self, e: Expr) -> Expr | None:
-        return ViewEmitter.split(self, e) if isinstance(e, Entry) and e.tensor not in self.views else None
+        return ViewEmitter.split(self, e) if isinstance(e, Entry) else None
 
     def _block(self, term: Term, q: Index) -> tuple[Index, Expr, tuple[Compare, ...]] | None:
         """The letter i and the step s of which q is i // s, and the two conditions that say so."""

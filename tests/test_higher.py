@@ -462,7 +462,8 @@ def test_every_network_of_the_zoo_has_checked_derivatives() -> None:
         wrt = [n.name for n in graph.leaves if n.name not in graph.fixed()][:3]
         for w in wrt:
             last = graph.inner[-2].name if len(graph.inner) > 1 else graph.loss
-            for d in (jacobian(graph, last, w), hessian(graph, w)):
+            maps = any(not f.is_elementwise and f.takes != ((),) for f in graph.functions.values())
+            for d in (jacobian(graph, last, w), *([] if maps else [hessian(graph, w)])):  # an unknown map has none
                 checked = check_derivative(d, "quick").checked
                 assert checked is not None and checked.ok, (name, w, checked)
 

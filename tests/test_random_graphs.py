@@ -3,8 +3,11 @@ against automatic differentiation by autograd."""
 
 from __future__ import annotations
 
+import ast
 import textwrap
 import zlib
+from collections import Counter
+from collections.abc import Iterator
 
 import autograd_reference
 import formulas
@@ -20,6 +23,7 @@ from symbp.evaluate import Evaluation
 from symbp.form import NotReducible
 from symbp.graph import adjoint
 from symbp.numpy_code import numpy_text
+from symbp.read.functions import WORDS
 from symbp.read.network import read_network
 
 TOLERANCE = 1e-7
@@ -91,14 +95,42 @@ def every_form_agrees(net: Network) -> bool:
     return True
 
 
-@settings(max_examples=250, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+MET: Counter[str] = Counter()  # operations of the language in networks whose every form agreed
+
+
+def operations_of(net: Network) -> Iterator[str]:
+    """Calls by name, operators and the ways of reading entries by what they are in Python's syntax."""
+    for _, formula in net.lines:
+        for node in ast.walk(ast.parse(formula, mode="eval")):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                yield node.func.id
+            elif isinstance(node, ast.BinOp):
+                yield type(node.op).__name__
+            elif isinstance(node, ast.Compare):
+                yield "Compare"
+            elif isinstance(node, ast.Subscript):
+                yield "Slice" if any(isinstance(n, ast.Slice) for n in ast.walk(node.slice)) else "Index"
+            elif isinstance(node, ast.Attribute):
+                yield node.attr
+
+
+@settings(max_examples=400, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(networks())
-def test_every_form_agrees_with_autograd(net: Network) -> None:
+def every_form_of_random_networks_agrees(net: Network) -> None:
     try:
         assume(every_form_agrees(net))
     except DeclarationError as error:  # a softmax over an axis of size 1 is constant
         assert "does not depend" in error.reason  # noqa: PT017
         assume(False)
+    MET.update(operations_of(net))
+
+
+def test_every_form_agrees_with_autograd_and_every_operation_of_the_language_is_met() -> None:
+    MET.clear()
+    every_form_of_random_networks_agrees()
+    syntax = {"Add", "Sub", "Mult", "Div", "Pow", "MatMult", "Compare", "Slice", "Index", "T"}
+    missed = (WORDS | syntax) - MET.keys()
+    assert not missed, f"no network had {', '.join(sorted(missed))}"
 
 
 FOUND = {  # networks that once failed
@@ -165,6 +197,29 @@ FOUND = {  # networks that once failed
         h = relu(A)
         dead = h/(norm(h, axis=0, keepdims=True) + 0.2)
         L = sum(exp(tanh(h)))""",
+    "a diagonal of what was cut": """
+        A: (N, N)
+        h = diag(diag(A.T))[:, :-1]
+        L = mean(h)""",
+    "an axis of equal factors split": """
+        w: (D,)
+        h = reshape(softmax(where(causal_mask(D), diag(w), -inf), axis=1), (D*D,))
+        L = sum(abs(h))""",
+    "one tensor read at digits and plainly": """
+        A: (H, D)
+        h = 1/(1 + A**2)
+        g = reshape(A, (D*H,))
+        L = sum(h) + mean(g**2)""",
+    "a row function read in part": """
+        w: (D,)
+        h = log_softmax(w[:-1], axis=0)
+        L = sum(h)""",
+    "two axes read as two others": """
+        A: (N, 2*H)
+        w: (3*D,)
+        h = reshape(A, (2*N, H))
+        g = logsumexp(2*tanh(reshape(w, (3, D))), axis=1, keepdims=True)
+        L = sum(h**3) + mean(A.T) + sum(g)""",
     "single entries": """
         A: (N, D)
         w: (D,)

@@ -34,6 +34,7 @@ class FactReader:
 
     def __init__(self, formulas: FormulaReader, nodes: Mapping[str, Node]) -> None:
         self.formulas, self.nodes = formulas, nodes
+        self.ranges: list[Fact] = []
 
     def facts(self, test: ast.expr) -> list[Fact]:
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
@@ -118,7 +119,20 @@ class FactReader:
 
     def _comparison(self, test: ast.Compare) -> Fact:
         found = self._between(test) if len(test.ops) == 2 else self._single(test) if len(test.ops) == 1 else None
+        if found is not None and found.kind == "range":
+            self._agrees(test, found)
         return found or self._region(test)
+
+    def _agrees(self, test: ast.Compare, fact: Fact) -> None:
+        """Ranges of one tensor that leave no number between them contradict each other."""
+        self.ranges.append(fact)
+        mine = [f for f in self.ranges if f.tensor == fact.tensor]
+        lows = [(f.low.value, f.text) for f in mine if isinstance(f.low, Num)]
+        highs = [(f.high.value, f.text) for f in mine if isinstance(f.high, Num)]
+        if lows and highs and max(lows)[0] >= min(highs)[0]:
+            low, high = max(lows)[1], min(highs)[1]
+            which = f"{low!r} and {high!r} contradict each other" if low != high else f"no number fulfils {low!r}"
+            raise self.formulas.error(test, which, "Take one of them out.")
 
     def _between(self, test: ast.Compare) -> Fact | None:
         """`a < x < b`."""

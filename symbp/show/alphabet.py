@@ -292,7 +292,11 @@ class Latex:
         return f"{self.function(name)}{self.bracket(', '.join(args))}"
 
     def norm_squared(self, inner: str, matrix: bool) -> str:
-        return rf"\left\lVert {inner} \right\rVert{'_F' if matrix else ''}^{{2}}"
+        return self.norm_power(inner, matrix, 2)
+
+    def norm_power(self, inner: str, matrix: bool, power: int) -> str:
+        """The length of a vector or matrix, to a power."""
+        return rf"\left\lVert {inner} \right\rVert{'_F' if matrix else ''}" + (f"^{{{power}}}" if power != 1 else "")
 
     def big_sum(self, letters: list[str], body: str) -> str:
         return rf"\sum_{{{', '.join(letters)}}} {body}"
@@ -465,7 +469,10 @@ class Unicode:
         return f"{name}({', '.join(args)})"
 
     def norm_squared(self, inner: str, matrix: bool) -> str:
-        return f"‖{inner}‖²"
+        return self.norm_power(inner, matrix, 2)
+
+    def norm_power(self, inner: str, matrix: bool, power: int) -> str:
+        return f"‖{inner}‖" + (str(power).translate(SUPERSCRIPT) if power != 1 else "")
 
     def big_sum(self, letters: list[str], body: str) -> str:
         return f"Σ_{letters[0]} {body}" if len(letters) == 1 else f"Σ_{{{','.join(letters)}}} {body}"

@@ -6,6 +6,7 @@ only lays blocks out. Nothing is derived, simplified or evaluated here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -51,8 +52,9 @@ def shape_of(node: Node, alphabet: Alphabet) -> str:
     if not node.shape:
         return ""
     cross = r" \times " if alphabet.name == "latex" else "×"
-    printer = [_size(d, alphabet) for d in node.shape]
-    return cross.join(printer)
+    shown = [_size(d, alphabet) for d in node.shape]
+    several = len(shown) > 1  # D + H needs brackets beside another size, and 4*H no star
+    return cross.join(f"({s})" if several and isinstance(d, Add) else s for s, d in zip(shown, node.shape))
 
 
 def _size(d: Expr, alphabet: Alphabet) -> str:
@@ -62,7 +64,7 @@ def _size(d: Expr, alphabet: Alphabet) -> str:
         base, numbers = split(d.name)
         shown = alphabet.tensor(base)
         return alphabet.numbered(shown, [], [number_text(n) for n in numbers], ()) if numbers else shown
-    return size_text(d)
+    return re.sub(r"(?<=\d)\*", "", size_text(d)).replace("*", r" \cdot " if alphabet.name == "latex" else "·")
 
 
 def document(derivation: Derivation, alphabet: Alphabet, options: Options) -> Iterator[Block]:
@@ -519,7 +521,7 @@ class Writer:
 
     def verdict(self, c: Checked) -> str:
         if c.note and not c.ok and c.error != c.error:
-            return say("undecided", self.lang, c.note)
+            return say("undecided", self.lang, c.note.removeprefix("undecided: "))
         error = f"{c.error:.0e}"
         if not c.ok:
             return "✗ " + say("failed", self.lang, self.alphabet.inline(self.alphabet.scientific(error)))

@@ -375,7 +375,7 @@ class MathPrinter:
                 self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in low_scalars]))
             )
         else:
-            pieces.extend(self._factor(s, arrays) for s in scalars)
+            pieces.extend(self._factor(s, arrays) for s in scalars if not (_is_one(s) and low_arrays))
         if low_arrays:
             lone = len(arrays) == 1
             top = (
@@ -477,8 +477,22 @@ class MathPrinter:
             return self.alphabet.norm_squared(self.at(inner.args[0], SUM), len(inner.axes) == 2)
         return None
 
+    def _length(self, base: Form, exponent: Form) -> Piece | None:
+        """(Σ x²)^(n/2) as ‖x‖ⁿ."""
+        value = exponent.data[0] if exponent.kind == "num" else None
+        if not (isinstance(value, Num) and value.value.denominator == 2) or base.kind != "sum" or base.letters:
+            return None
+        (inner,) = base.args
+        if not (inner.kind == "power" and inner.args[1].kind == "num" and inner.args[1].data[0] is Num(2)):
+            return None
+        matrix, power = len([a for a in inner.axes if a is not None]) == 2, int(2 * value.value)
+        return Piece(self.alphabet.norm_power(self.at(inner.args[0], SUM), matrix, power), ATOM)
+
     def _m_power(self, x: Form) -> Piece:
         base, exponent = x.args
+        length = self._length(base, exponent)
+        if length is not None:
+            return length
         if exponent.kind == "num" and exponent.data[0] is HALF:
             return Piece(self.alphabet.root(self.at(base, SUM)), ATOM)
         return Piece(self.alphabet.power(self.at(base, ATOM), self.at(exponent, SUM), bool(x.axes)), POWER)
