@@ -714,6 +714,11 @@ def _plan(spec: str, options: DescendOptions) -> Plan:
     from symbp.values import read_values
 
     graph = open_network(spec)
+    bounds = [s for s in options.set if s.partition("=")[0].strip() in graph.bounds]
+    graph = at_depth(graph, bounds)
+    if graph.has_families:
+        raise RequestError(f"{graph.name} has loops: give their ends numbers, --set {graph.bounds[0]}=3.")
+    sizes = [s for s in options.set if s not in bounds]
     rate = read_rate(options.rate)
     data = None
     if options.data:
@@ -722,7 +727,7 @@ def _plan(spec: str, options: DescendOptions) -> Plan:
         data = replace(data, file=clean(data.file), unused=tuple(map(clean, data.unused)))
     at = read_values(graph, options.at)
     inputs = [name for name, role in roles(graph).items() if role == "data"]
-    return plan(graph, at, rate, data, options.wrt, read_sizes(options.set), options.seed, inputs)
+    return plan(graph, at, rate, data, options.wrt, read_sizes(sizes), options.seed, inputs)
 
 
 class Progress:

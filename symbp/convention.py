@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symbp.expr import MINUS_ONE, Entry, Expr, mul, neg
+from symbp.expr import MINUS_ONE, Entry, Expr, Mul, Over, mul, neg, walk
 from symbp.expr import replace as rewrite
 from symbp.graph import primal
 from symbp.simplify import Simplifier
@@ -23,7 +23,19 @@ def minus(derivation: Derivation) -> Derivation:
     def turned(e: Expr, inner: bool) -> Expr:
         """`e` in the new error terms, negated if it is one itself."""
         opposite = rewrite(e, _opposite)
+        if any(isinstance(x, Over) for x in walk(opposite)):
+            return rewrite(neg(opposite) if inner else opposite, sums)
         return simplify(neg(opposite) if inner else opposite).result
+
+    def sums(e: Expr) -> Expr | None:
+        """A minus in front of a sum over a loop, not behind it."""
+        if not isinstance(e, Over):
+            return None
+        body = rewrite(e.body, sums)
+        body = body if isinstance(body, Over) else simplify(body).result
+        minus = isinstance(body, Mul) and body.args[0] is MINUS_ONE
+        rest = mul(*body.args[1:]) if minus else body
+        return mul(MINUS_ONE, Over(e.var, e.low, e.high, rest)) if minus else Over(e.var, e.low, e.high, body)
 
     def turn(a: Adjoint) -> Adjoint:
         inner = not a.node.is_leaf

@@ -27,12 +27,14 @@ from symbp.draw import Drawing, draw
 from symbp.errors import NoRule, RequestError, nearest
 from symbp.evaluate import forward as evaluate_forward
 from symbp.expr import ONE, Expr
+from symbp.family_values import flattened, gathered
 from symbp.form import NotReducible
 from symbp.graph import Fact, Graph
 from symbp.numpy_code import numpy_text
 from symbp.sympy_code import lambdify
 from symbp.sympy_out import network_to_sympy, to_expr
 from symbp.sympy_symbols import Symbols
+from symbp.unroll import unroll, unroll_derivation
 
 Key = Any  # a SymPy symbol or a name
 
@@ -103,6 +105,8 @@ class Values(Shown, Mapping[Key, Any]):
         self._keys, self._found = keys, dict(found)
 
     def __getitem__(self, key: Key) -> Any:
+        if isinstance(key, str) and key in self._found:
+            return self._found[key]
         name = self._keys.name(key)
         if name not in self._found:
             raise RequestError(f"There is no value for {name} here; there is one for {', '.join(self._found)}.")
@@ -182,8 +186,19 @@ class Network(Shown):
     def _default(self) -> Derivation:
         return self.derive()
 
+    def at_depth(self, **numbers: int) -> Network:
+        """A network of symbolic depth written out: `net.at_depth(L=3)`.
+
+        Raises RequestError for a bound that it does not have, or that is missing."""
+        return Network.of(unroll(self.graph, numbers))
+
     def forward(self, **given: Any) -> Values:
-        """The values of all nodes, from NumPy values of the leaves."""
+        """The values of all nodes, from NumPy values of the leaves; of a family, as a dictionary by
+        number."""
+        if self.graph.has_families:
+            bounds, flat = flattened(self.graph, given)
+            written = self.at_depth(**bounds)
+            return Values(self.keys, gathered(written._forward(_arrays(written.keys.named(flat)))))
         return Values(self.keys, self._forward(_arrays(self.keys.named(given))))
 
     def _forward(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,6 +316,12 @@ class Derivation(Shown):
     def at(self, given: Mapping[Key, Any]) -> Values:
         """The gradients at a point, for values of all leaves by symbol or name. Scalars that are
         whole numbers or fractions are computed with exactly."""
+        if self.data.graph.has_families:
+            bounds, flat = flattened(self.data.graph, {str(k): v for k, v in given.items()})
+            written, source = unroll_derivation(self.data, bounds)
+            _, found = values.evaluate_at(written, _arrays(flat))
+            wanted = {n: _plain(g) for n, g in found.items() if not self.data.wrt or {*source[n]} & {*self.data.wrt}}
+            return Values(self.network.keys, gathered(wanted))
         named = self.network.keys.named(given)
         if all(n.shape == () for n in self.data.graph.nodes.values()) and all(map(_is_exact, named.values())):
             return Values(self.network.keys, self._exactly(named))
@@ -330,6 +351,8 @@ class Derivation(Shown):
         """A function of the leaves' NumPy values, by name: `loss, gradients = f(X=…, W=…)`. It is
         the NumPy program that `symbp code` writes, or where there is none, evaluation."""
         graph, keys = self.data.graph, self.network.keys
+        if graph.has_families:
+            return self._with_loops()
         run_program = self._program() or self._interpreted
 
         def function(**given: Any) -> tuple[float, dict[str, Any]]:
@@ -344,6 +367,33 @@ class Derivation(Shown):
             return run_program(named)
 
         function.__doc__ = f"The loss {graph.loss} and its gradients for {', '.join(self.data.wrt)}."
+        return function
+
+    def _with_loops(self) -> Any:
+        """The same for a network with loops, families as dictionaries by number."""
+        from symbp.loop_program import loop_module
+        from symbp.program import compile_module
+
+        graph = self.data.graph
+        try:
+            program = compile_module(loop_module(self.data))
+        except NoRule:
+            program = {}
+
+        def function(**given: Any) -> tuple[float, dict[str, Any]]:
+            bounds, flat = flattened(graph, given)
+            written, _ = unroll_derivation(self.data, bounds)
+            missing = [n.name for n in written.graph.leaves if n.name not in flat]
+            if missing:
+                raise RequestError(f"Values are needed for {', '.join(missing[:12])} too.")
+            named = _arrays(flat)
+            values.sizes_from(written.graph, named)
+            if not program:
+                forward, _ = values.evaluate_at(written, named)
+                return float(np.squeeze(forward[graph.loss])), dict(self.at({**flat, **bounds}))
+            loss, cache = program["forward"](**gathered(named), **bounds)
+            return float(np.squeeze(loss)), dict(program["backward"](cache))
+
         return function
 
     def _program(self) -> Any:

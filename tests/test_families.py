@@ -425,3 +425,37 @@ def test_a_sum_never_catches_a_variable_put_in() -> None:
     moved = shift(body, {"t": Size("s")})
     assert {t.split("[")[0] for t in moved.tensors} == {"q", "h"}
     assert not any("h[s]" in t for t in moved.tensors), "the inner sum has another variable now"
+
+
+# ---- values, and conventions --------------------------------------------------------------------------
+
+
+def test_families_are_dictionaries_in_the_library() -> None:
+    net = sb.zoo("rnn")
+    rng = np.random.default_rng(0)
+    given: dict[str, Any] = {"U": rng.standard_normal((2, 2)), "V": rng.standard_normal((2, 3)), "b": np.ones(2)}
+    given |= {"h": {0: np.zeros(2)}, "x": {t: rng.standard_normal(3) for t in (1, 2)}}
+    given["y"] = {t: rng.standard_normal(2) for t in (1, 2)}
+    hidden = net.forward(**given)["h"]
+    np.testing.assert_allclose(hidden[1], np.tanh(given["V"] @ given["x"][1] + 1))
+    written = net.at_depth(T=2)
+    flat = {f"{n}[{k}]": v for n in "hxy" for k, v in given[n].items()} | {n: given[n] for n in "UVb"}
+    point = written.derive().at(flat)
+    derivation = net.derive()
+    loss, gradients = derivation.lambdify()(**given)
+    assert np.isclose(loss, net.forward(**given)["J"])
+    for n in "UVb":
+        np.testing.assert_allclose(gradients[n], point[n])
+        np.testing.assert_allclose(derivation.at(given)[n], point[n])
+        np.testing.assert_allclose(net.backward(**given)[n], point[n])
+    with pytest.raises(RequestError, match="Nothing given tells T"):
+        net.forward(U=given["U"], V=given["V"], b=given["b"], h=given["h"])
+    with pytest.raises(RequestError, match=r"x\[2\]"):
+        derivation.lambdify()(**{**given, "x": {1: np.ones(3)}, "T": 2})
+
+
+def test_errors_of_the_other_sign() -> None:
+    text, _ = derive_command(["rnn"], DeriveOptions(delta="minus", update=True, wrt=("U",)), Screen(100))
+    assert "∂J/∂U = −(Σ_{t=1..T} δ_z[t] h[t−1]ᵀ)" in text
+    assert "U ← U + η Σ_{t=1..T} δ_z[t] h[t−1]ᵀ" in text
+    assert "δ_z[T] = −∂J/∂z[T] = (y[T] − h[T]) ⊙ (1 − h[T]²)" in text

@@ -21,7 +21,7 @@ errors expr ops index family graph order local steps circuit unroll turn
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
 arithmetic rules simplify chain recursion derive convention structure higher
-form contraction matrix views windows evaluate sample unknown check values read.data descend
+form contraction matrix views windows evaluate sample unknown check values family_values read.data descend
 numpy_code helpers program loop_program diagonal check_higher differential
 lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
 show.terminal show.latex
@@ -36,8 +36,8 @@ network commands cli
 OUTSIDE = {  # what each of these may be imported by
     "sympy": "functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code "
     "witness network",
-    "numpy": "differential evaluate sample check check_higher values read.data descend program draw functions "
-    "sympy_code witness network",
+    "numpy": "differential evaluate sample check check_higher values read.data descend program draw functions sympy_code "
+    "witness network",
     "rich": "show.table show.terminal",
     "typer": "cli",
 }
