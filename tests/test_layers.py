@@ -36,7 +36,8 @@ network commands cli
 OUTSIDE = {  # what each of these may be imported by
     "sympy": "functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code "
     "witness network",
-    "numpy": "differential evaluate sample check check_higher values read.data descend program draw functions sympy_code "
+    "numpy": "differential evaluate sample check check_higher values read.data descend program draw functions "
+    "sympy_code "
     "witness network",
     "rich": "show.table show.terminal",
     "typer": "cli",
