@@ -294,7 +294,7 @@ def test_every_page_is_linked() -> None:
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("gallery")
-    load(ROOT / "docs" / "make_gallery.py").gallery(where)  # type: ignore[attr-defined]
+    load(ROOT / "docs" / "make_gallery.py").gallery(where, every=7)  # type: ignore[attr-defined]
     return where
 
 
@@ -307,10 +307,12 @@ def test_the_gallery_has_a_derivation_and_a_picture_of_every_network(gallery: Pa
 
     assert len(cards) >= 40
     assert set(names()) <= {page for page, picture in cards if page == picture}
-    for name, _ in cards:
-        page = (gallery / f"{name}.html").read_text(encoding="utf-8")
+    pages = sorted(gallery.glob("*.html"))  # a seventh of them; test_html.py and test_draw.py go through all
+    assert len(pages) >= 6
+    for path in pages:
+        page = path.read_text(encoding="utf-8")
         assert "<math" in page and "<svg" in page and "<script" not in page
-        ET.parse(gallery / f"{name}.svg")
+        ET.parse(path.with_suffix(".svg"))
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("mkdocs"), reason="the site needs symbp[docs]")
