@@ -115,7 +115,7 @@ class Search:
 
     @property
     def late(self) -> bool:
-        return time.monotonic() > self.until
+        return time.thread_time() > self.until
 
     # ---- places ----------------------------------------------------------------------------------
 
