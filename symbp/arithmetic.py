@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from symbp.contraction import Contract, Einsum, Group, Node, SumOut, contraction_tree
 from symbp.expr import (
     MINUS_ONE,
     ONE,
@@ -67,6 +68,13 @@ def _length(e: Expr) -> int:
             return length(e.base) + 1 + (length(e.exponent) if e.exponent is not MINUS_ONE else 0)
         case Reduce():
             body = length(e.body)
+            if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
+                carriers = [a for a in e.body.args if a.free]
+                joined = sum(map(_work, contraction_tree(carriers, e.bound)))
+                rest = (
+                    len(e.body.args) - sum(isinstance(a, Num) and a is MINUS_ONE for a in e.body.args) - len(carriers)
+                )
+                return sum(length(_divisor(a)) for a in e.body.args) + joined + rest
             if e.op == "sum" and isinstance(e.body, Mul):
                 bound = frozenset(e.bound)
                 carriers = [a.free for a in e.body.args if not bound.isdisjoint(a.free)]
@@ -78,6 +86,21 @@ def _length(e: Expr) -> int:
             return 0
     clip = isinstance(e, Call) and e.fn == "minimum" and isinstance(e.args[0], Call) and e.args[0].fn == "maximum"
     return sum(map(length, e.args)) + (1 if e.args else 0) - clip
+
+
+def _work(node: Node | Expr) -> int:
+    """Operations of a contraction tree: products, sums, matrix products."""
+    match node:
+        case Group():
+            return len(node.factors) - 1 + sum(map(_work, node.factors))
+        case Contract():
+            return 1 + _work(node.left) + _work(node.right)
+        case SumOut():
+            dot = isinstance(node.inner, Group) and len(node.inner.letters) == 1 and len(node.inner.factors) == 2
+            return _work(node.inner) + (not dot)
+        case Einsum():
+            return 2 * len(node.parts) + sum(map(_work, node.parts))
+    return 0
 
 
 def _squares(e: Expr) -> Expr | None:

@@ -25,7 +25,7 @@ app = typer.Typer(
     "or file.py:name for a network declared in SymPy (that one runs the Python file).",
 )
 
-FORMATS = "terminal|latex|beamer|markdown|html|ipynb|numpy|json"
+FORMATS = "terminal|latex|beamer|markdown|html|ipynb|claims|numpy|json"
 Styles = Annotated[
     list[str] | None,
     typer.Option("--style", metavar="NAME=CHOICE", help="A convention, such as layers=paren; may be repeated."),
@@ -76,6 +76,10 @@ def derive(
     delta: Annotated[str, typer.Option(metavar="plus|minus", help="minus shows δ := −∂L/∂z.")] = "plus",
     style: Styles = None,
     update: Annotated[bool, typer.Option("--update", help="Add the descent rules.")] = False,
+    method: Annotated[
+        str, typer.Option(metavar="chain|differential", help="By the chain rule, or by differentials: dL = tr(Gᵀ dX).")
+    ] = "chain",
+    exercise: Annotated[bool, typer.Option("--exercise", help="Leave the answers blank.")] = False,
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
     ] = None,
@@ -95,7 +99,8 @@ def derive(
     options = commands.DeriveOptions(
         wrt=tuple(wrt or ()), form=form, detail=detail, notation=notation, format="json" if json else format,
         standalone=standalone, lang=lang, delta=delta, style=tuple(style or ()), update=update,
-        at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed, picture=picture,
+        exercise=exercise, method=method, picture=picture,
+        at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed,
     )  # fmt: skip
     _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)
 
@@ -169,11 +174,18 @@ def hessian(
 
 
 @app.command()
-def check(net: Net, json: Json = False, color: Color = "auto", seed: Seed = 0, debug: Debug = False) -> None:
+def check(
+    net: Net,
+    lang: Lang = "en",
+    json: Json = False,
+    color: Color = "auto",
+    seed: Seed = 0,
+    debug: Debug = False,
+) -> None:
     """Derived gradients against numerical ones, every entry. Exit code 1 when something is off."""
     from symbp import commands
 
-    _finish(lambda screen: commands.check(net, json, seed, screen), color, "", False, debug)
+    _finish(lambda screen: commands.check(net, json, seed, screen, lang), color, "", False, debug)
 
 
 @app.command()
@@ -268,6 +280,7 @@ def descend(
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="H=16", help="A size, for a random start.")] = None,
     svg: Annotated[str, typer.Option("--svg", metavar="FILE", help="Write the plot of the loss as SVG.")] = "",
+    lang: Lang = "en",
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -280,7 +293,7 @@ def descend(
 
     options = commands.DescendOptions(
         rate=rate, steps=steps, at=tuple(at or ()), data=data, wrt=tuple(wrt or ()), set=tuple(set_ or ()),
-        svg=svg, force=force, json=json, seed=seed,
+        svg=svg, force=force, json=json, lang=lang, seed=seed,
     )  # fmt: skip
     _finish(lambda screen: commands.descend(net, options, screen), color, output, force, debug)
 

@@ -23,6 +23,7 @@ from symbp.family import base_of
 if TYPE_CHECKING:
     from symbp.claim import Tree
     from symbp.descend import Plan
+    from symbp.differential import Differentials
     from symbp.errors import Place
     from symbp.graph import Graph
     from symbp.higher import Derivative
@@ -41,8 +42,9 @@ CHOICES = {
     "form": ("delta", "closed", "both"),
     "detail": ("brief", "normal", "full"),
     "notation": ("matrix", "index", "both"),
-    "format": ("terminal", "latex", "beamer", "markdown", "html", "ipynb", "numpy", "json"),
+    "format": ("terminal", "latex", "beamer", "markdown", "html", "ipynb", "claims", "numpy", "json"),
     "delta": ("plus", "minus"),
+    "method": ("chain", "differential"),
     "check": ("full", "quick", "none"),
 }
 
@@ -61,6 +63,8 @@ class DeriveOptions:
     delta: str = "plus"
     style: tuple[str, ...] = ()
     update: bool = False
+    exercise: bool = False
+    method: str = "chain"
     at: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     check: str = "quick"
@@ -77,6 +81,8 @@ class DeriveOptions:
                 raise RequestError(
                     f"--{name} must be one of {', '.join(choices)}, not '{value}'. {nearest(value, choices)}".strip()
                 )
+        if self.exercise and self.format in ("numpy", "json"):
+            raise RequestError(f"--exercise leaves blanks in what people read; --format {self.format} is for programs.")
         if not 0 <= self.seed < 2**63:
             raise RequestError("--seed must be a whole number from 0 to 2^63 − 1.")
 
@@ -187,6 +193,10 @@ def derive(specs: Sequence[str], options: DeriveOptions, screen: Screen) -> Answ
         from symbp.numpy_code import backward_lines
 
         return "\n".join("\n".join(backward_lines(d, view.form)) + "\n" for d, view in derived), status
+    if options.format == "claims":
+        from symbp.show.claims import claims
+
+        return "\n".join(claims(d, view) for d, view in derived), status
     return _laid_out([_document(d, view, options) for d, view in derived], options, screen), status
 
 
@@ -206,6 +216,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
         derivation = replace(derivation, checked=numbers(derivation, options.check, options.seed))
         check_steps(derivation, options.seed)  # a step that does not hold is never printed
     style = _style(graph, options)
+    differentials = _differentials(derivation, options) if options.method == "differential" else None
     values: tuple[tuple[str, str, str], ...] = ()
     if options.at:
         from symbp.values import at_point, read_values
@@ -219,7 +230,9 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
         style.delta,
         options.update,
         style,
+        options.exercise,
         summary=options.detail == "full" or (options.detail == "normal" and options.format != "terminal"),
+        differentials=differentials,
         entries=entries,
         values=values,
     )
@@ -251,6 +264,20 @@ def _wanted(wrt: Sequence[str], graph: Graph) -> tuple[tuple[str, ...], dict[str
     return tuple(names), entries
 
 
+def _differentials(derivation: Derivation, options: DeriveOptions) -> Differentials:
+    """The differentials of a derivation, checked as its steps are."""
+    from symbp.differential import check_differentials, differentials
+
+    if _style(derivation.graph, options).gradient == "d":
+        raise RequestError(
+            "The style gradient=d writes a gradient as dW, which is a differential with --method differential."
+        )
+    found = differentials(derivation)
+    if options.check != "none":
+        check_differentials(found, derivation, options.seed)
+    return found
+
+
 def _style(graph: Graph, options: DeriveOptions) -> Style:
     """The conventions: the file's, then those of the command line."""
     from symbp.show.style import Style, read_styles
@@ -275,7 +302,7 @@ def _document(derivation: Derivation, view: Options, options: DeriveOptions) -> 
     from symbp.show.document import document
 
     shown = minus(derivation) if view.delta == "minus" else derivation
-    program = _program(derivation) if options.format == "ipynb" else ""
+    program = _program(derivation) if options.format == "ipynb" and not options.exercise else ""
     picture: tuple[Block, ...] = ()
     if options.picture and options.format != "terminal":
         from symbp.draw import draw, figure
@@ -420,12 +447,12 @@ def _higher(
     return _laid_out([Written(everything, derivative.graph, style)], options, screen), status
 
 
-def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
+def check(spec: str, as_json: bool, seed: int, screen: Screen, lang: str = "en") -> Answer:
     """`symbp check`."""
     from symbp.check import check as numbers
     from symbp.derive import derive as run
 
-    DeriveOptions(seed=seed).validate()
+    DeriveOptions(seed=seed, lang=lang).validate()
     graph = open_network(spec)
     derivation = run(graph, steps=False)
     checked = numbers(derivation, "full", seed)
@@ -440,7 +467,7 @@ def check(spec: str, as_json: bool, seed: int, screen: Screen) -> Answer:
         return json.dumps(whole, ensure_ascii=False, indent=1) + "\n", status
     from symbp.show.table import check_table
 
-    return check_table(derivation, checked, screen.width, screen.colour), status
+    return check_table(derivation, checked, screen.width, screen.colour, lang), status
 
 
 @dataclass(frozen=True)
@@ -656,6 +683,7 @@ class DescendOptions:
     svg: str = ""
     force: bool = False
     json: bool = False
+    lang: str = "en"
     seed: int = 0
 
 
@@ -664,7 +692,7 @@ def descend(spec: str, options: DescendOptions, screen: Screen) -> Answer:
     from symbp.check import check as numbers
     from symbp.descend import descend as run
 
-    DeriveOptions(seed=options.seed).validate()
+    DeriveOptions(seed=options.seed, lang=options.lang).validate()
     if options.svg:
         _check_free(options.svg, options.force)
     plan = _plan(spec, options)
@@ -675,7 +703,7 @@ def descend(spec: str, options: DescendOptions, screen: Screen) -> Answer:
         from symbp.show.descent import chart
         from symbp.show.plot import svg_plot
 
-        deliver(svg_plot(chart(descent)), options.svg, options.force)
+        deliver(svg_plot(chart(descent, options.lang)), options.svg, options.force)
     status = max(_status(plan.derivation.checked), 1 if descent.stopped else 0)
     if options.json:
         import json
@@ -685,7 +713,7 @@ def descend(spec: str, options: DescendOptions, screen: Screen) -> Answer:
         return json.dumps(descent_json(descent), ensure_ascii=False, indent=1) + "\n", status
     from symbp.show.descent import descent_text
 
-    return descent_text(descent, screen.width, screen.colour), status
+    return descent_text(descent, screen.width, screen.colour, options.lang), status
 
 
 def _plan(spec: str, options: DescendOptions) -> Plan:

@@ -35,7 +35,8 @@ from symbp.recursion import derive_families
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
 
-REACH = 12  # how much longer a form may be at first for proved folds to be tried on it
+BETWEEN = 3  # definitions between two upstream tensors (x̂ and the variance) that may be put in
+REACH = 20  # how much longer a form may be at first for proved folds to be tried on it
 
 
 def derive(
@@ -149,7 +150,7 @@ def _adjoint(
             tried = inline(tried, {name: adjoints[name].delta}, graph)
         if length(simplifier.by_laws(tried)) > length(best.result) + REACH:
             continue
-        shorter = simplifier(tried, siblings)
+        shorter = simplifier(tried, siblings, names)
         through = any(primal(f.tensor) in names for f in best.facts)  # a fold that looked into it anyway
         constant = not any(adjoints[name].delta.tensors for name in names)
         if length(shorter.result) < length(best.result) + (through or constant):
@@ -249,10 +250,21 @@ class LocalProblems:
 
     @staticmethod
     def between(names: Iterable[str], adjoints: dict[str, Adjoint]) -> tuple[str, ...]:
-        """Of these tensors, those whose δ forms name no other adjoints than theirs."""
+        """Tensors, nearest the leaves first, whose δ forms may be put in one after the other without
+        naming anything that is not named already."""
         names = set(names)
-        inner = [n for n in adjoints if n in names and adjoints[n].uses and names.issuperset(adjoints[n].uses)]
-        return tuple(reversed(inner))
+        inner: dict[str, None] = {}
+
+        def leads_back(n: str, steps: int) -> bool:
+            a = adjoints[n]
+            if steps == 0 or not a.uses or not all(u in names or leads_back(u, steps - 1) for u in a.uses):
+                return False
+            inner[n] = None
+            return True
+
+        for n in [n for n in adjoints if n in names]:
+            leads_back(n, BETWEEN)
+        return tuple(n for n in reversed(tuple(adjoints)) if n in inner)
 
     def siblings(self, node: Node, users: Iterable[str], adjoints: dict[str, Adjoint]) -> tuple[str, ...]:
         """Other tensors that the same definitions read and whose adjoints are known: one may be the

@@ -55,11 +55,14 @@ def draw(
     adjoints = frozenset(derivation.adjoints) if derivation else on_the_way(graph)
     if not values:
         return picture(graph, adjoints, circuit, lang=lang, style=style)
+    if graph.has_families:
+        ends = " ".join(f"--set {b}=3" for b in graph.bounds)
+        raise RequestError(f"Values are for a network whose loops are written out: say {ends} with them.")
     shown = circuit.graph if circuit else graph
     every = [n for n in shown.nodes if n not in (shown.loss, shown.given)]
     forward, backward = evaluate_at(derive(shown, every, closed=False, steps=False), values)
     backward[graph.loss] = np.ones(())
-    return picture(graph, adjoints, circuit, _plain(forward), _plain(backward), lang, style)
+    return picture(graph, frozenset(backward), circuit, _plain(forward), _plain(backward), lang, style)
 
 
 def figure(picture: Picture) -> Figure:

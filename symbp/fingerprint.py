@@ -33,6 +33,7 @@ from symbp.expr import (
     Index,
     Num,
     Pow,
+    Reduce,
     mul,
     substitute,
     text,
@@ -89,6 +90,8 @@ class Samples:
         return result
 
     def value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
+        if isinstance(e, Reduce) and e.op == "tensor":
+            return None  # the operand of an unknown map is a tensor as a whole
         try:
             for t in e.tensors:
                 self._provide(t, state)
@@ -333,7 +336,7 @@ def entries(graph: Graph, letters: tuple[Index, ...], names: tuple[str, ...]) ->
 
 def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
     """The free letters of `e` in order, and letters that depend on their sizes alone."""
-    mine = tuple(sorted(e.free, key=lambda i: (text(i.dim), i.name)))
+    mine = tuple(sorted(e.free, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))  # the result's first
     return mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
 
 

@@ -494,7 +494,7 @@ class Emitter:
         for n in nodes:
             parts.extend(self._flat(n))
         tops = [self._part(p, order) for p, divides in parts if not divides]
-        tops = [t for t in tops if not t.is_truth] + [t for t in tops if t.is_truth]  # masks stand last
+        tops.sort(key=lambda t: (t.is_truth, not _is_upstream(t)))  # what comes from upstream first, masks last
         bottoms = [self._part(p, order) for p, divides in parts if divides]
         if not top and not tops and not bottoms and len(bottom) == 0:
             return scalar(ONE)
@@ -724,6 +724,12 @@ class Emitter:
         if letters == order:
             return x
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
+
+
+def _is_upstream(x: Form) -> bool:
+    while x.kind in ("transpose", "subscript"):
+        x = x.args[0]
+    return x.kind == "name" and primal(str(x.data[0])) is not None
 
 
 def _quotient_powers(

@@ -4,9 +4,9 @@
 
 The difference is brought to polynomial normal form (normal.py). What does not vanish there is
 multiplied by its denominators, and sums over the same letters are compared under their Σ. If that
-does not do, definitions are put in for nodes, the newest first, one at a time; in the end functions
-are written in exponentials. A proof says which definitions and which facts it needed, so that a
-reader can follow. None means "not proved", never "different".
+does not do, definitions are put in, one at a time: first of what one side alone names, the newest
+before older ones; in the end functions are written in exponentials. A proof says which definitions
+and which facts it needed, so that a reader can follow. None means "not proved", never "different".
 """
 
 from __future__ import annotations
@@ -62,27 +62,26 @@ class Prover:
     def _equal(self, left: Expr, right: Expr) -> Proof | None:
         if left is right:
             return Proof()
-        difference = add(left, mul(MINUS_ONE, right))
         put_in: list[str] = []
         for _ in range(UNFOLDINGS):
-            facts = self._is_zero(difference, self.plain)
+            facts = self._is_zero(add(left, mul(MINUS_ONE, right)), self.plain)
             if facts is not None:
                 return Proof(tuple(put_in), facts)
-            name = self._newest(difference)
+            name = self._newest(left.tensors ^ right.tensors) or self._newest(left.tensors & right.tensors)
             if name is None:
                 break
             put_in.append(name)
-            difference = self._unfolded(difference, name)
-        facts = self._is_zero(difference, self.deep)
+            left, right = self._unfolded(left, name), self._unfolded(right, name)
+        facts = self._is_zero(add(left, mul(MINUS_ONE, right)), self.deep)
         return None if facts is None else Proof(tuple(put_in), facts)
 
-    def _newest(self, e: Expr) -> str | None:
+    def _newest(self, tensors: frozenset[str]) -> str | None:
         """The tensor whose definition is put in next: adjoints first (those nearest the leaves),
         then the node that is computed last."""
-        adjoints = [t for t in e.tensors if (n := primal(t)) is not None and n in self.adjoints]
+        adjoints = [t for t in tensors if (n := primal(t)) is not None and n in self.adjoints]
         if adjoints:
             return min(adjoints, key=lambda t: self.rank[t[1:]])
-        nodes = [t for t in e.tensors if self.known.definition(t) is not None]
+        nodes = [t for t in tensors if self.known.definition(t) is not None]
         return max(nodes, key=lambda t: self.rank[t]) if nodes else None
 
     def _unfolded(self, e: Expr, name: str) -> Expr:

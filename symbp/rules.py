@@ -524,8 +524,10 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
         if turned is not None:
             front = Num(-e.args[0].value, e.args[0].decimal)
             result = mul(front, *e.args[1:n], turned, *e.args[n + 1 :])
-            named = not any(isinstance(t, Num) for t in _summands(f))
-            if named or (e.args[0] is MINUS_ONE and length(result) < length(e)):  # −2(1 − a) stays
+            terms = _summands(f)
+            named = not any(isinstance(t, Num) for t in terms)
+            plain = any(isinstance(split(t)[1], Entry) for t in terms)
+            if named or (e.args[0] is MINUS_ONE and not plain and length(result) < length(e)):  # −(1 − a) stays
                 return result
     return None
 

@@ -14,11 +14,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
 from symbp.arithmetic import canon, factors_of, length, plus, powers, sum_over
 from symbp.expr import (
+    HALF,
     MINUS_ONE,
     ONE,
     TWO,
@@ -46,6 +48,7 @@ from symbp.local import skeleton
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
 
+MINUS_HALF = Num(Fraction(-1, 2))
 STEPS = 12  # rewrites in a row
 LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to the laws
 SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
@@ -87,13 +90,15 @@ class Shortener:
     def __post_init__(self) -> None:
         self.samples = Samples(self.graph, self.adjoints)
         self.prover = Prover(self.graph, self.adjoints, self.known)
-        self._siblings: tuple[str, ...] = ()
+        self._upstream: tuple[str, ...] = ()  # adjoints that may be named
         self._tables: dict[object, Table] = {}
         self._local: dict[object, list[Proposal]] = {}
         self._done: set[Expr] = set()
         self._fruitless: set[object] = set()
         loss = self.graph[self.graph.loss].body
         self._loss = canon(loss) if loss is not None else None
+        halves = [x for n in self.graph.inner for x in walk(n.body or ONE) if isinstance(x, Pow) and x.exponent is HALF]
+        self._rooted = {x.base.tensors for x in halves}
         self._neighbours: dict[str, set[str]] = {}
         for node in self.graph.inner:
             assert node.body is not None
@@ -102,10 +107,13 @@ class Shortener:
                 self._neighbours.setdefault(node.name, set()).add(t)
         self._given = tuple(n for n in self.graph.nodes if n != self.graph.loss)
 
-    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Iterator[tuple[Expr, Expr, Proof]]:
+    def __call__(
+        self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
+    ) -> Iterator[tuple[Expr, Expr, Proof]]:
         """The steps that shorten `e`: before, after, and why they are equal. `siblings` are tensors
-        whose adjoints may be named too."""
-        self._siblings = tuple(adjoint(n) for n in siblings)
+        whose adjoints may be named too, as those that it names already, except `without`."""
+        named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
+        self._upstream = tuple(sorted(named - {adjoint(n) for n in without}))
         problem = self._problem(e)
         if problem in self._fruitless:
             return
@@ -133,7 +141,7 @@ class Shortener:
             body = self.graph[primal(t) or t].body
             key.append(None if body is None else skeleton(body, numbers))
             key.append(tuple(f.kind for f in self.graph.facts if f.tensor == t))
-        key.append(tuple(numbers.get(t[1:], "") for t in self._siblings))
+        key.append(tuple(numbers.get(t[1:], "") for t in self._upstream))
         return tuple(key)
 
     def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
@@ -173,7 +181,7 @@ class Shortener:
         """What this node may become that is no longer; remembered whatever its letters are called."""
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
-        key = (own, (len(self.adjoints) if _names_adjoints(e) else 0, self._siblings))
+        key = (own, self._upstream)
         found = self._local.get(key)
         if found is None and own in self._done:
             return []
@@ -210,7 +218,7 @@ class Shortener:
                 yield from self._of_contraction(e)
 
     def _of_product(self, e: Mul) -> Iterator[Change]:
-        units = _units(e)
+        units = self._units(e)
         numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
         for m in units:  # a mask that does nothing
@@ -239,7 +247,7 @@ class Shortener:
     def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
         """Outer factors that meet factors inside a Σ."""
         indices, body = r.expose(*units)
-        inner = _units(body)
+        inner = self._units(body)
         if len(inner) > SUBSETS:
             return
         outer = [n for n, u in enumerate(units) if n != place and not isinstance(u, Num)]
@@ -263,12 +271,12 @@ class Shortener:
                 mine = [units[n] for n in taken]
                 rest = [u for n, u in enumerate(units) if n not in (*taken, place)]
                 for k, t in enumerate(r.args):
-                    inner = [u for u in _units(t) if not isinstance(u, Num)]
+                    inner = [u for u in self._units(t) if not isinstance(u, Num)]
                     for count in range(1, min(len(inner), 3) + 1):
                         for chosen in itertools.combinations(range(len(inner)), count):
                             part = powers([*mine, *(inner[m] for m in chosen)])
                             for x in self.shorter(part):
-                                left: list[Expr] = [u for u in _units(t) if isinstance(u, Num)]
+                                left: list[Expr] = [u for u in self._units(t) if isinstance(u, Num)]
                                 left += [u for m, u in enumerate(inner) if m not in chosen]
                                 terms = [powers([*left, x] if m == k else [*mine, a]) for m, a in enumerate(r.args)]
                                 yield part, x, powers([*numbers, *rest, plus(terms)])
@@ -380,16 +388,31 @@ class Shortener:
 
     def _near(self, e: Expr) -> tuple[str, ...]:
         """The tensors that a fold may name: all of a small network, else those around `e`; never the
-        loss, and adjoints only where `e` has some."""
+        loss, and of the adjoints those that are upstream."""
         names = self._given
         if len(names) > SMALL:
             near = {primal(t) or t for t in e.tensors}
             for _ in range(2):
                 near |= {u for t in near for u in self._neighbours.get(t, ())}
             names = tuple(n for n in names if n in near)
-        if not _names_adjoints(e):
-            return (*names, *self._siblings)
-        return (*names, *self._siblings, *(adjoint(n) for n in names if n in self.adjoints))
+        return (*names, *self._upstream)
+
+    def _units(self, e: Expr) -> list[Expr]:
+        """Factors, small powers taken apart: x² as x x, and v⁻¹ as v^−½ v^−½ where the network has √v."""
+        result: list[Expr] = []
+        for f in factors_of(e):
+            if isinstance(f, Pow) and isinstance(f.exponent, Num):
+                x = f.exponent.value
+                halves = int(2 * x)
+                if x.denominator == 2 or (x == -1 and f.base.tensors and f.base.tensors in self._rooted):
+                    if abs(halves) <= 3:
+                        result += [Pow(f.base, HALF if x > 0 else MINUS_HALF)] * abs(halves)
+                        continue
+                elif x.denominator == 1 and 1 < abs(x) <= 3:
+                    result += [f.base if x > 0 else Pow(f.base, MINUS_ONE)] * abs(int(x))
+                    continue
+            result.append(f)
+        return result
 
     def _is_truth(self, e: Expr) -> bool:
         return isinstance(e, (Compare, Delta)) or (isinstance(e, Entry) and e.tensor in self.known.binary)
@@ -431,19 +454,6 @@ def _rebuilt(e: Expr, n: int, argument: Expr) -> Expr:
 
 def _names_adjoints(e: Expr) -> bool:
     return any(primal(t) is not None for t in e.tensors)
-
-
-def _units(e: Expr) -> list[Expr]:
-    """Factors, small whole powers taken apart."""
-    result: list[Expr] = []
-    for f in factors_of(e):
-        if isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value.denominator == 1:
-            n = int(f.exponent.value)
-            if 1 < abs(n) <= 3:
-                result += [f.base if n > 0 else Pow(f.base, MINUS_ONE)] * abs(n)
-                continue
-        result.append(f)
-    return result
 
 
 def reason(graph: Graph, proof: Proof) -> tuple[Fact, ...]:

@@ -114,19 +114,19 @@ class Simplifier:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
-        self._done: dict[tuple[Expr, tuple[str, ...]], Result] = {}
+        self._done: dict[tuple[Expr, tuple[str, ...], tuple[str, ...]], Result] = {}
 
-    def __call__(self, e: Expr, siblings: tuple[str, ...] = ()) -> Result:
+    def __call__(self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> Result:
         """`e` as short as the laws and proved folds make it; `siblings` are tensors whose adjoints
-        are known and may be named, also where `e` names none."""
+        are known and may be named, also where `e` names none; those of `without` may not."""
         if not self.enabled:
             return Result(self._bottom_up("contract", e, Used()))
-        found = self._done.get((e, siblings))
+        found = self._done.get((e, siblings, without))
         if found is None:
             found = self._simplify(e)
             if self.by_values:
-                found = self._shortened(found, siblings)
-            self._done[e, siblings] = found
+                found = self._shortened(found, siblings, without)
+            self._done[e, siblings, without] = found
         return found
 
     def _simplify(self, e: Expr) -> Result:
@@ -158,14 +158,14 @@ class Simplifier:
             facts = dict.fromkeys(f for law, _, _ in stages for f in law.because)
         return Result(e, tuple(stages), tuple(facts))
 
-    def _shortened(self, found: Result, siblings: tuple[str, ...]) -> Result:
+    def _shortened(self, found: Result, siblings: tuple[str, ...], without: tuple[str, ...]) -> Result:
         """What values find beyond the laws, proved: further stages."""
         if length(found.result) < 2:
             return found
         if self._shortener is None:
             self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
         stages, facts = list(found.stages), dict.fromkeys(found.facts)
-        for before, after, proof in self._shortener(found.result, siblings):
+        for before, after, proof in self._shortener(found.result, siblings, without):
             because = reason(self.graph, proof)
             stages.append((Law("fold", because=because), before, after))
             facts.update(dict.fromkeys(because))

@@ -7,9 +7,11 @@ mistake in the layout cannot hide in the data that the layout made.
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -678,3 +680,44 @@ def test_every_network_has_words_for_those_who_do_not_see() -> None:
         p = draw(graph)
         assert p.title
         assert graph.loss in p.summary or graph.upstream
+
+
+# ---- on the command line ------------------------------------------------------------------------------------------
+
+
+def symbp(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONUTF8": "1"}
+    command = [sys.executable, "-m", "symbp.cli", "draw", *words]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=60)
+
+
+def test_the_suffix_says_the_format_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    for name, sign in (("a.svg", "<svg"), ("a.tex", "tikzpicture"), ("a.mmd", "flowchart"), ("a.dot", "digraph")):
+        assert symbp("relu-2", "-o", name, cwd=tmp_path).returncode == 0
+        assert sign in (tmp_path / name).read_text(encoding="utf-8")
+    again = symbp("relu-2", "-o", "a.svg", cwd=tmp_path)
+
+    assert again.returncode == 2 and "--force" in again.stderr
+    assert symbp("relu-2", "-o", "a.svg", "--force", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["relu-2", "--format", "png"], "svg, tikz, mermaid, dot"),
+        (["relu-2", "--view", "gates"], "tensors"),
+        (["relu-2", "--view", "gate"], "Did you mean 'gates'"),
+        (["relu-2", "--lang", "fr"], "en, zh"),
+        (["relu-2", "--standalone"], "tikz"),
+        (["relu-2", "--at", "x=[1, 2]"], "needed for W1"),
+        (["circuit-add-mul", "--at", "q=1"], "computed"),
+        (["circuit-add-mul", "--at", "x=__import__('os')"], "not a number"),
+        (["rnn", "--at", "U=[[1]]"], "--set T=3"),
+        (["nowhere"], "no file"),
+    ],
+)
+def test_what_is_off_is_said_in_one_message(words: list[str], said: str, tmp_path: Path) -> None:
+    done = symbp(*words, cwd=tmp_path)
+
+    assert done.returncode == 2 and not done.stdout
+    assert said in done.stderr and "Traceback" not in done.stderr

@@ -20,6 +20,7 @@ import pytest
 
 from symbp.convention import minus
 from symbp.derive import derive
+from symbp.differential import differentials
 from symbp.show.alphabet import Latex
 from symbp.show.document import Options, document
 from symbp.show.latex import latex
@@ -34,9 +35,9 @@ STYLES = [USUAL, *(Style(**{name: choice}) for name, (_, *others) in CHOICES.ite
 EVERYTHING = Style("minus", "nabla", "paren", "prime", "circ", "yes")
 COMMANDS = {
     *(rf"\{c}" for c in "left right begin end frac sqrt text texttt mathbf boldsymbol mathrm mathbb mathcal".split()),
-    *(rf"\{c}" for c in "hat bar tilde dot underline displaystyle quad qquad lVert rVert lvert rvert".split()),
+    *(rf"\{c}" for c in "hat bar tilde dot underline hspace displaystyle quad qquad lVert rVert lvert rvert".split()),
     *(rf"\{c}" for c in "partial nabla sum max min exp log tanh sin cos sinh cosh arctan det infty prime top".split()),
-    *(rf"\{c}" for c in "odot circ cdot times le ge ne in to leftarrow".split()),
+    *(rf"\{c}" for c in "odot circ cdot cdots ldots times le ge ne in to leftarrow dots prod".split()),
     *(rf"\{c}" for c in "alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma".split()),
     *(rf"\{c}" for c in "tau upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()),
     *(rf"\{c}" for c in r", ; : ! \ _ % & # { } $".split()),
@@ -57,6 +58,12 @@ def text(
     return markdown(blocks, lang) if form == "markdown" else latex(blocks, lang=lang)
 
 
+def by_differentials(name: str) -> str:
+    d = derivation(name)
+    view = Options(differentials=differentials(d), exercise=name == names()[0])
+    return markdown(document(d, Latex(d.graph.latex), view))
+
+
 def formulas(markdown: str) -> Iterator[str]:
     """The formulas of a Markdown text, as a reader of it would find them."""
     for n, part in enumerate(markdown.split("$$")):
@@ -71,7 +78,7 @@ def views() -> Iterator[tuple[str, str, str, str, Style]]:
     for name in names():
         for lang, notation in product(languages(), ("matrix", "both")):
             yield name, lang, notation, "full", EVERYTHING if notation == "both" else USUAL
-    for name, style in product(names()[::3], STYLES):
+    for name, style in product(names()[::5], STYLES):
         yield name, "en", "index", "normal", style
 
 
@@ -82,6 +89,10 @@ def printed() -> dict[str, str]:
     for name, lang, notation, detail, style in views():
         for formula in formulas(text(name, "markdown", lang, notation, detail, style)):
             found.setdefault(formula, f"{name} {lang} {notation} {detail} {style}")
+    for name in names():
+        if not network(name).has_families:
+            for formula in formulas(by_differentials(name)):
+                found.setdefault(formula, f"{name} by differentials")
     return found
 
 

@@ -20,15 +20,16 @@ ORDER = """
 errors expr ops index family graph order local steps circuit unroll turn
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
-arithmetic rules simplify chain recursion derive convention structure higher
-form contraction matrix views windows evaluate sample unknown check values family_values read.data descend
-numpy_code helpers program loop_program diagonal check_higher
+contraction arithmetic known rules merge identities laws normal prove evaluate sample unknown fingerprint shorten
+simplify chain recursion derive convention structure higher
+form matrix views windows check values family_values read.data descend
+numpy_code helpers program loop_program diagonal check_higher differential
 lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
 show.terminal show.latex
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
 show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot
 show.beamer show.markdown show.mathml show.html show.notebook
-show.json show.table show.plot show.descent show.higher
+show.claims show.json show.table show.plot show.descent show.higher
 draw
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 claim judge judge.functions judge.value judge.points read.claims read.homework judge.text judge.equal judge.lexicon judge.pool
@@ -42,10 +43,10 @@ network commands cli
 OUTSIDE = {  # what each of these may be imported by
     "sympy": "functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code "
     "witness network",
-    "numpy": "evaluate sample check check_higher values read.data descend program draw functions sympy_code witness "
-    "network "
-    "judge.functions judge.value judge.points judge.equal judge.lexicon judge.pool judge.rewrite judge.search judge.edits "
-    "judge.grafts judge.naming judge.diagnose judge.verdict show.verdict",
+    "numpy": "differential evaluate sample fingerprint shorten check check_higher values read.data descend program "
+    "draw functions sympy_code witness network "
+    "judge.functions judge.value judge.points judge.equal judge.lexicon judge.pool judge.rewrite judge.search "
+    "judge.edits judge.grafts judge.naming judge.diagnose judge.verdict show.verdict",
     "lark": "read.latex.grammar",
     "rich": "show.table show.terminal",
     "typer": "cli",

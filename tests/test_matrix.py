@@ -383,7 +383,7 @@ TEXT_ONLY = set(
         r"""
     \documentclass \usepackage \allowdisplaybreaks \setlength \parindent \section \subsection \paragraph \footnotesize
     \par \hfill \textbackslash \tag \jot \emergencystretch \medskip \noindent \nopagebreak \textbf \textsuperscript
-    \rule \vspace \baselineskip
+    \rule \vspace \baselineskip \smallskip
     \mathindent \AtBeginDocument \abovedisplayskip \belowdisplayskip \abovedisplayshortskip \textless \textgreater
     \textbar
     """,

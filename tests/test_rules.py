@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from symbp import rules
+from symbp import merge, rules
 from symbp.arithmetic import arithmetic, canon, expand, length, plus, power, powers, split, sum_over
 from symbp.evaluate import Evaluation, run
 from symbp.expr import (
@@ -331,7 +331,7 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     (rules.common_factor, Add((mul(x, div(N)), mul(y, div(N)))), mul(Add((x, y)), div(N))),
     (rules.partial_factor, Add((mul(x, y), mul(x, z), M)), Add((mul(x, Add((y, z))), M))),
     (
-        rules.under_one_sum,
+        merge.under_one_sum,
         Add((total((k,), mul(A, c)), total((k,), mul(B, c)))),
         total((k,), mul(Add((A, B)), c)),
     ),
@@ -378,7 +378,7 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (rules.common_factor, Add((x, div(x)))),
     (rules.partial_factor, Add((mul(x, y), mul(x, z)))),  # that is a common factor
     (rules.partial_factor, Add((x, y, z))),
-    (rules.under_one_sum, Add((total((k,), mul(A, c)), total((j,), mul(Entry("A", (j, o)), Entry("x", (j,))))))),
+    (merge.under_one_sum, Add((total((k,), mul(A, c)), total((j,), mul(Entry("A", (j, o)), Entry("x", (j,))))))),
     (rules.turn_difference, mul(-1, Add((x, y)))),
     (rules.turn_difference, mul(-1, Add((ONE, minus(x))))),  # 1 − a stays
     (rules.turn_difference, mul(2, Add((x, minus(y))))),
@@ -390,7 +390,8 @@ def laws() -> dict[str, Callable[..., Expr | None]]:
     """The laws: functions of a simplifier, an expression and what was used."""
     return {
         name: f
-        for name, f in vars(rules).items()
+        for module in (rules, merge)
+        for name, f in vars(module).items()
         if inspect.isfunction(f) and not name.startswith("_") and list(inspect.signature(f).parameters) == LAW
     }
 

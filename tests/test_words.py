@@ -10,7 +10,11 @@ import pytest
 from symbp.show.words import ENGLISH, catalogue, languages, law_name, say
 from symbp.steps import RULES
 
-SOURCE = "\n".join(p.read_text(encoding="utf-8") for p in (Path(__file__).parent.parent / "symbp").rglob("*.py"))
+SOURCE = "\n".join(
+    text
+    for p in (Path(__file__).parent.parent / "symbp").rglob("*.py")
+    if "symbp.show.words import" in (text := p.read_text(encoding="utf-8")) or p.name == "words.py"
+)
 OTHERS = [lang for lang in languages() if lang != ENGLISH]
 
 
@@ -73,3 +77,17 @@ def test_a_language_is_one_file_and_what_it_lacks_is_said_in_english(
     assert words.languages.__wrapped__() == (ENGLISH, "xx")
     assert say("chain-rule", "xx", "1") == "regola 1"
     assert say("definition", "xx") == "definition"
+
+
+@pytest.mark.parametrize("lang", languages())
+def test_reports_speak_one_language(lang: str) -> None:
+    from symbp.commands import DescendOptions, Screen, check, descend
+
+    table, status = check("relu-2", False, 0, Screen(), lang)
+    report, _ = descend("one-parameter", DescendOptions(rate="0.02", steps=3, at=("w=2",), lang=lang), Screen())
+
+    assert status == 0
+    chinese = re.search(r"[\u4e00-\u9fff]", table + report) is not None
+    assert chinese == (lang == "zh")
+    english = {"agrees", "against", "gradients", "moves", "Steps", "Loss", "Result", "step", "after", "error"}
+    assert english.isdisjoint(re.findall(r"[A-Za-z]+", table + report)) == (lang == "zh")

@@ -133,11 +133,15 @@ def _next(number: str) -> str:
 
 
 _TWICE = re.compile(r"\{((?:[^{}^]|\{[^{}]*\})+)\^\{([^{}]*)\}\}([_^])\{([^{}]*)\}")  # {W^{(1)}}^{\top}
-_BRACED = re.compile(r"(?:^|(?<=[ (&]))\{((?:[^{}^ ]|\{[^{}]*\})+\^\{[^{}]*\})\}(?![_^])")  # braces that do nothing
+_BRACED = re.compile(r"(?:^|(?<=[ (&]))\{((?:[^{}^ ]|\{[^{}]*\})+\^\{[^{}]*\})\}(?![_^'])")  # braces that do nothing
 _BEFORE = re.compile(r"(\\[A-Za-z]+|[\w})\]]) (?=\\mathrm\{|\\mathbf\{1\}\\left)")
 _AFTER = re.compile(
     r"(\\mathrm\{[^{}]*\}(?:_\{[^{}]*\}|_\w)?(?:\^\{[^{}]*\})?) "
     r"(?=[A-Za-z(]|\\(?:left(?![a-z])|hat|bar|tilde|delta|mathbf|frac|mathrm))"
+)
+_MOVED = re.compile(  # dW X: what stands after a differential keeps away from it
+    r"(\\mathrm\{d\}(?:\\[A-Za-z]+(?:\{[^{}]*\})?|\w)(?:_\{[^{}]*\}|_\w)?(?:\^\{[^{}]*\})?) "
+    r"(?=[A-Za-z(]|\\(?:left(?![a-z])|hat|bar|tilde|delta|math|frac|max|min))"
 )
 _RELATIONS = {rf"\{w}" for w in ("odot", "cdot", "times", "le", "ge", "ne", "leftarrow", "log", "max", "min")}
 
@@ -186,6 +190,8 @@ class Latex:
     times, minus, one = r"\,", "-", r"\mathbf{1}"
     sum, partial, infinity, dot = r"\sum", r"\partial", r"\infty", r" \cdot "
     dots = r"\cdots"
+
+    blank = r"\underline{\hspace{9em}}"
 
     def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
         self.custom = {name: _portable(text) for name, text in (custom or {}).items()}
@@ -246,6 +252,10 @@ class Latex:
             return rf"\delta_{{{below}}}"
         whole = rf"\delta_{{{below}}}^{{{layer}}}"
         return f"{{{whole}}}"
+
+    def differential(self, of: str) -> str:
+        """What a tensor changes by."""
+        return rf"\mathrm{{d}}{of}"
 
     def gradient(self, loss: str, of: str) -> str:
         """The gradient of the loss as a whole."""
@@ -359,6 +369,7 @@ class Latex:
         place above a letter for all that stands there: W^{(1)\\top}, W^{(1)}_{ij}, (a^{(1)})^2."""
         formula = _BRACED.sub(r"\1", _TWICE.sub(self._once, _TWICE.sub(self._once, formula)))
         formula = _BEFORE.sub(lambda m: m[0] if m[1] in _RELATIONS else m[1] + r"\,", formula)
+        formula = _MOVED.sub(r"\1\\,", formula)
         return _AFTER.sub(r"\1\\,", formula)
 
     def _once(self, m: re.Match[str]) -> str:
@@ -375,6 +386,8 @@ class Unicode:
     times, minus, one = " · ", "−", "𝟏"
     sum, partial, infinity, dot = "Σ", "∂", "∞", " · "
     dots = "⋯"
+
+    blank = "____________________"
 
     def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
         self.style = style
@@ -413,6 +426,9 @@ class Unicode:
     def delta(self, inner: str, indices: str = "") -> str:
         whole = f"d{inner}" if self.style.gradient == "d" else f"δ_{inner}"
         return f"{whole}[{indices}]" if indices else whole
+
+    def differential(self, of: str) -> str:
+        return f"d{of}"
 
     def gradient(self, loss: str, of: str) -> str:
         if self.style.gradient == "nabla":

@@ -22,6 +22,7 @@ from symbp.show.blocks import Heading, Row, Rows
 from symbp.show.document import Options, Writer
 from symbp.show.plot import Chart, terminal_plot
 from symbp.show.terminal import COLOURS, DIM, GREEN, RED, RESET, lines, width_of, wrap
+from symbp.show.words import say
 
 SHORT = 4  # a vector of so many entries is shown entry by entry
 LISTED = 24  # so many entries are shown at the end
@@ -29,36 +30,36 @@ LABEL = 9
 WHOLE = 1e9  # whole numbers are shown as such up to here
 
 
-def descent_text(descent: Descent, width: int, colour: bool) -> str:
+def descent_text(descent: Descent, width: int, colour: bool, lang: str = "en") -> str:
     """The whole report."""
     shown = [
-        *lines(_head(descent.plan), width, colour),
-        *_said(_terms(descent.plan), width, colour),
-        *lines([Heading(2, "Steps")], width, colour),
-        *_table(descent, width, colour),
-        *lines([Heading(2, "Loss")], width, colour),
-        *_picture(descent, width, colour),
-        *lines([Heading(2, "Result")], width, colour),
-        *_said(_outcome(descent), width, colour),
+        *lines(_head(descent.plan, lang), width, colour),
+        *_said(_terms(descent.plan, lang), width, colour),
+        *lines([Heading(2, say("descent-steps", lang))], width, colour),
+        *_table(descent, width, colour, lang),
+        *lines([Heading(2, say("descent-loss", lang))], width, colour),
+        *_picture(descent, width, colour, lang),
+        *lines([Heading(2, say("descent-result", lang))], width, colour),
+        *_said(_outcome(descent, lang), width, colour),
     ]
     return "\n".join(line.rstrip() for line in shown) + "\n"
 
 
-def chart(descent: Descent) -> Chart:
+def chart(descent: Descent, lang: str = "en") -> Chart:
     """The loss against the step."""
     graph = descent.plan.graph
-    what = f"{graph.loss} (of one sample)" if descent.plan.samples else graph.loss
-    return Chart(tuple(float(x) for x in descent.losses), what, graph.title or graph.name)
+    what = say("descent-of-one", lang, graph.loss) if descent.plan.samples else graph.loss
+    return Chart(tuple(float(x) for x in descent.losses), what, graph.title or graph.name, lang)
 
 
 # ---- before the table ---------------------------------------------------------------------------
 
 
-def _head(plan: Plan) -> Iterator[Heading | Rows]:
-    writer = Writer(plan.derivation, Unicode(), Options(form="closed"))
+def _head(plan: Plan, lang: str) -> Iterator[Heading | Rows]:
+    writer = Writer(plan.derivation, Unicode(), Options(form="closed", lang=lang))
     if plan.graph.title:
         yield Heading(1, plan.graph.title)
-    yield Heading(2, "Gradient descent")
+    yield Heading(2, say("descent", lang))
     rows = [r for r in writer.results() if width_of(r.left) + width_of(r.right) + width_of(r.shape) < 70]
     if rows and len(rows) <= 8:
         yield Rows(tuple(rows))
@@ -72,36 +73,40 @@ def _updates(plan: Plan, writer: Writer) -> Iterator[Row]:
         yield Row(shown, f"{shown} − η {writer.print.derivative(name)}", relation="←")
 
 
-def _terms(plan: Plan) -> Iterator[tuple[str, str]]:
+def _terms(plan: Plan, lang: str) -> Iterator[tuple[str, str]]:
     """What moves, what is held, what a step uses, the rate, the check; as (label, text)."""
-    yield "moves", _and(plan.moves)
+    note = say("descent-note", lang)
+    yield say("descent-moves", lang), _and(plan.moves, lang)
     reasons: dict[str, list[str]] = {}
     for name, why in plan.held.items():
         reasons.setdefault(why.replace(f"--wrt {name} ", "--wrt NAME "), []).append(name)
     for n, (why, names) in enumerate(reasons.items()):
-        yield "held" if n == 0 else "", f"{_and(names)} ({why})"
+        yield say("descent-held", lang) if n == 0 else "", say("with-reason", lang, _and(names, lang), why)
     if plan.samples:
-        yield "step", f"uses one sample, in their order; there {_are(plan.count, 'sample')}"
+        yield say("descent-step", lang), _counted("descent-one-sample", plan.count or 0, lang)
     rate = f"η = {rate_text(plan.rate.at(0))}"
     many = plan.rate.column and len(plan.rate.values) > 1
-    yield "rate", f"η is the column {plan.rate.column} of {plan.source}, one for each sample" if many else rate
+    column = say("descent-column", lang, plan.rate.column, plan.source)
+    yield say("descent-rate", lang), column if many else rate
     worst = max((c.error for c in plan.derivation.checked.values() if c.error == c.error), default=None)
     if worst is not None:
-        yield "check", f"✓ the gradients agree with numerical ones (relative error {worst:.0e})"
+        yield say("check", lang), "✓ " + say("descent-check", lang, f"{worst:.0e}")
     if plan.drawn:
-        yield "note", f"{_and(plan.drawn)} start{'s' if len(plan.drawn) == 1 else ''} at random numbers (--seed)"
+        yield note, say("descent-random" if len(plan.drawn) > 1 else "descent-random-one", lang, _and(plan.drawn, lang))
     if plan.broken:
-        yield "note", f"not used, because the values given break it: {_and(plan.broken)}"
+        yield note, say("descent-broken", lang, _and(plan.broken, lang))
     if plan.unused:
-        yield "note", f"columns of {plan.source} that belong to nothing: {_and(plan.unused)}"
+        yield note, say("descent-unused", lang, plan.source, _and(plan.unused, lang))
 
 
-def _are(count: int, what: str) -> str:
-    return f"is 1 {what}" if count == 1 else f"are {count} {what}s"
+def _counted(key: str, count: int, lang: str) -> str:
+    """A phrase that differs for one thing and for several."""
+    return say(f"{key}-1" if count == 1 else key, lang, str(count))
 
 
-def _and(names: Sequence[str], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _and(names: Sequence[str], lang: str, most: int = 12) -> str:
+    listed = say("comma", lang).join(names[:most])
+    return say("descent-more", lang, listed, str(len(names) - most)) if len(names) > most else listed
 
 
 def _said(pairs: Iterable[tuple[str, str]], width: int, colour: bool) -> Iterator[str]:
@@ -112,7 +117,8 @@ def _said(pairs: Iterable[tuple[str, str]], width: int, colour: bool) -> Iterato
         if width_of(label) + 1 > room:
             text, label = f"{label}  {text}", ""
         for n, piece in enumerate(wrap(text, width - room - 2, 0)):
-            head = f"  {label if n == 0 else '':<{room}}"
+            shown = label if n == 0 else ""
+            head = "  " + shown + " " * (room - width_of(shown))
             if colour:
                 head = f"{DIM}{head}{RESET}"
                 piece = piece.replace("✓", f"{GREEN}✓{RESET}").replace("✗", f"{RED}✗{RESET}")
@@ -136,9 +142,9 @@ class _Column:
         return max(map(width_of, (self.header, *self.cells)))
 
 
-def _table(descent: Descent, width: int, colour: bool) -> Iterator[str]:
+def _table(descent: Descent, width: int, colour: bool, lang: str) -> Iterator[str]:
     steps = [s for s in milestones(descent.done) if s in descent.states]
-    columns = list(_columns(descent, steps))
+    columns = list(_columns(descent, steps, lang))
     shown = _fitting(columns, width - 2)
     yield "  " + "  ".join(_cell(c, _paint(c.header, colour), width_of(c.header)) for c in shown)
     for n in range(len(steps)):
@@ -146,7 +152,7 @@ def _table(descent: Descent, width: int, colour: bool) -> Iterator[str]:
     missing = [c for c in columns if c not in shown]
     if missing:
         names = [_plain(c.header) for c in missing]
-        for line in wrap(f"Not shown for want of width: {_and(names, 8)}; --json has them.", width - 2, 0):
+        for line in wrap(say("descent-width", lang, _and(names, lang, 8)), width - 2, 0):
             yield f"  {DIM}{line}{RESET}" if colour else f"  {line}"
 
 
@@ -164,13 +170,14 @@ def _cell(column: _Column, text: str, used: int) -> str:
     return text + pad if column.left else pad + text
 
 
-def _columns(descent: Descent, steps: Sequence[int]) -> Iterator[_Column]:
+def _columns(descent: Descent, steps: Sequence[int], lang: str) -> Iterator[_Column]:
     plan, graph = descent.plan, descent.plan.graph
     states = [descent.states[s] for s in steps]
     name = _Names(graph)
-    yield _Column(0, "step", tuple(map(str, steps)))
+    yield _Column(0, say("descent-step", lang), tuple(map(str, steps)))
     if plan.count and descent.done > plan.count:
-        yield _Column(6, "sample", tuple(str(s % plan.count + 1) if descent.states[s].gradients else "" for s in steps))
+        which = tuple(str(s % plan.count + 1) if descent.states[s].gradients else "" for s in steps)
+        yield _Column(6, say("descent-sample", lang), which)
     for n, leaf in enumerate(plan.moves):
         yield _tensor_column(
             (2 if n < 3 else 5.2) + n / 1000, name(leaf, "weight"), [s.parameters[leaf] for s in states]
@@ -301,10 +308,10 @@ def _nested(value: Any) -> str:
 # ---- the picture and the end --------------------------------------------------------------------
 
 
-def _picture(descent: Descent, width: int, colour: bool) -> Iterator[str]:
-    drawn = chart(descent)
+def _picture(descent: Descent, width: int, colour: bool, lang: str) -> Iterator[str]:
+    drawn = chart(descent, lang)
     if not drawn.points:
-        yield "  no loss that could be drawn"
+        yield "  " + say("descent-nothing", lang)
         return
     for line in wrap(drawn.title, width - 2, 0):
         yield f"  {DIM}{line}{RESET}" if colour else f"  {line}"
@@ -312,23 +319,24 @@ def _picture(descent: Descent, width: int, colour: bool) -> Iterator[str]:
         yield f"{DIM}{axis}{RESET}{COLOURS['loss']}{line}{RESET}{after}" if colour else axis + line + after
 
 
-def _outcome(descent: Descent) -> Iterator[tuple[str, str]]:
+def _outcome(descent: Descent, lang: str) -> Iterator[tuple[str, str]]:
     plan = descent.plan
-    loss, steps = plan.graph.loss, f"{descent.done} step{'' if descent.done == 1 else 's'}"
+    loss, steps = plan.graph.loss, _counted("descent-after", descent.done, lang)
     if descent.overall:
         before, after = map(figure, descent.overall)
-        yield loss, f"{before} → {after}, mean of all samples, after {steps}"
+        yield loss, say("descent-mean", lang, before, after, steps)
     else:
-        yield loss, f"{figure(float(descent.losses[0]))} → {figure(float(descent.losses[-1]))} after {steps}"
+        first, last = figure(float(descent.losses[0])), figure(float(descent.losses[-1]))
+        yield loss, say("descent-from-to", lang, first, last, steps)
     for name in plan.moves[:LISTED]:
         yield name, array_text(descent.end[name])
     if len(plan.moves) > LISTED:
-        yield "", f"and {len(plan.moves) - LISTED} more; --json has them"
+        yield "", say("descent-rest", lang, str(len(plan.moves) - LISTED))
     if descent.stopped:
-        advice = "A smaller --rate may help." if descent.done else "Other start values are needed."
-        yield "stopped", f"✗ {descent.stopped}. {advice}"
+        advice = say("descent-smaller" if descent.done else "descent-other", lang)
+        yield say("descent-stopped", lang), f"✗ {descent.stopped}. {advice}"
     elif descent.rose:
-        yield "note", "✗ the loss is larger at the end than at the start; a smaller --rate may help"
+        yield say("descent-note", lang), "✗ " + say("descent-rose", lang)
 
 
 # ---- JSON -----------------------------------------------------------------------------------------

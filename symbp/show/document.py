@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from symbp.arithmetic import length
-from symbp.expr import ONE, Add, Call, Delta, Expr, Index, Num, Reduce, Size, walk
+from symbp.differential import Differentials, differential
+from symbp.expr import ONE, Add, Call, Delta, Entry, Expr, Index, Num, Reduce, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
 from symbp.matrix import negated
@@ -37,8 +38,10 @@ class Options:
     delta: str = "plus"
     update: bool = False
     style: Style = USUAL
+    exercise: bool = False  # are the answers left blank?
     summary: bool = True  # a table of all results at the end
     marked: bool = True  # are the parts that changed from line to line marked?
+    differentials: Differentials | None = None  # the second method: dL = tr(Gᵀ dX)
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # W2 -> the letters (k, j) asked for
     values: tuple[tuple[str, str, str], ...] = ()  # name, forward value, gradient at a point
 
@@ -75,6 +78,7 @@ class Writer:
         self.graph: Graph = derivation.graph
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
+        self.moves = self._movers()
         self.shapes: dict[tuple[Expr, ...], str] = {}
         self.kinks: dict[str, bool] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
@@ -108,6 +112,11 @@ class Writer:
             if a.node.is_leaf and a.node.name not in self.derivation.wrt:
                 continue
             yield from self.adjoint(a)
+        if self.options.exercise:
+            yield Heading(2, say("answers", self.lang))
+            yield Rows(tuple(self.blank(r) for r in self.results() if r.left))
+            yield Prose(say("answers-how", self.lang, self.alphabet.code("symbp verify NET --claims answers.txt")))
+            return
         summary = self.options.summary and self.options.form != "closed" and bool(self.derivation.deltas)
         if self.derivation.gradients and not (summary and self.options.form == "delta"):  # else the table says it
             yield Heading(2, say("result", self.lang))
@@ -244,12 +253,16 @@ class Writer:
             heading += self._where(a)
         yield Heading(3, heading, self._shape(node))
         rows: list[Row] = []
-        known = a.like and self.shown[a.like] > 1 and self.options.detail == "normal"
+        known = self.moves is None and a.like and self.shown[a.like] > 1 and self.options.detail == "normal"
         self.shown[a.like or node.name] += 1
-        if self.options.detail != "brief" and not known:
+        if self.moves is not None and self.options.detail != "brief":
+            rows.extend(self.differential(a, self.moves))
+        elif self.options.detail != "brief" and not known:
             for step in self.derivation.steps_of(a):
-                rows.extend(self.step(step, a))
-        rows.extend(self.final(a))
+                found = self.step(step, a)
+                asked = self.options.exercise and step.rule not in ("definition", "chain-rule")
+                rows.extend(map(self.blank, found) if asked else found)
+        rows.extend([self.blank(next(self.final(a)))] if self.options.exercise else self.final(a))
         if known:
             rows[0] = replace(rows[0], rule=say("as", self.lang), note=self.alphabet.inline(self._result_name(a.like)))
         rows = list(without_repeats(rows))
@@ -280,6 +293,61 @@ class Writer:
             many = self.alphabet.power(width, count, False)
             few = self.print.product([self.alphabet.bracket(count) if isinstance(turns, Add) else count, work])
         yield Prose(say("dynamic", self.lang, self.alphabet.inline(many), self.alphabet.inline(few)))
+
+    def differential(self, a: Adjoint, printer: MathPrinter) -> Iterator[Row]:
+        """The gradient by differentials: du, then dL = ⟨δ_u, du⟩, turned until dv stands last."""
+        assert self.options.differentials is not None
+        node, loss = a.node, self.graph.loss
+        change = self.alphabet.differential(self.print.tensor(loss))
+        ways: list[str] = []
+        for d in self.options.differentials.of[node.name]:
+            consumer = self.graph[d.consumer]
+            assert consumer.body is not None
+            yield Row(*self.equation(consumer, consumer.body), say("definition", self.lang))
+            letters = self.letters(consumer)
+            shown = None if self.options.notation == "index" else printer.matrix(d.expr, consumer.axes)
+            left = printer.tensor(differential(d.consumer))
+            if shown is None:
+                shown = printer.index(d.expr, letters)
+                left = printer.index(Entry(differential(d.consumer), consumer.axes), letters)
+            yield Row(left, shown, say("take-d", self.lang), aside=self.kink() if self._has_kink(d.consumer) else "")
+            if d.consumer == loss:
+                ways.append(shown)
+                continue
+            upstream, move = Entry(adjoint(d.consumer), consumer.axes), Entry(differential(d.consumer), consumer.axes)
+            text = printer.pairing(upstream, d.expr, consumer, letters)
+            yield Row(change, self._sign(consumer) + printer.pairing(upstream, move, consumer, letters),
+                      say("chain-d", self.lang))  # fmt: skip
+            ways.append(self._sign(consumer) + text)
+            yield Row("", ways[-1], say("insert", self.lang), printer.tensor(differential(d.consumer)) and
+                      self.alphabet.inline(printer.tensor(differential(d.consumer))), same=True)  # fmt: skip
+        if len(ways) > 1:
+            total = ways[0]
+            for w in ways[1:]:
+                total += f" {w}" if w.startswith(self.alphabet.minus) else f" + {w}"
+            yield Row(change, total, say("fork", self.lang))
+        own = Entry(differential(node.name), node.axes)
+        turned = self._sign(node) + printer.pairing(a.delta, own, node, self.letters(node))
+        if turned != ways[-1] or len(ways) > 1:
+            yield Row(change, turned, say("rearrange", self.lang), self.alphabet.inline(printer.tensor(own.tensor)))
+
+    def _sign(self, node: Node) -> str:
+        """Minus where δ is −∂L/∂z."""
+        return self.alphabet.minus if self.options.delta == "minus" and not node.is_leaf else ""
+
+    def _movers(self) -> MathPrinter | None:
+        """The printer of formulas with differentials in them, if that is the method asked for."""
+        if self.options.differentials is None:
+            return None
+        printer = MathPrinter(self.options.differentials.graph, self.alphabet, self.options.delta == "minus")
+        printer.roles = self.print.roles
+        for name in self.graph.nodes:
+            printer.names[differential(name)] = self.alphabet.differential(self.print.tensor(name))
+        return printer
+
+    def blank(self, r: Row) -> Row:
+        """A line without its answer, and without what would give it away."""
+        return replace(r, right=self.alphabet.blank, note="", because="", same=False)
 
     def deltas(self) -> Iterator[Block]:
         """All error terms in short, without their steps; the gradients follow in a section of their own."""
@@ -337,7 +405,11 @@ class Writer:
             names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
             return Row("", "", say("insert", self.lang), names)
         if law.because:
-            facts = say("comma", self.lang).join(map(self.fact, law.because))
+            definitions = [f for f in law.because if f.kind == "definition"]
+            reasons = [f for f in law.because if len(definitions) < 2 or f.kind != "definition"]
+            if len(definitions) > 1:  # several are named, one is written out
+                reasons.insert(0, Fact("balance", " ".join(f.tensor for f in definitions)))
+            facts = say("comma", self.lang).join(map(self.fact, reasons))
             return Row(
                 "",
                 "",

@@ -52,6 +52,8 @@ summary:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .check { grid-column: 2 / -1; font-size: .92em; }
 .good { color: var(--good); }
 .bad { color: var(--bad); font-weight: bold; }
+.blank { border-bottom: 1px solid var(--ink); }
+.rows .shape { text-align: right; }
 .new { color: var(--new); border-bottom: 2px solid var(--newline); }
 mfrac { padding-inline: .08em; }
 mtable.cases mtd, mtable.grid mtd { text-align: left; }

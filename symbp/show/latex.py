@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from symbp.show.alphabet import spans
 from symbp.show.blocks import Block, Figure, Heading, Notes, Prose, Row, Rows, Table, footnoted
-from symbp.show.tex import broken, read, underlined, unmarked, width
+from symbp.show.tex import broken, height, read, underlined, unmarked, width
 from symbp.show.words import say
 
 SECTIONS = {1: "section*", 2: "subsection*"}
@@ -48,7 +48,8 @@ def _pieces(blocks: Iterable[Block], lang: str) -> Iterator[str]:
     before: Block | None = None
     for block in blocks:
         if isinstance(before, Heading) and before.level < 3 and isinstance(block, Rows):
-            yield r"\vspace{-\baselineskip}"  # a formula right after a heading leaves an empty line otherwise
+            tall = height(read(block.rows[0].left + block.rows[0].right)) > 1.5
+            yield rf"\vspace{{{-0.3 if tall else -0.9}\baselineskip}}"  # TeX leaves an empty line there otherwise
         before = block
         match block:
             case Heading() if block.level == 3:
@@ -129,7 +130,7 @@ def table(block: Table, page: float = PAGE) -> str:
     head = " & ".join(map(prose, block.headers)) + r" \\[2pt] \hline\rule{0pt}{3ex}" + "\n"
     lines = [" & ".join(_cell(c, room if n == widest else page) for n, c in enumerate(r)) for r in block.rows]
     parts = [lines[n : n + TALL] for n in range(0, len(lines), TALL)]  # a tabular does not break
-    begin, end = f"\n\\begin{{tabular}}{{@{{}}{spec}@{{}}}}\n{head}", "\n\\end{tabular}\n"
+    begin, end = f"\n\\begin{{tabular}}{{@{{}}{spec}@{{}}}}\n{head}", " \\\\[3pt]\n\\end{tabular}\\par\\smallskip\n"
     return "\\medskip".join(begin + " \\\\[5pt]\n".join(part) + end for part in parts)
 
 

@@ -39,7 +39,7 @@ from symbp.expr import (
 from symbp.family import Loop, base_of, member, split
 from symbp.form import Form, NotReducible, exact_axes
 from symbp.form import scalar as scalar_form
-from symbp.graph import Graph, adjoint, primal
+from symbp.graph import Graph, Node, adjoint, primal
 from symbp.index import affine
 from symbp.local import skeleton
 from symbp.matrix import Emitter, index_letter
@@ -228,13 +228,15 @@ class MathPrinter:
         return self.alphabet.spaced(text)
 
     def _matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
-        target = tuple(a if isinstance(a, Index) else None for a in axes)
         try:
-            x = self.emitter.emit(e, tuple(a for a in target if a is not None))
-            x = exact_axes(x, target, tuple(a.dim if a is not None else ONE for a in target))
-            return self.piece(x).text
+            return self.piece(self._form(e, axes)).text
         except (NoMatrixForm, NotReducible):
             return None
+
+    def _form(self, e: Expr, axes: Sequence[Expr]) -> Form:
+        target = tuple(a if isinstance(a, Index) else None for a in axes)
+        x = self.emitter.emit(e, tuple(a for a in target if a is not None))
+        return exact_axes(x, target, tuple(a.dim if a is not None else ONE for a in target))
 
     def piece(self, x: Form) -> Piece:
         if len(x.axes) > 2:
@@ -590,6 +592,20 @@ class MathPrinter:
                 return Piece(ones, PRODUCT)
             return Piece(self.alphabet.product([self.at(inner, PRODUCT), ones]), PRODUCT)
         return Piece(self._spread(inner, x, PRODUCT), PRODUCT)
+
+    def pairing(self, g: Expr, move: Expr, node: Node, letters: Mapping[Index, str]) -> str:
+        """⟨g, dv⟩: tr(Gᵀ dV) of matrices, gᵀ dv of vectors, a product of numbers; entry by entry where there is no
+        matrix notation."""
+        try:
+            left, right = (self._form(e, node.axes) for e in (g, move))
+            if not node.indices:
+                return self.alphabet.spaced(self.alphabet.product([self.at(left, PRODUCT), self.at(right, PRODUCT)]))
+            pair = [self.alphabet.transposed(self.at(left, ATOM)), self.at(right, CHAIN)]
+            text = self.alphabet.product(pair)
+            return self.alphabet.spaced(text if len(node.shape) == 1 else self.alphabet.apply("tr", [text]))
+        except (NoMatrixForm, NotReducible):
+            inner = self.product([self.wrap(self.scalar(e, letters), PRODUCT) for e in (g, move)])
+            return self.alphabet.spaced(self.alphabet.big_sum([letters[i] for i in node.indices], inner))
 
     def ordered(self, e: Expr, axes: Sequence[Expr], letters: Mapping[Index, str]) -> Ordered | None:
         """A product of named matrices entry by entry, in the order and with the transposes of matrix

@@ -38,8 +38,8 @@ GREEK = {
 LETTERS = {"ell": "ℓ", "hbar": "ℏ", "partial": "∂", "infty": "∞", "nabla": "∇"}
 OPERATORS = {
     "odot": "⊙", "circ": "∘", "cdot": "·", "times": "×", "otimes": "⊗", "pm": "±", "le": "≤", "ge": "≥", "ne": "≠",
-    "in": "∈", "leftarrow": "←", "rightarrow": "→", "to": "→", "approx": "≈", "top": "⊤", "prime": "′", "star": "⋆",
-    "bot": "⊥", "ast": "∗", "dagger": "†", "sum": "∑", "prod": "∏", "int": "∫", "cdots": "⋯", "ldots": "…",
+    "in": "∈", "dots": "…", "leftarrow": "←", "rightarrow": "→", "to": "→", "approx": "≈", "top": "⊤", "prime": "′",
+    "star": "⋆", "bot": "⊥", "ast": "∗", "dagger": "†", "sum": "∑", "prod": "∏", "int": "∫", "cdots": "⋯", "ldots": "…",
     "vdots": "⋮", "ddots": "⋱", "lvert": "|", "rvert": "|", "lVert": "‖", "rVert": "‖", "langle": "⟨", "rangle": "⟩",
     "{": "{", "}": "}", "|": "‖", "_": "_",
 }  # fmt: skip
@@ -162,6 +162,8 @@ def _symbol(text: str, first: bool) -> str:
 
 
 def _command(name: str, args: tuple[Part, ...], word: str) -> str:
+    if name == "hspace":
+        return f'<mspace width="{escape(word)}"/>'
     if name in ("text", "textrm", "textit", "textbf"):
         return f"<mtext>{escape(word)}</mtext>"
     if name == "texttt":
@@ -173,6 +175,8 @@ def _command(name: str, args: tuple[Part, ...], word: str) -> str:
     if name in ACCENTS:
         stretchy = "true" if name in ("widehat", "widetilde", "overline") else "false"
         return f'<mover accent="true">{_row(inner)}<mo stretchy="{stretchy}">{ACCENTS[name]}</mo></mover>'
+    if name == "underline" and isinstance(inner, Group) and isinstance(inner.parts[0], Command):
+        return f'<mrow class="blank">{_row(inner)}</mrow>'
     if name == "underline":
         return f'<mrow class="new">{_row(inner)}</mrow>'
     return _restyled(inner, name)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from xml.sax.saxutils import escape
 
+from symbp.show.words import say
+
 LOG_FROM = 1000.0
 MARKED = 12  # up to so many points are marked one by one
 HUGE = 1e300
@@ -89,6 +91,7 @@ class Chart:
     values: tuple[float, ...]
     what: str
     of: str = ""
+    lang: str = "en"
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
@@ -105,7 +108,7 @@ class Chart:
 
     @property
     def title(self) -> str:
-        return f"{self.what} against the step" + (", on a logarithmic scale" if self.vertical.log else "")
+        return say("plot-log" if self.vertical.log else "plot", self.lang, self.what)
 
     def placed(self) -> Iterator[Point]:
         """The points in the unit square, y upwards."""
@@ -231,7 +234,10 @@ def svg_plot(chart: Chart) -> str:
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{base}" y2="{base + 5}"/>')
         parts.append(f'<text x="{x:.1f}" y="{base + 21}" text-anchor="middle">{label}</text>')
     parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{base}H{LEFT + wide}"/>')
-    parts.append(f'<text x="{LEFT + wide / 2:.1f}" y="{HEIGHT - 10}" text-anchor="middle">step</text>')
+    parts.append(
+        f'<text x="{LEFT + wide / 2:.1f}" y="{HEIGHT - 10}" text-anchor="middle">'
+        f"{say('descent-step', chart.lang)}</text>"
+    )
     placed = [(LEFT + x * wide, base - y * high) for x, y in _thin_points(list(chart.placed()))]
     parts.append(f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in placed)}"/>')
     if len(placed) <= 40:

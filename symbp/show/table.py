@@ -13,43 +13,46 @@ from rich.text import Text
 from symbp.show.alphabet import Unicode, plain
 from symbp.show.document import shape_of
 from symbp.show.math import MathPrinter
+from symbp.show.words import method_name, say
 from symbp.steps import Checked, Derivation
 
 
-def _how(derivation: Derivation, checked: Mapping[str, Checked]) -> Iterator[str]:
+def _how(derivation: Derivation, checked: Mapping[str, Checked], lang: str) -> Iterator[str]:
     """What the check may say of itself: that it saw every entry, at sizes that all differ."""
     if not any(c.note for c in checked.values()):
-        yield "every entry"
+        yield say("check-every", lang)
     if len(derivation.graph.sizes) > 1 and any(c.points for c in checked.values()):
-        yield "sizes all different"
+        yield say("check-sizes", lang)
 
 
-def check_table(derivation: Derivation, checked: Mapping[str, Checked], width: int, colour: bool) -> str:
+def check_table(
+    derivation: Derivation, checked: Mapping[str, Checked], width: int, colour: bool, lang: str = "en"
+) -> str:
     """Tensor, shape, worst relative error, how many entries and points, verdict."""
     graph, alphabet = derivation.graph, Unicode()
     printer = MathPrinter(graph, alphabet)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{graph.name}: derived against numerical gradients", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=say("check-title", lang, graph.name), title_justify="left")
     for name, justify in (
         ("gradient", "left"),
         ("shape", "left"),
-        ("error", "right"),
-        ("entries", "right"),
-        ("points", "right"),
+        ("check-error", "right"),
+        ("check-entries", "right"),
+        ("check-points", "right"),
         ("", "left"),
     ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        table.add_column(say(name, lang).lower() if name else "", justify=justify)  # type: ignore[arg-type]
     for name, c in checked.items():
         verdict = (
-            Text("✓ agrees", "green")
+            Text("✓ " + say("check-agrees", lang), "green")
             if c.ok
-            else Text("? undecided", "yellow")
+            else Text("? " + say("check-undecided", lang), "yellow")
             if c.error != c.error
-            else Text("✗ differs", "bold red")
+            else Text("✗ " + say("check-differs", lang), "bold red")
         )
         error = "–" if c.error != c.error else f"{c.error:.1e}"
         table.add_row(
             Text(plain(printer.derivative(name))),
-            Text(shape_of(derivation.adjoints[name].node, alphabet) or "scalar"),
+            Text(shape_of(derivation.adjoints[name].node, alphabet) or say("check-scalar", lang)),
             error,
             str(c.entries),
             str(c.points),
@@ -65,15 +68,16 @@ def check_table(derivation: Derivation, checked: Mapping[str, Checked], width: i
         highlight=False,
     )
     console.print(table)
-    methods = ", ".join(dict.fromkeys(c.method for c in checked.values()))
+    methods = dict.fromkeys(method_name(c.method, lang) for c in checked.values())
     wrong = sum(not c.ok and c.error == c.error for c in checked.values())
     undecided = sum(not c.ok and c.error != c.error for c in checked.values())
     summary = (
-        f"All {len(checked)} gradients agree"
+        say("check-all", lang, str(len(checked)))
         if not wrong and not undecided
-        else f"{wrong} of {len(checked)} differ, {undecided} undecided"
+        else say("check-some", lang, str(wrong), str(len(checked)), str(undecided))
     )
-    console.print(Text(f"  {summary} ({', '.join((methods, *_how(derivation, checked)))})."))
+    how = say("comma", lang).join((*methods, *_how(derivation, checked, lang)))
+    console.print(Text("  " + say("check-summary", lang, summary, how)))
     for note in dict.fromkeys(c.note for c in checked.values() if c.note):
         console.print(Text(f"  {note}", "dim"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

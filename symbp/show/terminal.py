@@ -28,6 +28,7 @@ BOLD, DIM, GREEN, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "
 PLAIN = "\x1b[22;39m"  # no colour any more, but what is underlined stays so
 LEGEND = ("weight", "data", "node", "error", "loss")
 _WIDE = re.compile("[\u0300-\u036f\u1100-\u1cff\u2e80-\uffff\U00010000-\U0010ffff]")  # combining or perhaps wide
+NARROW = 16  # no column of a table is broken to less
 LABEL = 14  # columns for the names of the rules
 
 
@@ -86,7 +87,8 @@ def _coloured(text: str) -> str:
 
 
 def _heading(h: Heading, width: int, colour: bool) -> Iterator[str]:
-    text = _coloured(h.text) if colour else _plain(h.text)
+    convert = _coloured if colour else _plain
+    text = convert(h.text)
     bold, dim, reset = (BOLD, DIM, RESET) if colour else ("", "", "")
     if h.level == 1:
         for line in wrap(_plain(h.text), width, 0):
@@ -97,9 +99,12 @@ def _heading(h: Heading, width: int, colour: bool) -> Iterator[str]:
     if h.level == 2:
         yield f"{bold}{text} {reset}{dim}{'═' * max(width - used - 1, 0)}{reset}"
         return
-    tail = f" {h.shape}" if h.shape else ""
-    rule = "─" * max(width - used - 4 - width_of(tail), 1)
-    yield f"{dim}── {reset}{text} {dim}{rule}{tail}{reset}"
+    *before, last = wrap(h.text, width - 5, 0)
+    for n, piece in enumerate(before):
+        yield f"{dim}{'──' if n == 0 else '  '} {reset}{convert(piece)}"
+    tail = f" {h.shape}" if h.shape and width_of(last) + width_of(h.shape) + 6 <= width else ""
+    rule = "─" * max(width - width_of(last) - 4 - width_of(tail), 1)
+    yield f"{dim}{'  ' if before else '──'} {reset}{convert(last)} {dim}{rule}{tail}{reset}"
 
 
 def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
@@ -140,6 +145,8 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
                 pad = width - start - width_of(piece) - width_of(shape)
                 if pad < 2:
                     yield head
+                    *above, shape = wrap(shape, width - indent, 0)
+                    yield from (" " * indent + f"{dim}{convert(p).replace(PLAIN, PLAIN + dim)}{reset}" for p in above)
                     head, pad = "", max(width - width_of(shape), 0)
                 head += " " * pad + f"{dim}{convert(shape).replace(PLAIN, PLAIN + dim)}{reset}"
             yield head
@@ -150,9 +157,10 @@ def _table(table: Table, width: int, colour: bool) -> Iterator[str]:
     columns = list(zip(table.headers, *table.rows))
     widths = [max(width_of(c) for c in column) for column in columns]
     over = sum(widths) + 2 * (len(widths) - 1) - width
-    if over > 0:  # the widest column is broken
+    while over > 0 and max(widths) > NARROW:  # the widest column is broken, then the next
         widest = widths.index(max(widths))
-        widths[widest] = max(widths[widest] - over, 16)
+        less = min(over, max(widths[widest] - NARROW, 0))
+        widths[widest], over = widths[widest] - less, over - less
     dim, reset = (DIM, RESET) if colour else ("", "")
 
     def laid(cells: tuple[str, ...]) -> Iterator[str]:

@@ -21,10 +21,10 @@ CHANGED, UNCHANGED = "\ue030", "\ue031"
 
 ONE_ARGUMENT = {
     "mathbf", "mathrm", "mathcal", "mathbb", "mathsf", "mathit", "mathtt", "mathfrak", "mathscr", "boldsymbol", "bm",
-    "text", "textbf", "textit", "textrm", "texttt", "operatorname", "hat", "widehat", "tilde", "widetilde", "bar",
-    "overline", "underline", "vec", "dot", "ddot", "check", "breve", "acute", "grave", "mathring", "sqrt", "pmb",
+    "text", "textbf", "textit", "textrm", "texttt", "operatorname", "hspace", "hat", "widehat", "tilde", "widetilde",
+    "bar", "overline", "underline", "vec", "dot", "ddot", "check", "breve", "acute", "grave", "mathring", "sqrt", "pmb",
 }  # fmt: skip
-WORDS = {"mathrm", "mathtt", "text", "textbf", "textit", "textrm", "texttt", "operatorname"}
+WORDS = {"hspace", "mathrm", "mathtt", "text", "textbf", "textit", "textrm", "texttt", "operatorname"}
 SPACES = {r"\,": 0.17, r"\:": 0.22, r"\;": 0.28, r"\!": -0.17, r"\ ": 0.25, r"\quad": 1.0, r"\qquad": 2.0}
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\leftarrow", r"\in", r"\approx", r"\to", r"\rightarrow"}
 BINARY = {"+", "-", r"\odot", r"\circ", r"\cdot", r"\times", r"\pm", r"\otimes"}
@@ -298,6 +298,8 @@ def width(part: Part) -> float:
             return max(width(top), width(bottom)) + 0.24
         case Command("sqrt", (inner,)):
             return width(inner) + 0.9
+        case Command("hspace", _, word):
+            return float(word.removesuffix("em"))
         case Command(name, args, word):
             if name in WORDS:
                 return sum(1.0 if ord(c) > 0x2E7F else 0.52 for c in word) + 0.17

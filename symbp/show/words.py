@@ -53,6 +53,12 @@ def say(key: str, lang: str = ENGLISH, *args: str) -> str:
     return phrase
 
 
+def method_name(method: str, lang: str = ENGLISH) -> str:
+    """How a check was made, in words."""
+    key = "method-" + method.replace(" ", "-")
+    return say(key, lang) if key in catalogue(ENGLISH) else method
+
+
 def law_name(law: str, lang: str = ENGLISH) -> str:
     """A law of rules.py in words; one that has none yet goes by its own name."""
     key = f"law-{law}"

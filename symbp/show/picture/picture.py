@@ -18,9 +18,10 @@ from itertools import pairwise, product
 from typing import Any
 
 from symbp.circuit import Circuit, inputs
-from symbp.expr import Entry, Expr, Index
-from symbp.family import shift_name
+from symbp.expr import Entry, Expr, Index, Size, walk
+from symbp.family import shift_name, split
 from symbp.graph import Graph, Node, adjoint
+from symbp.index import same_size
 from symbp.show.math import MathPrinter
 from symbp.show.picture.gates import keeps_order, label
 from symbp.show.picture.ink import BACK, DOWN, Ink, plain, width, wrapped
@@ -304,9 +305,9 @@ class _Maker:
             if self.back_wires and self._flows_back(source, target):
                 wires.append(Wire(_beside(moved), True, True, link.target, link.source))
         turning, low = self._turning(cells, placed, middle, shift)
-        for wire, text in turning:
+        for wire, said in turning:
             wires += [wire, Wire(_beside(wire.path), True, True, wire.target, wire.source)]
-            labels.append(text)
+            labels.extend(said)
         fed = {link.source for link in links} | {s for c in cells for s, _ in c.loops}
         for c in cells:
             if c.key not in fed and c.lead:
@@ -326,24 +327,34 @@ class _Maker:
 
     def _turning(
         self, cells: Sequence[_Cell], placed: Layout, middle: Mapping[str, float], shift: float
-    ) -> tuple[list[tuple[Wire, Text]], float]:
+    ) -> tuple[list[tuple[Wire, tuple[Text, ...]]], float]:
         """The arrows of loops, under everything: out to the right, back to the left, in at the lowest port;
         and how much room they take."""
-        found: list[tuple[Wire, Text]] = []
+        found: list[tuple[Wire, tuple[Text, ...]]] = []
         right: dict[int, float] = {}
         for c in cells:
             column, x = placed.columns[c.key], placed.places[c.key][0] + c.body + c.lead
             right[column] = max(right.get(column, x), x)
-        by_key, low, before = {c.key: c for c in cells}, 0.0, [0.0] * (len(right) + 1)
+        by_key, low = {c.key: c for c in cells}, 0.0
+        left_out, right_out = [0.0] * len(right), [0.0] * len(right)
+        lanes: dict[tuple[str, str], tuple[float, float]] = {}  # what goes on as one member shares one line
+        turns: dict[tuple[str, str, int], float] = {}
         for c in cells:
             for n, (source, ink) in enumerate(c.loops):
-                origin = by_key[source]
+                origin, column = by_key[source], placed.columns[c.key]
                 port = _ports(c, True)[len(c.sources) + n]
                 start = placed.places[source][0] + shift + origin.body
-                column = placed.columns[c.key]
-                out = right[placed.columns[source]] + shift + 9 + before[placed.columns[source]]
-                into = placed.places[c.key][0] + shift
-                back, y, base = into - 11 - before[column], middle[c.key] + port, placed.height + shift + low + 8
+                into, y = placed.places[c.key][0] + shift, middle[c.key] + port
+                new = (source, ink) not in lanes
+                if new:
+                    at = placed.columns[source]
+                    lanes[source, ink] = (right[at] + shift + 9 + right_out[at], placed.height + shift + low + 8)
+                    right_out[at] += PASS + BESIDE
+                    low += VALUE_LINE + PASS + BESIDE
+                if (source, ink, column) not in turns:
+                    turns[source, ink, column] = into - 11 - left_out[column]
+                    left_out[column] += PASS + BESIDE
+                (out, base), back = lanes[source, ink], turns[source, ink, column]
                 corners = [
                     (start, middle[source]),
                     (out, middle[source]),
@@ -353,12 +364,8 @@ class _Maker:
                     (into, y),
                 ]
                 wire = Wire(tuple(Move(*p) for p in corners), False, True, source, c.key)
-                found.append(
-                    (wire, Text(ink, (out + back) / 2, base + VALUE + BESIDE + 2, VALUE, width(ink, VALUE), "name"))
-                )
-                before[column] += PASS
-                before[placed.columns[source]] += PASS
-                low += VALUE_LINE + PASS + BESIDE
+                said = Text(ink, (out + back) / 2, base + VALUE + BESIDE + 2, VALUE, width(ink, VALUE), "name")
+                found.append((wire, (said,) if new else ()))
         return found, low + (6 if low else 0)
 
     def _gradient(self, n: Node) -> str:
@@ -543,25 +550,19 @@ class _Blocks(_Maker):
         """The boxes whose tensors a node takes, and those that it takes from the turn before: a later line
         of the same loop, or itself."""
         before: dict[str, None] = {}
-        again: dict[str, str] = {}
+        again: dict[tuple[str, str], None] = {}
         for tensor in _taken(n):
             if tensor in self.graph.nodes:
                 before.setdefault(tensor)
                 continue
             for piece in self.graph.pieces(tensor):
-                if not piece.loops:
-                    if self._begins(n, piece.name, tensor):
-                        before.setdefault(piece.name)
-                elif order[piece.name] < order[n.name]:
+                if not _may_be(piece, tensor, n):
+                    continue
+                if order[piece.name] < order[n.name]:
                     before.setdefault(piece.name)
                 else:
-                    again.setdefault(piece.name, self.printer.tensor(tensor))
-        return tuple(before), tuple(again.items())
-
-    def _begins(self, n: Node, base: str, tensor: str) -> bool:
-        """Whether the tensor is the base case at an end of the node's loops."""
-        ends = (((loop.var, loop.low), (loop.var, loop.high)) for loop in n.loops)
-        return any(shift_name(tensor, dict(corner)) == base for corner in product(*ends))
+                    again.setdefault((piece.name, self.printer.tensor(tensor)))
+        return tuple(before), tuple(again)
 
     def _cell(self, n: Node, sources: tuple[str, ...], loops: tuple[tuple[str, str], ...]) -> _Cell:
         name = self.printer.tensor(n.name)
@@ -625,6 +626,17 @@ class _Blocks(_Maker):
 
     def _given(self, c: _Cell) -> bool:
         return bool(self.graph.upstream) and c.key == self.graph.upstream
+
+
+def _may_be(piece: Node, tensor: str, n: Node) -> bool:
+    """Whether a member of a family, as a node's body names it, can be one of this piece's: where the piece has a
+    fixed number, the member has it at an end of the node's loops."""
+    own = split(piece.name)[1]
+    turning = {loop.var for loop in piece.loops}
+    fixed = [k for k, e in enumerate(own) if not any(isinstance(x, Size) and x.name in turning for x in walk(e))]
+    ends = (((loop.var, loop.low), (loop.var, loop.high)) for loop in n.loops)
+    corners = (split(shift_name(tensor, dict(corner)))[1] for corner in product(*ends))
+    return any(len(m) == len(own) and all(same_size(m[k], own[k]) for k in fixed) for m in corners)
 
 
 def _taken(n: Node) -> tuple[str, ...]:
