@@ -272,13 +272,6 @@ for _name in ("line", "column", "end_line", "end_column"):
 Token.start_pos = property(lambda self: self.start)  # type: ignore[attr-defined]
 Token.end_pos = property(lambda self: self.end)  # type: ignore[attr-defined]
 
-_EXPECTED = {
-    "CLOSE": "a closing bracket",
-    "RB": "a closing brace }",
-    "END": "the end of the environment",
-    "$END": "nothing more",
-}
-
 
 def parse(tokens: list[Token], text: str) -> Node:
     """The tree of one side; a text that does not parse is an error with its place."""

@@ -56,13 +56,6 @@ MOST_LINKS = 40
 Expression = Callable[[str, Collection[str]], Tree]
 
 
-def is_latex(text: str) -> bool:
-    """Whether a line looks like LaTeX rather than like NumPy."""
-    return bool(
-        re.search(r"\\[A-Za-z,;!|{\[(]|[_^]\{|\$|\^|[∂∇⊙Σδ·−ᵀ]|_\s*[A-Za-z0-9]\s*[^\w(\[.]", text)
-    ) and not re.search(r"np\.|\*\*|@|\.T\b", text)
-
-
 class LatexReader:
     """Reads the LaTeX of one student about one network; definitions are kept from line to line."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Protocol
 
@@ -238,6 +238,3 @@ class View:
                 else frozenset(node.body.tensors).union(*[found.get(t, frozenset()) for t in node.body.tensors])
             )
         return found
-
-
-Maker = Callable[[frozenset[str]], Tree]
