@@ -30,7 +30,7 @@ def diagnose(
 ) -> Mistake:
     """Why `link` does not have the values `truth`; the name "other" if nothing is found."""
     assert claim.left is not None
-    start = time.monotonic()
+    start = time.thread_time()
     lefts = lexicon.points.value(claim.left, claim.links)
     paper, until = claim.notation != "numpy", start + 0.5 * seconds
     search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
@@ -145,7 +145,7 @@ class Explanations:
         if s.link.op != "sum" or len(s.link.args) < 2:
             return None
         for form in self.lexicon.forms(s.about) if s.about else ():
-            if form.op != "sum" or len(form.args) < 2 or time.monotonic() > until:
+            if form.op != "sum" or len(form.args) < 2 or time.thread_time() > until:
                 continue
             right = list(zip(form.args, form.data, strict=True))
             wrong: list[tuple[int, Tree, int]] = []
@@ -187,7 +187,7 @@ class Explanations:
         s = self.search
         truth = [v.array for v in lefts]
         inner = Grafts(self.lexicon, term, truth, lefts, s.about, s.paper, s.until, s.beside, s.pool)
-        inner.until = min(until, time.monotonic() + 0.3)
+        inner.until = min(until, time.thread_time() + 0.3)
         return Explanations(self.lexicon, inner).single(None)
 
     def _closing(self, until: float) -> Mistake | None:
@@ -197,7 +197,7 @@ class Explanations:
         candidates = list(s.first_edits())
         best: Mistake | None = None
         for repair in candidates:
-            if time.monotonic() > until:
+            if time.thread_time() > until:
                 break
             value = s.value(repair.tree)
             if value is None:

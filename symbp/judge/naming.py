@@ -168,6 +168,8 @@ class Namer:
         if kind == "multiply" or kind == "insert":
             assert r.detail is not None
             name, adjust, which = self._missing(r.detail, r)
+            if which is not None and self._is_output(r, which):
+                return "wrong-argument", 0.5, None  # z · 1[z > 0] is the activation itself
             if in_argument:
                 return "wrong-argument", 0.5, None
             return name, adjust + (0.5 if kind == "insert" else 0.0), which
@@ -465,6 +467,13 @@ class Namer:
             if rest is not None and rest.names <= own and not rest.gradients and rest.names & {about, users[0]}:
                 return slope
         return None
+
+    def _is_output(self, r: Repair, slope: Slope) -> bool:
+        """Is the part, multiplied by the slope, simply the function's value?"""
+        if r.old.op != "name" or slope.output.op != "name":
+            return False
+        a, b = self.search.value(r.new), self.search.value(slope.output)
+        return a is not None and b is not None and a.shape == b.shape and bool(np.allclose(a.array, b.array))
 
     def _before(self, old: Tree, new: Tree) -> bool:
         """Is one the function value of the other: before for after the activation, or the reverse?"""

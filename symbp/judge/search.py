@@ -115,7 +115,7 @@ class Search:
 
     @property
     def late(self) -> bool:
-        return time.monotonic() > self.until
+        return time.thread_time() > self.until
 
     # ---- places ----------------------------------------------------------------------------------
 
@@ -264,7 +264,7 @@ def ratio_between(value: Value, wanted: Value) -> Array | None:
     """wanted / value where that is one number for each point; None if it is not."""
     if value.letters != wanted.letters or value.array.shape[1:] != wanted.array.shape[1:]:
         return None
-    w, a = wanted.array, np.broadcast_to(value.array, wanted.array.shape)
+    w, a = np.broadcast_arrays(wanted.array, value.array)  # one of them may be the same at all points
     w, a = w.reshape(w.shape[0], -1), a.reshape(a.shape[0], -1)
     known = np.isfinite(w) & np.isfinite(a)
     w, a = np.where(known, w, 0.0), np.where(known, a, 0.0)

@@ -158,7 +158,7 @@ BARE: dict[str, tuple[str, str]] = {
     "shape": ("The result does not have the shape of {x}.", "结果的形状与 {x} 不符。"),
 }
 TITLES: dict[str, tuple[str, str]] = {
-    "shape": ("wrong shape", "形状不对"),
+    "shape": ("shape", "形状不对"),
     "sign": ("sign", "符号"),
     "missing-mean-factor": ("mean or sum", "平均与求和"),
     "factor": ("constant factor", "常数因子"),
@@ -172,10 +172,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "missing-term": ("summand is missing", "漏了一项"),
     "missing-activation-derivative": ("slope is missing", "漏了导数"),
     "wrong-activation-derivative": ("wrong slope", "导数不对"),
-    "wrong-argument": ("wrong argument", "对象不对"),
+    "wrong-argument": ("argument", "对象不对"),
     "missing-factor": ("factor is missing", "漏了因子"),
     "extra-term": ("too much", "多余的项"),
-    "value": ("wrong number", "数值不对"),
+    "value": ("number", "数值不对"),
     "other": ("another formula", "另一个式子"),
 }
 _ADDING = ("missing-path", "missing-regulariser", "missing-factor", "missing-activation-derivative")
