@@ -24,11 +24,7 @@ contraction arithmetic known rules merge identities laws normal prove evaluate s
 simplify chain recursion derive convention structure higher
 form matrix views windows check values family_values read.data descend
 <<<<<<< HEAD
-<<<<<<< HEAD
 numpy_code helpers program loop_program diagonal check_higher
-=======
-numpy_code helpers program loop_program diagonal check_higher differential
->>>>>>> main
 =======
 numpy_code helpers program loop_program diagonal check_higher differential
 >>>>>>> judge
@@ -51,17 +47,10 @@ network commands cli
 OUTSIDE = {  # what each of these may be imported by
     "sympy": "functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code "
     "witness network",
-<<<<<<< HEAD
     "numpy": "differential evaluate sample fingerprint shorten check check_higher values read.data descend program draw "
     "functions sympy_code witness network "
     "judge.functions judge.value judge.points judge.equal judge.lexicon judge.pool judge.rewrite judge.search judge.edits "
     "judge.grafts judge.naming judge.diagnose judge.verdict show.verdict",
-=======
-    "numpy": "differential evaluate sample fingerprint shorten check check_higher values read.data descend program "
-    "draw functions sympy_code witness network "
-    "judge.functions judge.value judge.points judge.equal judge.lexicon judge.pool judge.rewrite judge.search "
-    "judge.edits judge.grafts judge.naming judge.diagnose judge.verdict show.verdict",
->>>>>>> judge
     "lark": "read.latex.grammar",
     "rich": "show.table show.terminal",
     "typer": "cli",
