@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -150,7 +151,7 @@ class _Network:
 
     def _learn_families(self, tree: ast.Module) -> None:
         """Every name with numbers on a left side is a family, also where it is read before."""
-        for statement in ast.walk(tree):
+        for statement in _statements(tree.body):
             targets = statement.targets if isinstance(statement, ast.Assign) else ()
             for target in (statement.target,) if isinstance(statement, ast.AnnAssign) else targets:
                 if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
@@ -159,6 +160,8 @@ class _Network:
 
     def _learn_bounds(self, tree: ast.Module) -> None:
         """The symbolic ends of loops, which base cases such as `s[T+1]` name before the loop."""
+        if not re.search(r"\bfor\b", self.source.text):
+            return
         ranges: list[ast.expr] = []
         known = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         for node in ast.walk(tree):
@@ -613,6 +616,14 @@ class _Network:
             else:
                 style |= style_settings(call, self.source)
         return latex, style
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The lines of a file, those in loops too."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.For):
+            yield from _statements(statement.body)
 
 
 def _is_no_size(node: ast.expr) -> bool:
