@@ -231,7 +231,7 @@ class Grafts(Edits):
         for a, b in (("sum", "mean"), ("mean", "sum")):
             whole = renamed(self.link, a, b)
             if whole is not self.link:
-                site = next(s for s in self.sites if s.tree.op == "call" and s.tree.data[0] == a)
+                site = next((s for s in self.sites if s.tree.op == "call" and s.tree.data[0] == a), self.sites[0])
                 self.accept(whole, site, renamed(site.tree, a, b), "mean")
         for t in {s.tree for s in self.sites if s.tree.op == "name"}:
             if sum(s.tree is t for s in self.sites) > 1:

@@ -415,7 +415,7 @@ class Namer:
             return None
         ratios = []
         for x, y in zip(a, b, strict=True):
-            if x.shape != y.shape or x.letters != y.letters:
+            if x.array.shape[1:] != y.array.shape[1:] or x.letters != y.letters:
                 return None
             u, v = np.broadcast_arrays(x.array, y.array)
             norm = float((u * u).sum())
