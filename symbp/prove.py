@@ -23,6 +23,7 @@ from symbp.normal import Normaliser, Polynomial, TooLarge
 
 UNFOLDINGS = 8
 WORK = 1500  # products of monomials in one attempt
+HEAVY = 300  # symbols of both sides together; what is larger is not proved
 ROUNDS = 4  # denominators within denominators
 
 
@@ -47,6 +48,7 @@ class Prover:
         self.rank = {name: n for n, name in enumerate(graph.nodes)}
         self.plain, self.deep = Normaliser(self.known), Normaliser(self.known, deep=True)
         self._memo: dict[tuple[Expr, Expr], Proof | None] = {}
+        self._weights: dict[Expr, int] = {}
 
     def equal(self, left: Expr, right: Expr) -> Proof | None:
         """A proof that `left` = `right` for all data that the facts allow, or None."""
@@ -67,6 +69,8 @@ class Prover:
     def _unfolding(self, left: Expr, right: Expr, *, one_side_first: bool) -> Proof | None:
         put_in: list[str] = []
         for _ in range(UNFOLDINGS):
+            if self._weight(left) + self._weight(right) > HEAVY:
+                return None
             facts = self._is_zero(add(left, mul(MINUS_ONE, right)), self.plain)
             if facts is not None:
                 return Proof(tuple(put_in), facts)
@@ -76,8 +80,17 @@ class Prover:
                 break
             put_in.append(name)
             left, right = self._unfolded(left, name), self._unfolded(right, name)
+        if self._weight(left) + self._weight(right) > HEAVY:
+            return None
         facts = self._is_zero(add(left, mul(MINUS_ONE, right)), self.deep)
         return None if facts is None else Proof(tuple(put_in), facts)
+
+    def _weight(self, e: Expr) -> int:
+        """How many symbols the expression has when it is written out, what is shared every time."""
+        found = self._weights.get(e)
+        if found is None:
+            found = self._weights[e] = 1 + sum(map(self._weight, e.args))
+        return found
 
     def _newest(self, tensors: frozenset[str]) -> str | None:
         """The tensor whose definition is put in next: adjoints first (those nearest the leaves),
