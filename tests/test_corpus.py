@@ -72,7 +72,7 @@ def backward(derivation: Derivation, env: dict[str, object]) -> dict[str, object
     for a in derivation.adjoints.values():
         name, line = derivation.graph.adjoint_name(a.node.name), text(derivation, a, "delta")
         if name not in values and line is not None:
-            values[name] = formulas.evaluate(line, values)
+            values[name] = np.asarray(formulas.evaluate(line, values), float)  # a mask counts as 0 and 1
     return values
 
 

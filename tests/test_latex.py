@@ -351,7 +351,8 @@ UNEVEN = {  # networks whose lines (not their results) are left out, and why
 }
 
 
-@pytest.mark.parametrize("name", [n for n in zoo_names() if "[" not in zoo_text(n)])
+# The whole Jacobian of an unknown map, which is printed as ∂y/∂x, has no indices that could be read.
+@pytest.mark.parametrize("name", [n for n in zoo_names() if "[" not in zoo_text(n) and ",) >> (" not in zoo_text(n)])
 def test_what_symbp_prints_is_read_back(name: str) -> None:
     """The delta form and the closed form of every gradient and every δ, in matrix notation, and in index
     notation where the lines of the derivation show it."""

@@ -23,11 +23,7 @@ read.names read.source read.settings read.functions read.formula read.facts read
 contraction arithmetic known rules merge identities laws normal prove evaluate sample unknown fingerprint shorten
 simplify chain cases recursion derive convention structure higher
 form matrix views windows check values family_values read.data descend
-<<<<<<< HEAD
-numpy_code helpers program loop_program diagonal check_higher
-=======
 numpy_code helpers program loop_program diagonal check_higher differential
->>>>>>> judge
 lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.math show.document
 show.terminal show.latex
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
