@@ -273,7 +273,7 @@ def test_backpropagation_through_time() -> None:
 
 def test_gates_of_a_memory() -> None:
     found = forms("lstm")
-    assert found["c[t]"] == "o[t]*dh[t]*(1 - tanh(c[t])**2) + f[t+1]*dc[t+1]"
+    assert found["c[t]"] == "dh[t]*o[t]*(1 - tanh(c[t])**2) + dc[t+1]*f[t+1]"
     assert found["o[t]"] == "dh[t]*tanh(c[t])"
     assert found["f[t]"] == "dc[t]*c[t-1]"
     assert found["W_i"] == "sum(outer(di[t]*i[t]*(1 - i[t]), x[t]) for t in range(1, T + 1))"
