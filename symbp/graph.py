@@ -25,6 +25,8 @@ from symbp.family import Block, Loop, Turn, base_of, contains, shift, shift_name
 from symbp.index import same_size
 from symbp.ops import OPS, Op, Table
 
+DEFINITION = "the definition of "  # how a reason begins that no user asserted
+
 
 @dataclass(frozen=True)
 class Fact:

@@ -35,7 +35,7 @@ from symbp.graph import Graph, Node, adjoint, primal
 from symbp.helpers import HELPERS
 from symbp.index import same_size
 from symbp.numpy_code import NumpyPrinter, Text
-from symbp.program import INDENT, WIDTH, Names, constants_of, escaped, filled, helpers_in, imports_of, terms
+from symbp.program import INDENT, WIDTH, Names, constants_of, escaped, filled, helpers_in, imports_of, terms, word_in
 from symbp.steps import Adjoint, Derivation
 from symbp.windows import WindowEmitter
 
@@ -217,7 +217,7 @@ class _LoopProgram:
         text = "\n".join(backward)
         for base in self.bases:
             name = self.names[base]
-            if _word(name, text):
+            if word_in(name, text):
                 yield name
 
     def gradient(self, base: str) -> str:
@@ -313,7 +313,7 @@ class _Printer(NumpyPrinter):
         """`D = x[1].shape[0]` for the sizes that these lines name."""
         text = "\n".join(body)
         named = {self.names[f"size {n}"]: told for n, told in self.told.items()}
-        return [f"{n} = {told}" for n, told in named.items() if _word(n, text)]
+        return [f"{n} = {told}" for n, told in named.items() if word_in(n, text)]
 
     def tensor(self, name: str) -> str:
         inner = primal(name)
@@ -366,10 +366,6 @@ class _Printer(NumpyPrinter):
         if numbers:
             raise NoRule(f"No argument of the program tells the size {name}.")
         return ""
-
-
-def _word(name: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text) is not None
 
 
 def _docstring(said: str, families: Sequence[str]) -> list[str]:

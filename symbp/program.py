@@ -27,7 +27,7 @@ from symbp import __version__
 from symbp.errors import NoRule
 from symbp.expr import Expr, Num, Size, number, walk
 from symbp.form import Axes, Form, NotReducible
-from symbp.graph import Graph, Node, adjoint, primal
+from symbp.graph import DEFINITION, Graph, Node, adjoint, primal
 from symbp.helpers import HELPERS
 from symbp.index import affine, from_affine
 from symbp.numpy_code import POWER, NumpyPrinter, Text
@@ -466,16 +466,15 @@ class _Program:
 
     def _forward_text(self) -> list[str]:
         names = [self.names[a] for a in self.arguments]
-        sizes = [*_sizes_in(line.form for line in self.forward), *(c for c in self.cached if self._is_size(c))]
-        size_lines, unknown = self._size_lines(sizes, self.arguments)
+        statements = [s for line in self.forward for s in self._statement(line)]
+        sizes = self._said_sizes((line.form for line in self.forward), statements)
+        size_lines, unknown = self._size_lines([*sizes, *filter(self._is_size, self.cached)], self.arguments)
         names += [self.names["size " + s] for s in unknown]  # no leaf shows them
         what = "The loss" if not self.given else "The value of"
         said = f"{what} {self.result}".replace("loss loss", "loss") + ", and what `backward` needs."
         shapes = [f"{self.names[a]}{HARD}{_shape_text(self.graph[a])}" for a in self.arguments]
         lines = [*filled("def forward(", names, "):"), *_said(said, "Shapes: ", shapes)]
-        lines += [INDENT + s for s in size_lines]
-        for line in self.forward:
-            lines += [INDENT + s for s in self._statement(line)]
+        lines += [INDENT + s for s in [*size_lines, *statements]]
         kept = [self._cached_name(c) for c in self.cached]
         comma = "," if len(kept) == 1 else ""
         lines += [INDENT + s for s in filled(f"return {self.names[self.result]}, (", kept, comma + ")")]
@@ -485,7 +484,8 @@ class _Program:
         wrt = self.derivation.wrt
         given = f", {self.names[self.given]}" if self.given else ""
         of = self.result if not self.given else f"a loss whose gradient for {self.result} is {self.names[self.given]},"
-        facts = dict.fromkeys(b for a in self.derivation.adjoints.values() for b in a.because)
+        proved = (b for a in self.derivation.adjoints.values() for b in a.because)
+        facts = dict.fromkeys(b for b in proved if not b.startswith(DEFINITION))
         said = f"The gradients of {of} with respect to "
         lines = [f"def backward(cache{given}):", *_said("", said, [*wrt] or ["nothing"], end=".", facts=list(facts))]
         kept = [self._cached_name(c) for c in self.cached]
@@ -493,14 +493,18 @@ class _Program:
             lines.append(f"{INDENT}({kept[0]},) = cache")
         elif kept:
             lines += [INDENT + s for s in filled("", kept, " = cache", "()")]
-        wanted = [s for s in _sizes_in(line.form for line in self.backward) if s not in self.cached]
+        statements = [s for line in self.backward for s in self._statement(line)]
+        wanted = [s for s in self._said_sizes((b.form for b in self.backward), statements) if s not in self.cached]
         tensors = [c for c in self.cached if not self._is_size(c)]
         size_lines, _ = self._size_lines(wanted, [*tensors, *((self.given,) if self.given else ())])
-        lines += [INDENT + s for s in size_lines]
-        for line in self.backward:
-            lines += [INDENT + s for s in self._statement(line)]
+        lines += [INDENT + s for s in [*size_lines, *statements]]
         items = [f'"{w}": {self.names[adjoint(w)]}' for w in wrt]
         return lines + [INDENT + s for s in filled("return {", items, "}")]
+
+    def _said_sizes(self, forms: Iterable[Form], statements: Sequence[str]) -> list[str]:
+        """The sizes that the statements name: `np.mean` says none where its form has 1/N."""
+        text = "\n".join(statements)
+        return [s for s in _sizes_in(forms) if s.isdigit() or word_in(self.names["size " + s], text)]
 
     def _is_size(self, cached: str) -> bool:
         return cached not in self.graph.nodes and cached not in self.locals
@@ -736,6 +740,10 @@ def filled(start: str, items: Sequence[str], end: str, bracket: str = "") -> lis
     room = WIDTH - 3 * len(INDENT)
     inner = textwrap.wrap(", ".join(items) + ",", room, break_long_words=False, break_on_hyphens=False)
     return [start + bracket[:1], *(INDENT + t for t in inner), bracket[1:] + end.lstrip(",")]
+
+
+def word_in(name: str, text: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text) is not None
 
 
 def _said(first: str, head: str, items: Sequence[str], end: str = "", facts: Sequence[str] = ()) -> list[str]:

@@ -48,7 +48,7 @@ from symbp.expr import (
     substitute,
     walk,
 )
-from symbp.graph import Fact, Graph, Node
+from symbp.graph import DEFINITION, Fact, Graph, Node
 from symbp.known import Known
 
 
@@ -135,7 +135,7 @@ def _balance(s: Knowledge, body: Add, indices: tuple[Index, ...], used: Used) ->
         s.totals[key] = None if result.tensors or result.free else result
     value = s.totals[key]
     if value is not None:
-        used.facts[Fact("balance", " ".join(names), low=value, text=f"the definition of {', '.join(names)}")] = None
+        used.facts[Fact("balance", " ".join(names), low=value, text=DEFINITION + ", ".join(names))] = None
     return value
 
 

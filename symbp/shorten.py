@@ -42,7 +42,7 @@ from symbp.expr import (
     walk,
 )
 from symbp.fingerprint import Samples, Table, Vector, canonical_letters, entries, in_letters
-from symbp.graph import Fact, Graph, adjoint, primal
+from symbp.graph import DEFINITION, Fact, Graph, adjoint, primal
 from symbp.known import Known
 from symbp.local import skeleton
 from symbp.merge import flat
@@ -460,4 +460,4 @@ def reason(graph: Graph, proof: Proof) -> tuple[Fact, ...]:
     """What a proof rests on, as facts that a step can print."""
     names = {t: primal(t) for t in proof.definitions}
     shown = {t: t if n is None else graph.adjoint_name(n) for t, n in names.items()}
-    return (*(Fact("definition", t, text=f"the definition of {n}") for t, n in shown.items()), *proof.facts)
+    return (*(Fact("definition", t, text=DEFINITION + n) for t, n in shown.items()), *proof.facts)

@@ -128,7 +128,7 @@ TEXTBOOK = {
         C = A*B
         L = sum(C**2)/2
         """,
-        ["dC = C", "dB = A*dC", "dA = dC*B"],
+        ["dC = C", "dB = dC*A", "dA = dC*B"],
     ),
     "tanh from its output": (
         """
@@ -136,7 +136,7 @@ TEXTBOOK = {
         a = tanh(z)
         L = sum(a**2)/2
         """,
-        ["da = a", "dz = da*(1 - a**2)"],
+        ["da = a", "dz = a - a**3"],
     ),
     "relu masks": (
         """
@@ -172,7 +172,7 @@ TEXTBOOK = {
         Y = X*c + r
         L = sum(Y**2)/2
         """,
-        ["dY = Y", "dr = sum(dY, axis=0, keepdims=True)", "dc = sum(X*dY, axis=1, keepdims=True)", "dX = dY*c"],
+        ["dY = Y", "dr = sum(dY, axis=0, keepdims=True)", "dc = sum(dY*X, axis=1, keepdims=True)", "dX = dY*c"],
     ),
     "a scalar in front": (
         """

@@ -172,7 +172,7 @@ REWRITTEN = [
     ("X @ W @ W.T", "X @ W @ W.T"),
     ("X @ (W @ W.T)", None),
     ("x[:, None]*X", None),
-    ("mean(X, axis=0)", "sum(X, axis=0)/N"),
+    ("mean(X, axis=0)", "mean(X, axis=0)"),
     ("norm(x)", None),
     ("X @ W + V @ W", "X @ W + V @ W"),
     ("S.T @ x + S @ x", None),

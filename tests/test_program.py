@@ -427,7 +427,7 @@ def backward(cache):
     N = X.shape[0]
     dP = (P - Y)/N
     dA1 = dP @ W2.T
-    dY = (Y - P)/N
+    dY = -dP
     db2 = np.sum(dP, axis=0)
     dW2 = A1.T @ dP
     dZ1 = dA1*(1 - A1**2)
