@@ -451,8 +451,11 @@ class WindowEmitter(ViewEmitter):
             )
             dims, own, order = (ONE, *(dims[n] for n in order)), [], tuple(range(len(dims) + 1))
         elif alone:  # one channel, and the kernel has no axis for it
-            kernel = form("subscript", (kernel,), (None,) * (len(dims) + 1), ":", "None", *(":" for _ in offsets))
-            order = (order[0], 1, *(n + 1 for n in order[1:]))
+            kernel = form(
+                "subscript", (permuted(kernel, order),), (None,) * (len(dims) + 1), ":", "None", *(":" for _ in offsets)
+            )
+            dims = (dims[order[0]], ONE, *(dims[n] for n in order[1:]))
+            order = tuple(range(len(dims)))
         same_all = len({p for pair in look.padding for p in pair}) == 1
         padding = look.padding[0][0] if same_all else ZERO
         inner = look.inner if same_all else padded(look)

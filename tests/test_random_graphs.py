@@ -134,6 +134,12 @@ def test_every_form_agrees_with_autograd_and_every_operation_of_the_language_is_
 
 
 FOUND = {  # networks that once failed
+    "a kernel of one channel, transposed": """
+        C2: (1, D)
+        X3: (3, 1, 2)
+        W4: (D - 1, 3)
+        h = -conv1d(C2, X3)*W4.T
+        L = mean(h)""",
     "the diagonal of an inverse": """
         A: (D, H)
         h = trace(inv(A @ A.T + 2*eye(D)))
