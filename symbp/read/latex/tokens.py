@@ -586,25 +586,6 @@ class Tokeniser:
 
 # ---------------------------------------------------------------- bars, lone operators, scripts without a base
 
-_BEFORE_OPENING = {
-    "OP",
-    "ADD",
-    "REL",
-    "COMMA",
-    "OPEN",
-    "LB",
-    "AMP",
-    "NEWLINE",
-    "SEP",
-    "ARROW",
-    "BEGIN",
-    "FRAC",
-    "ACCENT",
-    "BIGOP",
-    "FUN",
-    "SUP",
-    "SUB",
-}
 _NO_BASE = {
     "OP",
     "ADD",
@@ -622,6 +603,7 @@ _NO_BASE = {
     "FRAC",
     "ACCENT",
 }
+_BEFORE_OPENING = _NO_BASE | {"BIGOP", "FUN"}
 
 
 def decorate(tokens: list[Token], text: str) -> list[Token]:
