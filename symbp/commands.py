@@ -502,6 +502,11 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
         graph = _network_of(document, options.net)
     elif options.annotate:
         raise RequestError("--annotate writes a document with verdicts: give a document (.tex, .md, .ipynb or .py)")
+    elif not texts and not options.claims:
+        raise RequestError(
+            f"verify {spec} was given nothing to judge. Write a claim behind the network, give a file of claims, "
+            "one a line, with --claims FILE, or give a document (.tex, .md, .ipynb or .py)."
+        )
     else:
         graph = open_network(options.net or spec)
     if graph.bounds:  # a network of any depth, at a depth that has a beginning, a middle and an end

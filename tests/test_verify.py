@@ -116,3 +116,12 @@ def test_a_call_that_is_off(net: Path, tmp_path: Path) -> None:
     for words in ([tmp_path / "none.symbp", "dP = P"], [net, "dP = P", "--lang", "fr"], [net, "--claims", tmp_path]):
         done = verify(*words)
         assert done.returncode == 2 and done.stderr.startswith("symbp: ") and not done.stdout
+
+
+def test_nothing_to_judge_is_no_success(net: Path) -> None:
+    run = verify(net)
+
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert "nothing to judge" in run.stderr
+    assert "--claims FILE" in run.stderr
