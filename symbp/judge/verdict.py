@@ -17,11 +17,12 @@ import numpy as np
 
 from symbp.claim import Claim, Tree, call, gradient, number
 from symbp.judge.diagnose import diagnose
-from symbp.judge.equal import OTHER, SAME, Difference, difference, fitted, same
+from symbp.judge.equal import CLEAR, OTHER, SAME, Difference, clear, difference, fitted, same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon
 from symbp.judge.naming import Mistake
 from symbp.judge.points import Points
+from symbp.judge.precise import Closer, Precise
 from symbp.judge.prove import proved
 from symbp.judge.value import ShapeError
 
@@ -61,11 +62,15 @@ class Judge:
 
     def __init__(self, points: Points, seconds: float = 2.0, given: Points | None = None) -> None:
         self.points, self.seconds, self.given = points, seconds, given
-        self.lexicon = Lexicon(points)
+        self.lexicon, self.precise = Lexicon(points), Precise(points)
         self.own: dict[str, Tree] = {}  # node -> the wrong formula that the student gave for its gradient
 
     def __call__(self, claim: Claim) -> Verdict:
         """The verdict on one claim; definitions in it are known to later ones."""
+        with np.errstate(all="ignore"):
+            return self._judged(claim)
+
+    def _judged(self, claim: Claim) -> Verdict:
         if claim.problem:
             return Verdict(claim, claim.problem, reason=claim.message)
         if self.points.reason:
@@ -134,8 +139,16 @@ class Judge:
             except ShapeError as why:
                 return self._unfit(claim, why, truth, n)
             found = difference(values, truth)
-            if not found.error <= OTHER:
-                return self._wrong(claim, values, truth, found, n)
+            if not (found.error <= CLEAR and clear(truth)):
+                closer = self.precise(claim.left, claim.links, link, paper, found)
+                if closer is not None and closer.same:
+                    continue
+                if closer is not None and closer.same is None:
+                    return Verdict(claim, "undecided", reason="not even 100 digits show whether this is rounding")
+                if closer is not None and found.error <= OTHER:
+                    return self._nearly(claim, closer, n)
+                if not found.error <= OTHER:
+                    return self._wrong(claim, values, truth, found, n, closer)
             worst = max(worst, found.error)
         if worst > SAME:
             reason = f"the values agree to {worst:.0e} only: rounding, or a very small mistake"
@@ -167,16 +180,47 @@ class Judge:
 
     # ---- what is wrong ---------------------------------------------------------------------------
 
-    def _wrong(self, claim: Claim, values: list[Array], truth: list[Array], found: Difference, n: int) -> Verdict:
-        example = self._example(values, truth, found)
+    def _wrong(
+        self,
+        claim: Claim,
+        values: list[Array],
+        truth: list[Array],
+        found: Difference,
+        n: int,
+        closer: Closer | None,
+    ) -> Verdict:
+        finite = found.strange and closer is not None  # too large for float64, and a number all the same
+        example = self._closer_example(closer) if finite and closer else self._example(values, truth, found)
         ratio = ratio_of(values, truth, self.lexicon)
         carried = self._carried(claim, values, claim.links[n])
         mistake = diagnose(self.lexicon, claim, claim.links[n], values, truth, self.seconds)
         if claim.about:
             self.own.setdefault(claim.about, claim.links[n])
         return Verdict(
-            claim, "wrong", None, ratio, carried, mistake, example, self.lexicon.right(claim), n, self._why(found)
+            claim,
+            "wrong",
+            None,
+            ratio,
+            carried,
+            mistake,
+            example,
+            self.lexicon.right(claim),
+            n,
+            "" if finite else self._why(found),
         )
+
+    def _nearly(self, claim: Claim, closer: Closer, n: int) -> Verdict:
+        """A formula that float64 cannot tell from the right one: too near for a search for the mistake."""
+        example = self._closer_example(closer)
+        reason = f"it is off by {closer.found.error:.0e} of the value, and that is no rounding"
+        return Verdict(
+            claim, "wrong", None, None, None, Mistake("other"), example, self.lexicon.right(claim), n, reason
+        )
+
+    def _closer_example(self, closer: Closer) -> Counterexample:
+        batch, (point, *entry) = self.points.batches[closer.found.batch], closer.found.index
+        leaves = {n.name: batch.tensors[n.name][point] for n in self.points.graph.leaves}
+        return Counterexample(dict(batch.sizes), tuple(entry), closer.claimed, closer.true, point=leaves)
 
     def _why(self, found: Difference) -> str:
         return "its value is not a finite number" if found.strange else ""
