@@ -505,6 +505,7 @@ def _bracket(r: Resolver, bracket: Bracket, subs: tuple[Node, ...], sups: tuple[
         inner = r.expression(body)
         return scripted(r, r.value(claim.call("abs", [inner.tree]), node.span), subs, sups, node)
     if kind == "<":
+        subs = () if [key(s, True) for s in subs] in (["F"], ["2"]) else subs  # ⟨A, B⟩_F
         if (isinstance(body, List) and len(body.items) == 2) or (isinstance(body, Relation) and body.names == ("mid",)):
             pair = body.items if isinstance(body, List) else body.sides
             a, b = (r.expression(i) for i in pair)

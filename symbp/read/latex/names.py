@@ -588,7 +588,12 @@ def filled(node: Node, numbers: Mapping[str, str]) -> Node:
         case Product():
             return Product(node.span, tuple(filled(f, numbers) for f in node.factors), node.operators)
         case Sum():
-            return Sum(node.span, tuple(filled(t, numbers) for t in node.terms), node.signs)
+            terms = tuple(filled(t, numbers) for t in node.terms)
+            if all(isinstance(t, Atom) and t.kind == "NUM" and t.text.isdigit() for t in terms):
+                total = sum(-int(t.text) if s == "-" else int(t.text) for t, s in zip(terms, node.signs, strict=True))  # type: ignore[attr-defined]
+                if total >= 0:
+                    return Atom(node.span, "NUM", str(total))
+            return Sum(node.span, terms, node.signs)
         case List():
             return List(node.span, tuple(filled(i, numbers) for i in node.items))
     return node
