@@ -36,7 +36,7 @@ claim judge judge.functions judge.value judge.points read.claims read.homework j
 judge.precise judge.rewrite judge.search judge.edits judge.grafts judge.naming judge.diagnose judge.prove judge.verdict
 read.latex read.latex.commands read.latex.macros read.latex.tokens read.latex.statements read.latex.tree
 read.latex.grammar read.latex.names read.latex.view read.latex.resolve read.latex.atoms read.latex.functions
-read.latex.calculus read.latex.sums read.latex.formula read.latex.write read.latex.reader read.document judge.lines
+read.latex.slopes read.latex.calculus read.latex.sums read.latex.updates read.latex.formula read.latex.write read.latex.reader read.document judge.lines
 show.mistakes show.verdict show.repair
 network commands cli
 """.split()

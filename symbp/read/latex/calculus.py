@@ -392,7 +392,7 @@ def chain_rule(r: Resolver, items: list[Value], ops: list[str], node: Node) -> V
     links = {v.jacobian[0]: v.jacobian[1] for v in items if v.jacobian}
     scalars = [v for v in items if v.shape == () and v not in start and not v.jacobian]
     if len(items) == 1:
-        raise Unread(f"{r.words(node)} is a whole Jacobian", node.span, "Give it indices.")
+        return items[0]
     if len(start) == 1 and len(links) + 1 + len(scalars) == len(items):
         current = start[0].tree if start[0].tree.op == "gradient" else start[0].tree.args[0]
         at = current.data[0]
@@ -422,8 +422,8 @@ def chain_rule(r: Resolver, items: list[Value], ops: list[str], node: Node) -> V
 
 
 def _upstream(r: Resolver, items: list[Value], ops: list[str], links: dict[str, str], node: Node) -> tuple[Tree, str]:
-    """`(x_3 - t) \\frac{\\partial x_3}{\\partial W_3}`: all that is no Jacobian stands for the gradient of the tensor in the
-    first numerator, if it has its shape."""
+    """`(x_3 - t) \\frac{\\partial x_3}{\\partial W_3}`: all that is no Jacobian stands for the gradient of the first
+    numerator, if it has its shape."""
     heads = [of for of in links if of not in links.values()]
     rest = [(v, o) for v, o in zip(items, ops, strict=True) if not v.jacobian]
     unread = Unread(

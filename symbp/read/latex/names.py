@@ -464,7 +464,7 @@ def _whole(tree: Tree, letters: Sequence[str]) -> Tree | None:
     if tree.op == "alias":
         inner = _whole(tree.args[0], letters)
         return inner
-    if tree.op == "entry" and len(tree.args) == 1 and tuple(tree.data) == tuple(letters):
+    if tree.op == "entry" and len(tree.args) == 1 and tuple(i for i in tree.data if i != ":") == tuple(letters):
         return tree.args[0]
     if set(letters) == free_letters(tree):
         return Tree("array", (tree,), tuple(letters))
@@ -589,10 +589,10 @@ def filled(node: Node, numbers: Mapping[str, str]) -> Node:
             return Product(node.span, tuple(filled(f, numbers) for f in node.factors), node.operators)
         case Sum():
             terms = tuple(filled(t, numbers) for t in node.terms)
-            if all(isinstance(t, Atom) and t.kind == "NUM" and t.text.isdigit() for t in terms):
-                total = sum(-int(t.text) if s == "-" else int(t.text) for t, s in zip(terms, node.signs, strict=True))  # type: ignore[attr-defined]
-                if total >= 0:
-                    return Atom(node.span, "NUM", str(total))
+            values = [int(t.text) for t in terms if isinstance(t, Atom) and t.kind == "NUM" and t.text.isdigit()]
+            total = sum(-n if s == "-" else n for n, s in zip(values, node.signs, strict=False))
+            if len(values) == len(terms) and total >= 0:
+                return Atom(node.span, "NUM", str(total))
             return Sum(node.span, terms, node.signs)
         case List():
             return List(node.span, tuple(filled(i, numbers) for i in node.items))

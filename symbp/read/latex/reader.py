@@ -285,6 +285,8 @@ class LatexReader:
 
     def _equation(self, nodes: list[Node], formula: str, about: str, base: Claim) -> Claim:
         reading = Reading()
+        if self._is_other(nodes, formula):
+            return self._definition(nodes, formula, base)
         try:
             left = self._left(nodes[0], formula, reading)
         except Unread as problem:
@@ -295,6 +297,8 @@ class LatexReader:
             value, _ = self._side(nodes[1], formula, ())
             left = left._replace(tree=claim.gradient(self._unnamed(value, nodes[0], formula), left.tree.data[1]))
         left = left._replace(tree=_bare(left.tree))
+        if left.jacobian is not None:
+            return self._jacobian(left, nodes[1:], formula, base)
         letters = _ordered_letters(left.tree)
         whole = self._labelled(left.tree, letters)
         sides = []
@@ -319,10 +323,24 @@ class LatexReader:
         sides[0][1].notes[:0] = reading.notes
         return self._made(base, left.tree, sides, about)
 
+    def _jacobian(self, left: Value, links: Sequence[Node], formula: str, base: Claim) -> Claim:
+        """`\\frac{\\partial p}{\\partial z} = …` of two vectors is a matrix; beside a vector, where the function works
+        entry by entry, its slopes."""
+        assert left.jacobian is not None
+        of, wrt = left.jacobian
+        sides = [self._side(n, formula, (), tree=left.tree) for n in links]
+        shapes = [v.shape for v, _ in sides]
+        if of in self.view.elementwise.get(wrt, []) and any(s is not None and 1 in s for s in shapes):
+            letter = claim.entry(left.tree, "·", "·")
+            return self._made(base, claim.array(["·"], letter), sides, "")
+        return self._made(base, left.tree, sides, "")
+
     def _step(self, moved: Step, formula: str, base: Claim) -> Claim:
         """A step of descent: the learning rate is any letter that usually is one and means nothing else here."""
         reading = Reading()
-        resolver = Formula(self.symbols, self.view, self.evaluator, formula, reading, sorted(_index_letters(moved.symbol)))
+        resolver = Formula(
+            self.symbols, self.view, self.evaluator, formula, reading, sorted(_index_letters(moved.symbol))
+        )
         symbol = resolver.expression(moved.symbol)
         gradient = calculus.gradient(resolver, moved.symbol, moved.symbol)
         leaf = next(iter(sorted(gradient.tree.gradients)), "")
@@ -382,7 +400,9 @@ class LatexReader:
                 raise found.unknown(node)  # no Kronecker on a left side
         value = found.expression(node)
         if value.jacobian is not None:
-            raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
+            if any(self.view.axes[n] != 1 for n in value.jacobian):
+                raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
+            return value
         if reading.misfits and not (value.tree.op == "gradient" and not value.tree.data[0]):
             raise Unread(f"the left side does not fit: {reading.misfits[0][0]}", node.span)
         return value
@@ -410,7 +430,7 @@ class LatexReader:
                 unread = unread or problem
                 continue
             if value.jacobian is not None:
-                raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
+                raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
             if value.ones:  # c 1: as long as the left side
                 target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and not _ordered_letters(target):
@@ -516,6 +536,17 @@ class LatexReader:
         raise Unread("with respect to what is this gradient?", node.span, "Write \\nabla_{W}.", "undefined")
 
     # -------- definitions
+
+    def _is_other(self, nodes: Sequence[Node], formula: str) -> bool:
+        """`e = x - t` where the loss is called E: a new name, if it does not fit the one that is written otherwise."""
+        found = self.symbols.symbol(nodes[0]) if _is_symbol(nodes[0]) else None
+        if found is None or not found.note or found.subs or found.sups:
+            return False
+        try:
+            value, reading = self._side(nodes[1], formula, (), tree=found.tree)
+        except Unread:
+            return False
+        return not reading.misfits and value.shape is not None and not self._like(found.tree, value, ())
 
     def _name_at_the_end(self, nodes: Sequence[Node]) -> Node | None:
         """`\\frac{\\partial L}{\\partial z} = … = \\delta`: a new name for the left side, if it is a Greek letter or

@@ -89,7 +89,6 @@ _MARKS = {
 }
 
 
-
 def _product_of(factors: Sequence[Node]) -> Node:
     if len(factors) == 1:
         return factors[0]
@@ -837,6 +836,8 @@ def big_operator(node: Node) -> tuple[str, tuple[Node, ...], tuple[Node, ...]] |
         return base.text, subs, sups
     if isinstance(base, Atom) and base.kind == "FUN" and base.text in ("max", "min") and subs:
         return base.text, subs, sups
+    if isinstance(base, Atom) and base.text == "E" and base.font == "bb" and not sups:
+        return "mean", subs, ()
     return None
 
 

@@ -35,6 +35,10 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
     kind, subs, sups = bounds
     letters, conditions, bound = _range(r, subs, sups, node)
     used = len(factors)
+    if kind == "mean":  # 𝔼_i[…] takes its bracket
+        if len(factors) < 2 or not isinstance(factors[1], Bracket) or operators[1]:
+            raise r.unknown(node)
+        used = 2
     if kind == "prod" and letters:
         last = max((n for n in range(1, len(factors)) if letters[0] in letters_of(factors[n])), default=0)
         used = last + 1 if last else used
@@ -110,7 +114,7 @@ def _spelled_out(
 
 
 def _summed(r: Resolver, kind: str, letters: list[str], body: Value, condition: Tree | None, node: Node) -> Value:
-    if kind not in ("sum", "prod", "max", "min"):
+    if kind not in ("sum", "prod", "max", "min", "mean"):
         raise Unread(f"\\{kind} is not read", node.span)
     have = free_letters(body.tree) | (free_letters(condition) if condition is not None else frozenset())
     inside = [x for x in letters if x in have]

@@ -1,7 +1,7 @@
-"""Steps of gradient descent on paper: `Δw = −η ∂E/∂w`, `W ← W − α dW`, `w^{new} = w^{old} − …`, `w^{(t+1)} = w^{(t)} − …`.
+"""Steps of gradient descent on paper: `Δw = −η ∂E/∂w`, `W ← W − α dW`, `w^{new} = w^{old} − …`, `w^{(t+1)} = …`.
 
-A step is recognised by its form: the same symbol on both sides, with marks of before and after. What it is claimed to be
-is the true step with the learning rate that the line itself names.
+A step is recognised by its form: the same symbol on both sides, with marks of before and after. What it is claimed
+to be is the true step with the learning rate that the line itself names.
 """
 
 from __future__ import annotations
