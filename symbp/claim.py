@@ -249,6 +249,10 @@ class Claim:
     notes: tuple[str, ...] = ()
     update: bool = field(default=False)
     """The left side is a step of descent (`Δw = …`, `w -= …`), not a gradient."""
+    at: tuple[tuple[str, int], ...] = ()
+    """The numbers that letters of the text had when it was read: l = 2."""
+    instances: tuple[Claim, ...] = ()
+    """The claim at every number that its letters can have; then the claim itself is the first of them."""
     own: tuple[Own, ...] = ()
     """Names that the student's program gave to parts of the links, which hold the parts themselves."""
 

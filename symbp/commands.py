@@ -492,6 +492,7 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
     from symbp.judge.lines import Lines
     from symbp.judge.points import Points, written_out
     from symbp.judge.verdict import Judge
+    from symbp.read.counts import counts
     from symbp.read.document import is_document
     from symbp.show.repair import in_latex
 
@@ -509,10 +510,11 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
         )
     else:
         graph = open_network(options.net or spec)
+    letters = counts(graph)
     graph = written_out(graph)
     points = Points(graph, options.seed)
     macros = document.macros if document is not None else {}
-    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros, letters)
     given, reader.numpy.rate = _given_point(graph, options.at)
     judge = Judge(points, given=given)
     if document is not None:
