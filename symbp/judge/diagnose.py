@@ -21,6 +21,7 @@ from symbp.judge.functions import Array
 from symbp.judge.grafts import Grafts
 from symbp.judge.lexicon import Lexicon
 from symbp.judge.naming import COST, RIVAL, Mistake, Namer
+from symbp.judge.rewrite import flattened
 from symbp.judge.search import Repair
 from symbp.judge.value import ShapeError, Value
 
@@ -33,6 +34,8 @@ def diagnose(
     start = time.thread_time()
     lefts = lexicon.points.value(claim.left, claim.links)
     paper, until = claim.notation != "numpy", start + 0.5 * seconds
+    if paper:
+        link = flattened(link)
     search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
     found = Explanations(lexicon, search)
     mistake = found.single(values)
@@ -221,7 +224,7 @@ class Explanations:
             inner.transposes()
         if not inner.found:
             inner.sites = inner.sites[:1]
-            inner.lookups()
+            inner.lookups(("multiply", "add"))
         if not inner.found:
             return None
         namer = Namer(self.lexicon, inner)

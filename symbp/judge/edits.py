@@ -56,29 +56,23 @@ class Edits(Search):
             ratio = ratio_between(value, site.wanted)
             if ratio is None:
                 continue
-            for tree, sizes in self._scalars_like(ratio):
-                for sign in (1, -1):
-                    new = scaled(site.tree, tree, sign)
-                    if self._scalar_value(tree, sign, ratio):
-                        one = tree.op == "number" and tree.data[0] == 1
-                        kind = "sign" if one else "scale" if sign > 0 else "scale-sign"
-                        self.attempt(site, new, kind, detail=tree, scalar=True, sizes=sizes)
+            for tree, sign, sizes in self.scalars_like(ratio):
+                one = tree.op == "number" and tree.data[0] == 1
+                kind = "sign" if one else "scale" if sign > 0 else "scale-sign"
+                new = scaled(site.tree, tree, sign)
+                self.attempt(site, new, kind, detail=tree, scalar=True, sizes=sizes)
 
-    def _scalars_like(self, ratio: Array) -> Iterator[tuple[Tree, bool]]:
-        yield ONE, False
-        seen = 0
-        for (tree, sizes), values in zip(self.lexicon.scalars, self.lexicon._scalar_values, strict=True):
-            if np.allclose(np.abs(ratio), np.abs(values[0]), rtol=1e-6):
-                yield tree, sizes
-                seen += 1
+    def scalars_like(self, ratio: Array) -> Iterator[tuple[Tree, int, bool]]:
+        """What a formula may be off by: scalars with these values, one for each point, and their signs."""
         first = float(ratio.ravel()[0])
+        if np.allclose(np.abs(ratio), 1.0, rtol=1e-6) and np.allclose(ratio, first):
+            yield ONE, 1 if first > 0 else -1, False
+        known = sorted(self.lexicon.scalars_like(ratio), key=lambda x: (x[0], -x[1]))
+        for k, sign in known:
+            yield self.lexicon.scalars[k][0], sign, self.lexicon.scalars[k][1]
         nice = Fraction(first).limit_denominator(64)
-        if not seen and nice and np.allclose(ratio, float(nice), rtol=1e-8):
-            yield c.number(abs(nice)), False
-
-    def _scalar_value(self, tree: Tree, sign: int, ratio: Array) -> bool:
-        value = self.value(tree)
-        return value is not None and bool(np.allclose(sign * np.ravel(value.array), ratio, rtol=1e-6))
+        if not known and nice and np.allclose(ratio, float(nice), rtol=1e-8):
+            yield c.number(abs(nice)), 1 if nice > 0 else -1, False
 
     def signs(self) -> None:
         """Signs of summands, alone and in pairs, and of arguments; comparisons reversed."""

@@ -55,6 +55,30 @@ def tidy(tree: Tree) -> Tree:
     return tree.with_args(args)
 
 
+ELEMENTWISE = ("\\odot", "\\circ", "\\bullet", "⊙", "∘", "*")
+
+
+def flattened(tree: Tree) -> Tree:
+    """Products inside products joined: on paper brackets and juxtaposition are one product."""
+    if not tree.args:
+        return tree
+    args = [flattened(a) for a in tree.args]
+    if tree.op != "product":
+        return tree.with_args(args)
+    powers, mark = tree.data
+    if all(a.op != "product" or p < 0 for a, p in zip(args, powers, strict=True)):
+        return tree.with_args(args)
+    factors: list[Tree] = []
+    flat: list[int] = []
+    marks = [mark]
+    for a, p in zip(args, powers, strict=True):
+        inside = a.op == "product" and p > 0
+        factors += a.args if inside else (a,)
+        flat += a.data[0] if inside else (p,)
+        marks += [a.data[1]] if inside else []
+    return c.product(factors, flat, next((m for m in marks if m in ELEMENTWISE), mark))
+
+
 def joined_sum(terms: Sequence[Tree], signs: Sequence[int]) -> Tree:
     if len(terms) == 1:
         return terms[0] if signs[0] > 0 else c.negative(terms[0])

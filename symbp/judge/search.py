@@ -72,7 +72,7 @@ class Search:
     ) -> None:
         self.lexicon, self.link, self.truth, self.lefts = lexicon, link, truth, lefts
         self.about, self.paper, self.until = about, paper, until
-        self.beside = (link, *beside) if any(t.op == "letter" for t in link.walk()) else ()
+        self.beside = (link, *beside) if link.lettered else ()
         self.batches = lexicon.points.batches
         self.batch = self.batches[0]
         self.found: dict[tuple[Tree, str], Repair] = {}
@@ -120,7 +120,7 @@ class Search:
     # ---- places ----------------------------------------------------------------------------------
 
     def _sites(self) -> Iterator[Site]:
-        root = Value(self.truth[0], self.lefts[0].letters)
+        root = self._root()
         stack = [Site(self.link, (), root, 0, ())]
         while stack:
             site = stack.pop()
@@ -132,6 +132,19 @@ class Search:
                 path = (*site.path, k)
                 anchor = len(path) if wanted is not None else site.anchor
                 stack.append(Site(child, path, wanted, anchor, (*site.above, site.tree.op)))
+
+    def _root(self) -> Value:
+        """What the whole formula must be, laid out as the formula is: on paper a vector is a column."""
+        truth, letters = self.truth[0], self.lefts[0].letters
+        if not self.paper:
+            return Value(truth, letters)
+        lead, own = truth.shape[: 1 + len(letters)], self.lefts[0].shape
+        value = self.value(self.link)
+        if value is not None and [n for n in value.shape if n != 1] == [n for n in own if n != 1]:
+            own = value.shape
+        elif len(own) == 1 and any(t.op == "call" and t.data[0] == "column" for t in self.link.walk()):
+            own = (*own, 1)
+        return Value(truth.reshape((*lead, *own)), letters)
 
     def _wanted(self, parent: Tree, k: int, whole: Value) -> Value | None:
         """What the k-th part must be for the parent to be `whole`; nan where anything will do."""

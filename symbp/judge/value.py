@@ -78,7 +78,7 @@ class Batch:
         if len(self._memos[()]) > REMEMBERED:
             self.forget()
         self._memo, self._letters = self._memos[()], {}
-        if any(t.op == "letter" for t in tree.walk()):
+        if tree.lettered:
             self._letters = self._extents((tree, *beside))
             key = tuple(sorted(self._letters.items()))
             self._memo = self._memos.setdefault(key, {})
@@ -89,7 +89,7 @@ class Batch:
         found: dict[str, int] = {}
         for tree in trees:
             for t in tree.walk():
-                if t.op == "entry" and not any(x.op == "letter" for x in t.args[0].walk()):
+                if t.op == "entry" and not t.args[0].lettered:
                     shape = self._value(t.args[0]).shape
                     for i, n in zip(t.data, shape, strict=False):
                         if isinstance(i, str) and i != "*":
