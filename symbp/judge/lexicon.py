@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from symbp.numpy_code import numpy_text
 from symbp.prove import Prover
 from symbp.read.claims import ClaimReader, Unread
 from symbp.steps import Derivation
+
+if TYPE_CHECKING:
+    from symbp.judge.forgotten import Derivations
 
 _SETTINGS = re.compile(
     r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
@@ -60,6 +63,7 @@ class Lexicon:
         self._raw: dict[str, Tree | None] = {}
         self._deltas: dict[str, Tree | None] = {}
         self.prover: Prover | None = None  # of prove.py, which makes it
+        self.derivations: Derivations | None = None  # wrong ones, of forgotten.py, which makes them
         self._below: dict[str, frozenset[str]] = {}
 
     # ---- the network -----------------------------------------------------------------------------
