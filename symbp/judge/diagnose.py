@@ -119,6 +119,8 @@ class Explanations:
                 continue
             tree = self._mended(x) if x.at == s.about else None
             cost = COST[x.name] + (0.2 if x.at == s.about else 0.6) - (0.5 if x.name.startswith("wrong") else 0.0)
+            if x.name == "missing-path" and len(self.lexicon.graph.consumers()[x.at]) == 1:
+                cost += 0.7  # of the product rule inside one node
             self.mistakes.append(
                 Mistake(
                     x.name,

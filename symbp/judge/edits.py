@@ -29,6 +29,7 @@ from symbp.judge.rewrite import (
     joined_sum,
     marked,
     other_axes,
+    relettered,
     scaled,
     turned,
     unmarked,
@@ -94,6 +95,10 @@ class Edits(Search):
         """Another number in its place."""
         for site in self.sites:
             if site.tree.op == "number":
+                if site.tree.data[0] == 1 and site.above[-1:] == ("call",):
+                    for tree, sizes in self.lexicon.scalars:
+                        if tree.op == "name":
+                            self.attempt(site, tree, "scale", detail=tree, scalar=True, sizes=sizes)
                 n = Fraction(site.tree.data[0])
                 for m in dict.fromkeys(
                     x for x in [2 * n, n / 2, n + 1, n - 1, -n, n * n, 1 / n if n else n, Fraction(1), 3 * n] if x
@@ -138,6 +143,7 @@ class Edits(Search):
 
     def orders(self) -> None:
         """The factors of a matrix product in another order, with all transposes."""
+        self._turned_round()
         for site in self.sites:
             t = site.tree
             if t.op == "chain" and len(t.args) <= 4:
@@ -147,6 +153,13 @@ class Edits(Search):
                 self.attempt(site, c.chain(t.args[::-1]), "order")
             if t.op == "product":
                 self._regroup(site, t)
+
+    def _turned_round(self) -> None:
+        """All products of two matrices turned round, as they stand or with a transpose moved."""
+        for site in self.sites:
+            if site.tree.op == "sum" and sum(a.op == "chain" and len(a.args) == 2 for a in site.tree.args) > 1:
+                args = [a.with_args(a.args[::-1]) if a.op == "chain" and len(a.args) == 2 else a for a in site.tree.args]
+                self.attempt(site, site.tree.with_args(args), "order")
 
     def _permute(self, site: Site, t: Tree) -> None:
         n = len(t.args)
@@ -489,8 +502,15 @@ class Edits(Search):
             self.attempt(site, both, "symmetric")
             self.attempt(site, c.product((both, c.number(2)), (1, -1)), "symmetric")
 
+    def _letters_exchanged(self) -> None:
+        """Two free indices exchanged throughout: the left side has them the other way round."""
+        free = self.lefts[0].letters
+        for a, b in itertools.combinations(sorted(set(free)), 2):
+            self.accept(relettered(self.link, {a: b, b: a}), self.sites[0], relettered(self.link, {a: b, b: a}), "index")
+
     def letters(self) -> None:
         """einsum: two letters exchanged; entries: two indices exchanged, another letter."""
+        self._letters_exchanged()
         for site in self.sites:
             t = site.tree
             if t.op == "call" and t.data[0] == "einsum":

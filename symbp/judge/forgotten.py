@@ -72,12 +72,15 @@ class Derivations:
         if not 0 < len(order) <= MOST_NODES:
             return
         changes = [change for at in reversed(order) for change in self._changes(at)]
-        for change in changes:
-            yield from self._made_by([change], order, name)
         slopes = [x for x in changes if x.name == "missing-activation-derivative"]
-        for pair in itertools.combinations(slopes[:6], 2):
-            if pair[0].at != pair[1].at:
-                yield from self._made_by(pair, order, name)
+        seen: list[list[Array]] = []
+        ways = [[x] for x in changes] + [list(p) for p in itertools.combinations(slopes[:6], 2) if p[0].at != p[1].at]
+        for way in ways:
+            for found in self._made_by(way, order, name):
+                values = [b.tensors[found.gradient.data[0]] for b in self.points.batches]
+                if not any(same(values, other) for other in seen):
+                    seen.append(values)
+                    yield found
 
     def _changes(self, at: str) -> Iterator[_Change]:
         """What can be left out where the gradient of one node is computed."""
@@ -94,7 +97,19 @@ class Derivations:
             for k, (term, sign) in enumerate(zip(raw.args, raw.data, strict=True)):
                 rest = [i for i in range(len(raw.args)) if i != k]
                 tree = joined_sum([raw.args[i] for i in rest], [raw.data[i] for i in rest])
-                yield _Change(at, tree, "missing-path", term if sign > 0 else c.negative(term))
+                detail = term if sign > 0 else c.negative(term)
+                guarded = _guarded(term) and all(map(_guarded, tree.args if tree.op == "sum" else (tree,)))
+                case = next((s for s in slopes if s.whole), None) if guarded else None
+                if guarded:  # one case of a distinction is no path
+                    yield _Change(at, tree, "wrong-activation-derivative", detail, case)
+                else:
+                    yield _Change(at, tree, "missing-path", detail)
+            if 3 <= len(raw.args) <= 6:
+                for gone in itertools.combinations(range(len(raw.args)), 2):
+                    rest = [i for i in range(len(raw.args)) if i not in gone]
+                    tree = joined_sum([raw.args[i] for i in rest], [raw.data[i] for i in rest])
+                    both = c.sum_([raw.args[i] for i in gone], [raw.data[i] for i in gone])
+                    yield _Change(at, tree, "missing-path", both)
         for s in slopes:
             tree = _without_slope(raw, s.tree)
             if tree is not raw:
@@ -168,6 +183,11 @@ def _without_slope(tree: Tree, slope: Tree) -> Tree:
         return tree
     args = [_without_slope(a, slope) for a in tree.args]
     return tree if all(a is b for a, b in zip(args, tree.args, strict=True)) else tree.with_args(args)
+
+
+def _guarded(tree: Tree) -> bool:
+    """Is an indicator one of the factors?"""
+    return any(t.op == "compare" for t, _ in _factors(tree))
 
 
 def _factors(tree: Tree) -> list[tuple[Tree, int]]:

@@ -485,7 +485,7 @@ def elementwise(e: Expr, inside: dict[Expr, Tree]) -> Tree | None:
         return inside[e]
     match e:
         case Num():
-            return c.number(e.value)
+            return c.number(e.value, str(e.value) if e.value == int(e.value) >= 0 else "")  # as the reader has it
         case Const() | Size():
             return c.name(e.name)
         case Add():

@@ -431,6 +431,8 @@ class Namer:
             return ("wrong-argument" if in_argument else "missing-path"), 1.0, None
         if terms == "less":
             return "extra-term", 0.5, None
+        if new.op == "name" and new.data[0] in self.lexicon.definitions:
+            return "wrong-argument", 0.5, None
         if in_argument or r.kind == "name" or same_kind or old.op in ("name", "gradient"):
             return "wrong-argument", 0.0, None
         if r.kind == "function":
@@ -601,9 +603,9 @@ class Namer:
     def _slope_within(self, tree: Tree, whole: bool = False) -> Slope | None:
         """A slope of the network among the parts of a formula; with `whole`, of a node itself."""
         for part in tree.walk():
-            if part.op in ("number", "gradient", "letter", "name") or part.weight > 16:
+            if part.op in ("number", "gradient", "letter", "name") or part.weight > 24:
                 continue
-            found = self.slope_like(part, whole)
+            found = self.slope_like(part, whole) if part.weight <= 16 else None
             if found is not None:
                 return found
             n = len(part.args)
@@ -613,6 +615,8 @@ class Namer:
             groups += list(itertools.combinations(range(n), n - 1)) if 3 < n < 7 else []
             for group in groups:
                 some = c.product([part.args[i] for i in group], [part.data[0][i] for i in group])
+                if some.weight > 20:
+                    continue
                 found = self.slope_like(some, whole)
                 if found is not None:
                     return found

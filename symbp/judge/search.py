@@ -140,7 +140,8 @@ class Search:
             return Value(truth, letters)
         lead, own = truth.shape[: 1 + len(letters)], self.lefts[0].shape
         value = self.value(self.link)
-        if value is not None and [n for n in value.shape if n != 1] == [n for n in own if n != 1]:
+        turned = value is not None and len(value.shape) == len(own) == 2 and value.shape != own
+        if value is not None and not turned and [n for n in value.shape if n != 1] == [n for n in own if n != 1]:
             own = value.shape
         elif len(own) == 1 and any(t.op == "call" and t.data[0] == "column" for t in self.link.walk()):
             own = (*own, 1)
@@ -176,10 +177,10 @@ class Search:
                     for (i, _), a in zip(known, arrays[1:], strict=True):
                         divisor = a if powers[i] > 0 else 1.0 / a
                         small = np.abs(rest) <= 1e-12 * np.nanmax(np.abs(whole.array), initial=1e-300)
-                        impossible = (divisor == 0) & ~small & np.isfinite(rest)
-                        if impossible.any():
+                        nothing = np.abs(divisor) <= 1e-13 * np.nanmax(np.abs(divisor), initial=0.0)
+                        if (nothing & ~small & np.isfinite(rest)).any():
                             return None
-                        rest = np.where(divisor == 0, np.nan, rest / np.where(divisor == 0, 1.0, divisor))
+                        rest = np.where(nothing, np.nan, rest / np.where(nothing, 1.0, divisor))
                     if powers[k] < 0:
                         rest = 1.0 / rest
                         rest = np.where(np.isfinite(rest), rest, np.nan)
