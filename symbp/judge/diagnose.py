@@ -37,13 +37,14 @@ def diagnose(
     paper, until = claim.notation != "numpy", start + 0.5 * seconds
     if paper:
         link = flattened(link)
-    search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
-    found = Explanations(lexicon, search, claim.left)
-    mistake = found.single(values)
-    if mistake is None or mistake.cost > 9.5:
-        double = found.double(values, start + seconds)
-        if double is not None and (mistake is None or double.cost < mistake.cost):
-            mistake = double
+    with np.errstate(all="ignore"):
+        search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
+        found = Explanations(lexicon, search, claim.left)
+        mistake = found.single(values)
+        if mistake is None or mistake.cost > 9.5:
+            double = found.double(values, start + seconds)
+            if double is not None and (mistake is None or double.cost < mistake.cost):
+                mistake = double
     return mistake or Mistake("other")
 
 

@@ -32,6 +32,7 @@ from symbp.steps import Derivation
 
 if TYPE_CHECKING:
     from symbp.judge.forgotten import Derivations
+    from symbp.judge.pool import Pool
 
 _SETTINGS = re.compile(
     r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
@@ -64,6 +65,7 @@ class Lexicon:
         self._deltas: dict[str, Tree | None] = {}
         self.prover: Prover | None = None  # of prove.py, which makes it
         self.derivations: Derivations | None = None  # wrong ones, of forgotten.py, which makes them
+        self.pools: dict[tuple[str, bool], Pool] = {}  # of pool.py, which makes them
         self._below: dict[str, frozenset[str]] = {}
 
     # ---- the network -----------------------------------------------------------------------------

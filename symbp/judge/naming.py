@@ -81,6 +81,8 @@ class Namer:
             weight += 1.0  # the student's formula has no gradients of other nodes
         if name in ("missing-activation-derivative", "missing-path") and r.kind in ("multiply", "add"):
             weight = min(weight, 1.0)
+        if name == "wrong-activation-derivative" and slope is not None and self._is_value(r.old, slope):
+            weight = min(weight, 0.35)
         cost = COST[name] + adjust + weight
         return Mistake(
             name,
@@ -277,7 +279,7 @@ class Namer:
             within = None if self._is_value(r.old, whole) else self._slope_within(tree)
             if within is not None:
                 return "missing-activation-derivative", 0.3, within
-            return "wrong-activation-derivative", -1.0, whole
+            return "wrong-activation-derivative", (-1.6 if self._is_value(r.old, whole) else -1.0), whole
         return "missing-factor", 0.0, None
 
     def _is_value(self, old: Tree, slope: Slope) -> bool:
@@ -603,7 +605,7 @@ class Namer:
     def _slope_within(self, tree: Tree, whole: bool = False) -> Slope | None:
         """A slope of the network among the parts of a formula; with `whole`, of a node itself."""
         for part in tree.walk():
-            if part.op in ("number", "gradient", "letter", "name") or part.weight > 24:
+            if part.op in ("number", "gradient", "letter", "name"):
                 continue
             found = self.slope_like(part, whole) if part.weight <= 16 else None
             if found is not None:

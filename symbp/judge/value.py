@@ -75,6 +75,12 @@ class Batch:
 
     def value(self, tree: Tree, beside: Sequence[Tree] = ()) -> Value:
         """The value of a tree; letters that stand for themselves run as in `tree` or in those `beside` it."""
+        if not tree.lettered:
+            known = self._memos[()].get(tree)
+            if known is not None:
+                if isinstance(known, ShapeError):
+                    raise known
+                return known
         if len(self._memos[()]) > REMEMBERED:
             self.forget()
         self._memo, self._letters = self._memos[()], {}
