@@ -49,7 +49,7 @@ and is edited as a leaf. `mark` is how an operation was written ("⊙", "\\cdot"
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -252,3 +252,28 @@ class Claim:
     notes: tuple[str, ...] = ()
     update: bool = field(default=False)
     """The left side is a step of descent (`Δw = …`, `w -= …`), not a gradient."""
+    own: tuple[Own, ...] = ()
+    """Names that the student's program gave to parts of the links, which hold the parts themselves."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A name of a program, what it stands for, and the node whose gradient it is meant to be ("" for none)."""
+
+    name: str
+    tree: Tree
+    node: str = ""
+
+
+def by_name(tree: Tree, own: Iterable[Own]) -> Tree:
+    """The tree as the program wrote it: a part that has a name is that name, outermost first. The names of
+    gradients are the true gradients then."""
+    names = {o.tree: gradient(o.node, o.name) if o.node else alias(o.tree, o.name) for o in own}
+
+    def written(part: Tree) -> Tree:
+        found = names.get(part)
+        if found is not None:
+            return found
+        return part.with_args([written(a) for a in part.args]) if part.args and part.op != "alias" else part
+
+    return written(tree) if names else tree
