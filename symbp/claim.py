@@ -61,7 +61,7 @@ from symbp.errors import Place
 class Tree:
     """One node of a formula; equal nodes are the same object. Made by the functions below."""
 
-    __slots__ = ("__weakref__", "args", "data", "op", "weight")
+    __slots__ = ("__weakref__", "args", "data", "lettered", "op", "weight")
     _all: ClassVar[WeakValueDictionary[Any, Tree]] = WeakValueDictionary()
 
     op: str
@@ -69,6 +69,8 @@ class Tree:
     data: Any
     weight: int
     """How many nodes it has."""
+    lettered: bool
+    """Is an index letter used as a number in it?"""
 
     def __new__(cls, op: str, args: tuple[Tree, ...] = (), data: Any = ()) -> Tree:
         key = (op, args, data)
@@ -76,7 +78,8 @@ class Tree:
         if found is None:
             found = super().__new__(cls)
             found.op, found.args, found.data = op, args, data
-            found.weight = 1 + sum(a.weight for a in args)
+            found.weight = 1 + sum([a.weight for a in args])
+            found.lettered = op == "letter" or any([a.lettered for a in args])
             cls._all[key] = found
         return found
 
