@@ -287,6 +287,7 @@ class Symbols:
             with suppress(SymbpError):
                 first.append((key(read_symbol(shown, self.words)), n))
             first.append((n, n))
+            later += [(s, n) for s in member_spellings(n)]
             a, b = spellings(n)
             later += [(s, n) for s in a]
             last += [(s, n) for s in b]
@@ -549,6 +550,17 @@ def spellings(name: str) -> tuple[list[str], list[str]]:
     return likely, unlikely
 
 
+def member_spellings(name: str) -> list[str]:
+    """The keys of a member of a family: `W[2]` is `W^{(2)}`, `W_2`; `h[1, 4]` is `h^{(1)}_4`."""
+    family, bracket, numbers = name.partition("[")
+    if not bracket:
+        return []
+    units = [u.strip() for u in numbers.rstrip("]").split(",")]
+    likely, _ = spellings(family)
+    found = [s for base in likely if "_" not in base and "^" not in base for s in _with(base, units)]
+    return found + [f"{base}^{units[0]}" for base in likely if "_" in base and "^" not in base and len(units) == 1]
+
+
 def _bases(base: str) -> list[str]:
     found = [_GREEK_NAMES.get(base, base)]
     if base in ("ell", "l"):
@@ -588,12 +600,7 @@ def filled(node: Node, numbers: Mapping[str, str]) -> Node:
         case Product():
             return Product(node.span, tuple(filled(f, numbers) for f in node.factors), node.operators)
         case Sum():
-            terms = tuple(filled(t, numbers) for t in node.terms)
-            values = [int(t.text) for t in terms if isinstance(t, Atom) and t.kind == "NUM" and t.text.isdigit()]
-            total = sum(-n if s == "-" else n for n, s in zip(values, node.signs, strict=False))
-            if len(values) == len(terms) and total >= 0:
-                return Atom(node.span, "NUM", str(total))
-            return Sum(node.span, terms, node.signs)
+            return Sum(node.span, tuple(filled(t, numbers) for t in node.terms), node.signs)
         case List():
             return List(node.span, tuple(filled(i, numbers) for i in node.items))
     return node

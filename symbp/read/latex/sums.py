@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from symbp import claim
 from symbp.claim import Tree
+from symbp.read.latex.members import numbered
 from symbp.read.latex.names import filled, flat_subscripts, free_letters, key, letters_of
 from symbp.read.latex.resolve import Resolver, Unread, Value, big_operator
 from symbp.read.latex.tree import (
@@ -100,8 +101,9 @@ def _spelled_out(
     numbers = range(low or 0, MOST_NAMES if high is None else high + 1)
     trees = {}
     for n in numbers:
+        put = {letter: str(n)}
         try:
-            trees[n] = _renumbered(r.expression(filled(body, {letter: str(n)})).tree, letter, n)
+            trees[n] = _renumbered(r.expression(filled(numbered(body, put), put)).tree, letter, n)
         except Unread:
             if bounded:
                 raise
