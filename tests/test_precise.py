@@ -29,6 +29,7 @@ MASKED = (
 ROUNDED = "z: (n,)\na = 0.5*z*(1 + tanh(0.7978845608*(z + 0.044715*z**3)))\nL = sum(a)\n"
 GELU_SLOPE = "0.5*(1 + erf(z/sqrt(2))) + z*exp(-z**2/2)/sqrt(2*pi)"
 SELU = "z: (n,)\na = selu(z)\nL = sum(a)\n"
+NORMALISED = "eps = 1e-05\nX: (n,)\nR: (n,)\nM = X - mean(X)\nv = mean(M**2)\nXh = M/sqrt(v + eps)\nL = sum(R*Xh)\n"
 ORTHOGONAL = "Q: (n, n)\nx: (n,)\nL = sum((Q @ x)**2)\nassert orthogonal(Q)\n"
 NORMED = "u: (n,)\nv: (n,)\nL = dot(u, v)/norm(u)\nassert norm(u) == 1\n"
 
@@ -45,6 +46,7 @@ RIGHT = [
     (DOUBLED, "dx0 = 2**64*ones(n)"),
     (LOGDET, "dA = inv(A) + 1e14*A - 1e14*A"),
     (MASKED, "dV = P.T @ dO + 1e14*V - 1e14*V"),
+    (NORMALISED, "dM = R/sqrt(v + eps) - M*sum(R*M)/(n*(v + eps)**1.5) + 1e12*M - 1e12*M"),
     (ORTHOGONAL, "dx = 2*x + 1e14*x - 1e14*x"),
     (NORMED, "du = v - u*dot(u, v) + 1e14*u - 1e14*u"),
     (ROUNDED, "dz = 0.5*(1 + tanh(sqrt(2/pi)*(z + 0.044715*z**3))) + 0.5*z*(1 - tanh(sqrt(2/pi)*(z + 0.044715*z**3))**2)"

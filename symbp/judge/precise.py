@@ -185,8 +185,11 @@ class ExactEvaluation(Evaluation):
                 return Named(self.arithmetic.numbers(e.value), ())
             case Size():
                 return Named(self.arithmetic.numbers(self.extent(e)), ())
-            case Const(name="pi"):
-                return Named(np.asarray(self.arithmetic.pi, dtype=object), ())
+            case Const():
+                found = self.constants.get(e.name)
+                known = {"pi": self.arithmetic.pi, "inf": self.arithmetic.inf}
+                value = known.get(e.name) if found is None else found.value if isinstance(found, Num) else found
+                return None if value is None else Named(self.arithmetic.numbers(value), ())
             case Reduce() if e.op in self.reductions:
                 array, kept = self._open(e)
                 result = self.reductions[e.op](array, len(e.bound))
