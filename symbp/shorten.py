@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from symbp.arithmetic import canon, factors_of, length, plus, powers, sum_over
+from symbp.arithmetic import canon, expand, factors_of, length, plus, powers, sum_over
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -355,7 +355,7 @@ class Shortener:
 
     def shorter(self, e: Expr, slack: int = 0) -> list[Expr]:
         """What has the value of `e` and is shorter (sums of two: as short, as a factor may cancel)."""
-        if length(e) == 0 or len(e.free) > TABLES:
+        if length(e) == 0 or len(e.free) > TABLES or not e.tensors:
             return []
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
@@ -371,9 +371,9 @@ class Shortener:
         if not e.free and canon(e) is self._loss:
             found.append(self.graph[self.graph.loss].entry)
         matches = (m.expr for m in self._table(theirs, own, point)(target, most))
-        same = (x for x in matches if self.samples.same(own, x, theirs, DIGITS))
-        found += [in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES)]
-        return [x for x in found if canon(x) is not canon(e)]
+        others = (x for x in matches if canon(x) is not canon(own))
+        same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
+        return [*found, *(in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES))]
 
     def _number(self, e: Expr, letters: tuple[Index, ...], point: int, value: float) -> Expr | None:
         """A value that is the same small number at every point and place."""
@@ -439,6 +439,11 @@ class Shortener:
             return None
         mine, theirs = canonical_letters(a)
         return self.samples.ratio(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
+
+
+def _turned(e: Expr, x: Expr) -> bool:
+    """Is one a difference and the other −1 times the opposite one? Points need not be drawn for that."""
+    return isinstance(e, Add) and isinstance(x, Mul) and canon(expand(x)) is canon(expand(e))
 
 
 def _itself(e: Expr) -> Expr:
