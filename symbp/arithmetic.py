@@ -409,8 +409,18 @@ def _components(bound: frozenset[Index], factors: tuple[Expr, ...]) -> list[tupl
     return [(s, sorted(m, key=lambda f: order[f])) for s, m in groups]
 
 
+_ARITHMETIC: dict[Expr, Expr] = {}
+
+
 def arithmetic(e: Expr) -> Expr:
     """The node in normal arithmetic: flat, numbers folded, powers and like terms merged."""
+    found = _ARITHMETIC.get(e)
+    if found is None:
+        found = _ARITHMETIC[e] = _arithmetic(e)
+    return found
+
+
+def _arithmetic(e: Expr) -> Expr:
     match e:
         case Add():
             return plus(e.args)

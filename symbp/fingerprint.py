@@ -68,6 +68,7 @@ class Samples:
         self._drawing = _points(graph, seed)
         self._states: list[Evaluation] = []
         self._vectors: dict[tuple[int, int, int], Vector] = {}
+        self._weights: dict[tuple[int, tuple[Index, ...]], Vector] = {}
         self._memo: dict[tuple[Expr, int], float | None] = {}
         self._flat: dict[tuple[Expr, tuple[Index, ...], int], Vector | None] = {}
         bodies = [n.body for n in graph.inner if n.body is not None]
@@ -178,11 +179,15 @@ class Samples:
 
     def weights(self, point: int, letters: tuple[Index, ...]) -> Vector:
         """The vectors of all letters as one, for values laid out flat."""
-        whole = np.ones(1)
-        state = self.state(point)
-        assert state is not None
-        for k, i in enumerate(letters):
-            whole = np.outer(whole, self._vector(point, k, state.extent(i.dim))).reshape(-1)
+        key = (point, letters)
+        whole = self._weights.get(key)
+        if whole is None:
+            whole = np.ones(1)
+            state = self.state(point)
+            assert state is not None
+            for k, i in enumerate(letters):
+                whole = np.outer(whole, self._vector(point, k, state.extent(i.dim))).reshape(-1)
+            self._weights[key] = whole
         return whole
 
 
@@ -259,6 +264,7 @@ class Table:
         self.values = np.array([x for _, x in rows]).reshape(len(rows), len(self.weights))
         self._entries: _Sorted | None = None
         self._all: _Sorted | None = None
+        self._pairs: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
         own = samples.functions
         more = [f for f in FUNCTIONS if f in own or (f in ("sigmoid", "exp") and own & {"exp", "sigmoid", "softplus"})]
         self.unary = (*UNARY, *map(_function, more))
@@ -284,52 +290,46 @@ class Table:
             yield Match(mul(Num(scale), self.expression(place) if most else self.exprs[place]), price)
 
     def _everything(self) -> tuple[Vector, NDArray[np.int_]]:
-        """The prints and the prices of all expressions: entries, what one operation makes of them (a
-        block for each), then a square of pairs for each operation."""
+        """The prints and the prices of all expressions: entries, each with what one operation makes of
+        it, then the pairs of each operation."""
         count = len(self.exprs)
         positive = np.array([self.known.is_positive(e) for e in self.exprs])
         binary = np.array([isinstance(e, Entry) and e.tensor in self.known.binary for e in self.exprs])
+        limit = MOST if len(self.letters) < 3 else FEW
         with np.errstate(all="ignore"):
-            singles = np.array([self.values @ self.weights, *((f(self.values) @ self.weights) for _, f in self.unary)])
+            singles = np.array([self.values, *(f(self.values) for _, f in self.unary)]) @ self.weights
             singles[1 + INVERSE, ~positive] = np.nan
             for k in COMPARISONS:
                 singles[1 + k, binary] = np.nan
-            values = np.stack([self.values, 1 - self.values], 1).reshape(2 * count, -1)[: self.limit]
-            price = np.tile([0, 1], count)[: self.limit]
-            plain = price == 0
-            weighted, own = values * self.weights, values @ self.weights
-            above = np.triu(np.ones((len(price), len(price)), bool), 1)
-            both = above & plain[:, None] & plain
-            safe = plain[:, None] & plain & np.repeat(positive, 2)[: self.limit] & ~np.eye(len(price), dtype=bool)
-            pairs = np.array(
-                [
-                    np.where(above & (plain[:, None] | plain), weighted @ values.T, np.nan),
-                    np.where(both, own[:, None] + own, np.nan),
-                    np.where(both, own[:, None] - own, np.nan),
-                    np.where(safe, weighted @ (1 / values).T, np.nan),
-                ]
-            )
+            both = np.stack([self.values, 1 - self.values], 1).reshape(2 * count, -1)[:limit]  # x, 1 − x, y, …
+            plain, own = both[::2], singles[0]
+            products = (both * self.weights) @ both.T
+            low = np.nonzero(positive[: len(plain)])[0]
+            quotients = (plain * self.weights) @ (1 / plain[low]).T
+        i, j = np.triu_indices(len(both), 1)
+        used = (i % 2 == 0) | (j % 2 == 0)
+        i, j = i[used], j[used]
+        n, m = np.triu_indices(len(plain), 1)
+        top, bottom = (k.ravel() for k in np.meshgrid(np.arange(len(plain)), low, indexing="ij"))
+        apart = top != bottom
+        self._pairs = [(i, j), (2 * n, 2 * m), (2 * n, 2 * m), (2 * top[apart], 2 * bottom[apart])]
+        prints = [singles.T.ravel(), products[i, j], own[n] + own[m], own[n] - own[m], quotients.ravel()[apart]]
         prices = np.ones(singles.shape, int)
         prices[0] = 0
-        costs = np.broadcast_to(1 + price[:, None] + price, pairs.shape)
-        prints = np.concatenate([singles.T.ravel(), pairs.ravel()])
-        return prints, np.concatenate([prices.T.ravel(), costs.ravel()])
-
-    @property
-    def limit(self) -> int:
-        """How many rows pairs are made of."""
-        return MOST if len(self.letters) < 3 else FEW
+        costs = [prices.T.ravel(), 1 + i % 2 + j % 2, *(np.ones(len(x), int) for x in prints[2:])]
+        return np.concatenate(prints), np.concatenate(costs)
 
     def expression(self, place: int) -> Expr:
         """The expression at a place of `_everything`."""
-        width = len(self.unary) + 1
-        row, made = divmod(place, width)
+        row, made = divmod(place, len(self.unary) + 1)
         if row < len(self.exprs):
             return self.unary[made - 1][0](self.exprs[row]) if made else self.exprs[row]
-        side = min(self.limit, 2 * len(self.exprs))
-        op, place = divmod(place - width * len(self.exprs), side * side)
-        left, right = (self._paired(k) for k in divmod(place, side))
-        return BINARY[op](left, right)
+        place -= len(self.exprs) * (len(self.unary) + 1)
+        for op, (left, right) in zip(BINARY, self._pairs, strict=True):
+            if place < len(left):
+                return op(self._paired(left[place]), self._paired(right[place]))
+            place -= len(left)
+        raise IndexError(place)
 
     def _paired(self, k: int) -> Expr:
         e = self.exprs[k // 2]
@@ -375,7 +375,7 @@ def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
 
 
 def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
-    return substitute(e, dict(zip(mine, theirs)))
+    return e if mine == theirs else substitute(e, dict(zip(mine, theirs)))
 
 
 __all__ = ["Match", "Samples", "Table", "canonical_letters", "entries", "in_letters"]

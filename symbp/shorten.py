@@ -42,7 +42,7 @@ from symbp.expr import (
 from symbp.fingerprint import DIGITS, MATCHES, Samples, Table, canonical_letters, entries, in_letters
 from symbp.graph import DEFINITION, Fact, Graph, adjoint, primal
 from symbp.known import Known
-from symbp.local import skeleton
+from symbp.local import local_problem, skeleton
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
 
@@ -136,11 +136,7 @@ class Shortener:
         """What decides whether something is found, up to names: the formula and the definitions of
         what it names. Where nothing was found nothing is looked for again."""
         numbers: dict[str, str] = {}
-        key: list[object] = [skeleton(e, numbers)]
-        for t in sorted(e.tensors, key=lambda t: (numbers[primal(t) or t], t)):
-            body = self.graph[primal(t) or t].body
-            key.append(None if body is None else skeleton(body, numbers))
-            key.append(tuple(f.kind for f in self.graph.facts if f.tensor == t))
+        key: list[object] = [local_problem(self.graph, e, numbers)]
         for t in self._upstream:  # adjoints that are made of the same ones may be folded to
             form = None if t in e.tensors else self.adjoints.get(t[1:])
             named = {u for u in form.tensors if primal(u) is not None} if form is not None else set()
