@@ -54,6 +54,7 @@ LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to
 SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
 SPREAD = 16  # longer products are not multiplied out for a trial
 SMALL = 24  # tensors of a network that are all looked at
+PLAIN = (Entry, Num, Add, Size, Const)
 SUBSETS = 6  # more factors or summands than these are not taken apart
 TABLES = 4  # letters of the largest table of values
 
@@ -256,13 +257,15 @@ class Shortener:
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
                 yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
 
-    def _may_cancel(self, front: list[Expr], term: Expr) -> bool:
-        """May a product with a summand be shorter than it is written? Plain entries that differ stay."""
-        bases = [[canon(f.base if isinstance(f, Pow) else f) for f in side] for side in (front, factors_of(term))]
-        plain = (Entry, Num, Add, Size, Const)
-        if not all(isinstance(b, plain) for side in bases for b in side):
+    def _may_cancel(self, front: list[Expr], term: Expr, summed: tuple[Index, ...] = ()) -> bool:
+        """May a product with a summand (under a Σ over `summed`) be shorter than it is written? Entries
+        and sums that differ stay, as long as a Σ has two factors to join."""
+        bases = [[f.base if isinstance(f, Pow) else f for f in side] for side in (front, factors_of(term))]
+        if not all(isinstance(b, PLAIN) or (isinstance(b, Reduce) and b.op == "sum") for s in bases for b in s):
             return True
-        return not {b for b in bases[0] if b.tensors}.isdisjoint(bases[1])
+        if any(sum(i in b.free for s in bases for b in s) < 2 for i in summed):
+            return True
+        return not {canon(b) for b in bases[0] if b.tensors}.isdisjoint(map(canon, bases[1]))
 
     def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
         """Outer factors that meet factors inside a Σ."""
@@ -335,6 +338,8 @@ class Shortener:
         for part in body.args if isinstance(body, Mul) and length(e) <= SPREAD else ():  # Σ c (x + y) = Σ c x + Σ c y
             if isinstance(part, Add) and len(part.args) <= 3:
                 rest = [f for f in body.args if f is not part]
+                if not any(self._may_cancel(rest, t, indices) for t in part.args):
+                    continue
                 yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)
         if isinstance(body, Add):
             yield e, e, plus(sum_over(indices, t) for t in body.args)
