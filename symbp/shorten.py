@@ -98,7 +98,8 @@ class Shortener:
         self._fruitless: set[object] = set()
         self._problems: dict[tuple[Expr, tuple[str, ...]], object] = {}
         self._barren: set[object] = set()  # problems for no part of which there is a proposal
-        self._scope: tuple[str, ...] = ()  # tensors that a fold may name
+        self._scope: tuple[str, ...] = ()  # tensors that a fold may name, and what was found among them
+        self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
         self._loss = canon(loss) if loss is not None else None
         halves = [x for n in self.graph.inner for x in walk(n.body or ONE) if isinstance(x, Pow) and x.exponent is HALF]
@@ -178,7 +179,8 @@ class Shortener:
         problem = self._problem(own)
         if problem in self._barren:
             return []
-        found = [(p.in_letters(theirs, mine), _itself) for p in self._proposals(own)]
+        found: list[tuple[Proposal, Callable[[Expr], Expr]]] = []
+        found += ((p.in_letters(theirs, mine), _itself) for p in self._proposals(own))
         if isinstance(e, Reduce):
             indices, body = e.expose()
             for p, build in self._everywhere(body):
@@ -199,7 +201,7 @@ class Shortener:
             return []
         if found is None:
             found = []
-            self._scope = self._near(own)
+            self._scope, self._found = self._near(own), {}
             for part, becomes, node in dict.fromkeys(self._propose(own)):
                 after = self.laws(node)
                 if length(after) <= length(own) and canon(after) is not canon(own):
@@ -372,6 +374,12 @@ class Shortener:
         """What has the value of `e` and is shorter (sums of two: as short, as a factor may cancel)."""
         if length(e) == 0 or len(e.free) > TABLES or not e.tensors:
             return []
+        key = (e, slack)
+        if key not in self._found:
+            self._found[key] = self._shorter(e, slack)
+        return self._found[key]
+
+    def _shorter(self, e: Expr, slack: int) -> list[Expr]:
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
         first = self.samples.first(own, theirs)
