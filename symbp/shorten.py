@@ -42,7 +42,7 @@ from symbp.expr import (
     walk,
 )
 from symbp.fingerprint import DIGITS, MATCHES, Samples, Table, canonical_letters, entries, in_letters
-from symbp.graph import DEFINITION, Fact, Graph, adjoint, primal
+from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
 from symbp.local import local_problem, placed
 from symbp.merge import flat
@@ -487,10 +487,3 @@ def _rebuilt(e: Expr, n: int, argument: Expr) -> Expr:
 
 def _names_adjoints(e: Expr) -> bool:
     return any(primal(t) is not None for t in e.tensors)
-
-
-def reason(graph: Graph, proof: Proof) -> tuple[Fact, ...]:
-    """What a proof rests on, as facts that a step can print."""
-    names = {t: primal(t) for t in proof.definitions}
-    shown = {t: t if n is None else graph.adjoint_name(n) for t, n in names.items()}
-    return (*(Fact("definition", t, text=DEFINITION + n) for t, n in shown.items()), *proof.facts)

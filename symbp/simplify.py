@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
 from symbp.expr import (
@@ -49,7 +50,7 @@ from symbp.identities import (
 from symbp.known import Known
 from symbp.local import local_problem
 from symbp.merge import one_sum, under_one_sum
-from symbp.prove import Prover
+from symbp.prove import Prover, reason
 from symbp.rules import (
     Knowledge,
     Used,
@@ -73,8 +74,10 @@ from symbp.rules import (
     together,
     turn_difference,
 )
-from symbp.shorten import Shortener, reason
 from symbp.steps import Law
+
+if TYPE_CHECKING:
+    from symbp.shorten import Shortener
 
 GATHERED = 40  # longer formulas are not searched for sums over the same letters
 MANY = 4  # summands from which on those are skipped that are like one that was left alone
@@ -169,6 +172,8 @@ class Simplifier:
         if length(found.result) < 2:
             return found
         if self._shortener is None:
+            from symbp.shorten import Shortener  # needs NumPy, which a derivation without folds does without
+
             self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
         stages, facts = list(found.stages), dict.fromkeys(found.facts)
         for before, after, proof in self._shortener(found.result, siblings, without):
