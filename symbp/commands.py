@@ -725,7 +725,7 @@ def _plan(spec: str, options: DescendOptions) -> Plan:
     """The network, the data and the point, put together."""
     from symbp.descend import plan, read_rate, read_sizes
     from symbp.read.data import read_data
-    from symbp.show.math import roles
+    from symbp.show.names import roles
     from symbp.values import read_values
 
     graph = open_network(spec)

@@ -1,4 +1,4 @@
-"""Formulas for people: matrix notation from forms, index notation from expressions.
+"""Formulas for people: matrix notation from forms, and where there is none, index notation (entries.py).
 
 One class decides what is written and where brackets go, for LaTeX and for the terminal; what
 differs is an alphabet. A vector is a column: `x @ W` of a 1-D x reads Wᵀ x, `outer(d, x)` reads
@@ -8,63 +8,31 @@ computed here; an expression that has no matrix form answers None and is shown i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symbp.expr import (
     HALF,
-    MINUS_ONE,
     ONE,
-    ZERO,
-    Add,
     Apply,
-    Call,
-    Compare,
-    Const,
-    Delta,
     Entry,
     Expr,
     Index,
-    Mul,
     Num,
-    Over,
-    Pow,
-    Reduce,
-    Select,
     Size,
-    number,
-    substitute,
 )
-from symbp.family import Loop, base_of, member, split
+from symbp.family import Loop
 from symbp.form import Form, NotReducible, exact_axes
 from symbp.form import scalar as scalar_form
-from symbp.graph import Graph, Node, adjoint, primal
-from symbp.index import affine
+from symbp.graph import Graph, Node, adjoint
 from symbp.local import skeleton
-from symbp.matrix import Emitter, index_letter
-from symbp.ops import UNKNOWN
-from symbp.show.alphabet import Alphabet, layer_of, parse_name
-from symbp.sizes import size_text
-from symbp.steps import Chain
-
-SUM, QUOTIENT, PRODUCT, CHAIN, POWER, ATOM = 1, 2, 3, 4, 5, 6
-DIGITS = 12  # of a number with a point: 1.7·2/3 is not written to the last bit
-"""How tightly a text binds: a + b, a/b in one line, a ⊙ b, matrices side by side, aᵀ, a."""
-_PLACE = re.compile("([\ue010\ue011])(\\d+)\ue012")  # where a template takes a name, or an error term
+from symbp.show.alphabet import Alphabet
+from symbp.show.entries import EntryPrinter
+from symbp.show.names import ATOM, CHAIN, PLACE, POWER, PRODUCT, QUOTIENT, SUM, Piece
 
 
 class NoMatrixForm(Exception):
     """Raised inside this module where array notation has no mathematical counterpart."""
-
-
-class Piece:
-    """A text and how tightly it binds."""
-
-    __slots__ = ("level", "text")
-
-    def __init__(self, text: str, level: int = ATOM) -> None:
-        self.text, self.level = text, level
 
 
 @dataclass(frozen=True)
@@ -76,126 +44,8 @@ class Ordered:
     transposed: tuple[str, ...]
 
 
-class MathPrinter:
-    """Writes the formulas of one graph in one alphabet.
-
-    `minus` writes errors as δ := −∂L/∂z. Letters of indices are chosen once per tensor axis
-    (`letters_for`), so that a derivation keeps its letters from line to line.
-    """
-
-    def __init__(self, graph: Graph, alphabet: Alphabet, minus: bool = False) -> None:
-        self.graph, self.alphabet, self.minus = graph, alphabet, minus
-        self.emitter = Emitter(graph)
-        self.roles = roles(graph)
-        self.names: dict[str, str] = {}
-        taken = (*map(base_of, graph.nodes), *graph.constants, *graph.sizes, *graph.bounds, *graph.variables)
-        self.reserved = frozenset(taken) - frozenset(graph.letters.values())
-        self.templates: dict[object, str | None] = {}
-        self.laid_out: dict[object, str | None] = {}
-
-    # ---- names ---------------------------------------------------------------------------------
-
-    def tensor(self, name: str) -> str:
-        """A declared tensor, or the error term of one."""
-        found = self.names.get(name)
-        if found is None:
-            inner = primal(name)
-            base = base_of(inner or name)
-            if inner is not None:
-                symbol = self.alphabet.delta(self.alphabet.tensor(base, self._is_bold(inner)))
-                found = self.alphabet.mark(self.numbered(symbol, name), "error")
-            else:
-                symbol = self.alphabet.tensor(base, self._is_bold(name))
-                found = self.alphabet.mark(self.numbered(symbol, name), self._role(name))
-            self.names[name] = found
-        return found
-
-    def _is_bold(self, name: str) -> bool:
-        """May a tensor be bold? Vectors and matrices, as a whole."""
-        pieces = self.graph.pieces(name)
-        return bool(pieces) and bool(pieces[0].indices)
-
-    def _role(self, name: str) -> str:
-        pieces = self.graph.pieces(name)
-        return self.roles.get(name) or (self.roles.get(pieces[-1].name) if pieces else None) or "node"
-
-    def numbered(self, text: str, name: str, below: Sequence[str] = ()) -> str:
-        """A base with the numbers of a member, `W^{(l)}` and `h_{t}`, and indices below it."""
-        numbers = split(name)[1]
-        if not numbers and not below:
-            return text
-        over = [self.counts_layers(name, n) for n in range(len(numbers))]
-        above = [self.number(n) for n, up in zip(numbers, over) if up]
-        under = [self.number(n) for n, up in zip(numbers, over) if not up]
-        return self.alphabet.numbered(text, above, under, below)
-
-    def counts_layers(self, name: str, position: int) -> bool:
-        """Is this number of a family that of a layer, which stands above as in W^{(l)}?"""
-        name = primal(name) or name
-        for piece in (*(n.name for n in self.graph.pieces(name)), *self.graph.functions):
-            numbers = split(piece)[1]
-            if base_of(piece) == base_of(name) and position < len(numbers):
-                atoms = affine(numbers[position]) or {}
-                if any(isinstance(a, Size) and a.name.startswith(("l", "ℓ")) for a in atoms):
-                    return True
-        return False
-
-    def number(self, e: Expr) -> str:
-        """`l+1`, `T`: the number of a member."""
-        shown = ""
-        for part in e.args if isinstance(e, Add) else (e,):
-            text = self.size(part)
-            shown += text.replace("-", self.alphabet.minus) if text.startswith("-") or not shown else "+" + text
-        return shown
-
-    def turns(self, loops: Sequence[Loop], backwards: bool = False) -> str:
-        """`l = 1, …, L`; as a loop goes, or as the backward pass goes through it."""
-        shown = []
-        for x in loops:
-            ends = [self.number(x.low), self.number(x.high)]
-            first, last = ends[::-1] if x.down != backwards else ends
-            shown.append(self.alphabet.turns(self.size(Size(x.var)), first, last))
-        return ", ".join(shown)
-
-    def product_of_jacobians(self, c: Chain) -> tuple[str, str]:
-        """∂h[T]/∂h[t] and (∂h[T]/∂h[T−1]) ⋯ (∂h[t+1]/∂h[t])."""
-        whole = self.alphabet.derivative(self.tensor(c.top[0]), self.tensor(c.bottom[1]))
-        shown = [self.alphabet.derivative(*map(self.tensor, pair)) for pair in (c.top, c.bottom)]
-        first, last = shown if self.alphabet.name == "latex" else map(self.alphabet.bracket, shown)
-        return whole, self.alphabet.product([first, self.alphabet.dots, last])
-
-    def chain(self, c: Chain) -> str:
-        """(∂y[n]/∂y[n−1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]."""
-
-        def slope(pair: tuple[str, str]) -> str:
-            shown = self.alphabet.derivative(self.tensor(pair[0]), self.tensor(pair[1]))
-            return shown if self.alphabet.name == "latex" else self.alphabet.bracket(shown)
-
-        factors = [slope(c.top), self.alphabet.dots, slope(c.bottom), *([slope(c.link)] if c.link else [])]
-        product = self.alphabet.transposed(self.alphabet.bracket(self.alphabet.product(factors)))
-        return self.alphabet.product([product, self.tensor(adjoint(c.top[0]))])
-
-    def over(self, loops: Sequence[Loop], body: str) -> str:
-        """Σ over loop variables."""
-        for x in reversed(loops):
-            body = self.alphabet.range_sum(self.size(Size(x.var)), self.number(x.low), self.number(x.high), body)
-        return body
-
-    def derivative(self, name: str) -> str:
-        """∂L/∂W₁."""
-        loss = self.tensor(self.graph.loss)
-        return self.alphabet.gradient(loss, self.tensor(name))
-
-    def size(self, e: Expr) -> str:
-        if isinstance(e, Size):
-            if e.name.isdigit():
-                return e.name
-            base, numbers = split(e.name)
-            shown = self.alphabet.tensor(base)
-            return self.alphabet.numbered(shown, [], list(map(self.number, numbers)), ()) if numbers else shown
-        return size_text(e)
-
-    # ---- matrix notation -----------------------------------------------------------------------
+class MathPrinter(EntryPrinter):
+    """Writes the formulas of one graph in one alphabet: in matrix notation, else entry by entry."""
 
     def matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
         """The expression as an array with these axes in matrix notation, or None.
@@ -222,7 +72,7 @@ class MathPrinter:
         if template is None:
             return None
         by_number = list(numbers)
-        text = _PLACE.sub(
+        text = PLACE.sub(
             lambda m: self.tensor(by_number[int(m[2])] if m[1] == "\ue010" else adjoint(by_number[int(m[2])])), template
         )
         return self.alphabet.spaced(text)
@@ -251,27 +101,13 @@ class MathPrinter:
     def at(self, x: Form, level: int) -> str:
         return self.wrap(self.piece(x), level)
 
-    def wrap(self, p: Piece, level: int) -> str:
-        return p.text if p.level >= level else self.alphabet.bracket(p.text)
-
     def _m_num(self, x: Form) -> Piece:
         value = x.data[0]
         assert isinstance(value, Num)
         return self._number(value)
 
-    def _number(self, value: Num) -> Piece:
-        if value.value < 0:
-            return Piece(self.alphabet.minus + self._number(Num(-value.value, value.decimal)).text, SUM)
-        if value.value.denominator != 1 and not value.decimal:
-            top, bottom = str(value.value.numerator), str(value.value.denominator)
-            return Piece(self.alphabet.fraction(top, bottom), PRODUCT)
-        return Piece(f"{float(value.value):.{DIGITS}g}" if value.decimal else number(value.value))
-
     def _m_const(self, x: Form) -> Piece:
         return Piece(self.constant(str(x.data[0])))
-
-    def constant(self, name: str) -> str:
-        return self.alphabet.infinity if name == "inf" else self.alphabet.tensor(name)
 
     def _m_size(self, x: Form) -> Piece:
         return Piece(self.size(Size(str(x.data[0]))))
@@ -500,29 +336,6 @@ class MathPrinter:
     def _m_call(self, x: Form) -> Piece:
         return self._function(str(x.data[0]), [self.at(a, SUM) for a in x.args], [self.at(a, ATOM) for a in x.args])
 
-    def _function(self, name: str, args: list[str], tight: list[str]) -> Piece:
-        if name.startswith(UNKNOWN):
-            base = name[1:].rstrip("'")
-            slopes = name[1 + len(base) :]
-            if "[" in base and slopes:
-                return Piece(
-                    self.alphabet.bracket(self.function_name(base)) + slopes + self.alphabet.bracket(", ".join(args))
-                )
-            return Piece(self.function_name(base) + slopes + self.alphabet.bracket(", ".join(args)))
-        if name == "abs":
-            return Piece(self.alphabet.absolute(args[0]))
-        if name == "sigmoid":
-            return Piece(
-                self.alphabet.apply("σ", args) if self.alphabet.name != "latex" else rf"\sigma\left({args[0]}\right)"
-            )
-        if name in ("maximum", "minimum"):
-            return Piece(self.alphabet.apply(name[:3], args))
-        if name == "xlogy":
-            return Piece(self.alphabet.product([tight[0], self.alphabet.apply("log", [args[1]])]), PRODUCT)
-        if name == "exp" and self.alphabet.name == "latex":
-            return Piece(f"e^{{{args[0]}}}", POWER)
-        return Piece(self.alphabet.apply(name, args))
-
     def _m_unknown(self, x: Form) -> Piece:
         """g(x), or its Jacobian ∂y/∂x for y = g(x)."""
         fn, slot, e = x.data
@@ -532,25 +345,6 @@ class MathPrinter:
             return Piece(self.function_name(str(fn)) + self.alphabet.bracket(", ".join(operands)))
         assert isinstance(slot, int)
         return self._partial(self._value_name(e), operands[slot])
-
-    def _partial(self, top: str, below: str) -> Piece:
-        """∂y/∂x, which takes brackets before a power or ᵀ (and in one line, as a factor)."""
-        return Piece(self.alphabet.derivative(top, below), POWER if self.alphabet.name == "latex" else PRODUCT)
-
-    def _value_name(self, e: Apply) -> str:
-        """The node that an unknown map defines, or the map's own name."""
-        for node in self.graph.inner:
-            if isinstance(node.body, Apply) and (node.body.fn, node.body.operands) == (e.fn, e.operands):
-                return self.tensor(node.name)
-            if isinstance(node.body, Apply) and node.loops and base_of(node.body.fn) == base_of(e.fn):
-                numbers = split(e.fn)[1]  # a family of maps: y[l] = f[l](…)
-                if numbers and split(node.body.fn)[1] == split(node.name)[1]:
-                    return self.tensor(member(base_of(node.name), numbers))
-        return self.function_name(e.fn)
-
-    def function_name(self, name: str) -> str:
-        """An unknown function, or one of a family of them."""
-        return self.numbered(self.alphabet.tensor(base_of(name)), name)
 
     def _m_compare(self, x: Form) -> Piece:
         left, right = (self.at(a, SUM) for a in x.args)
@@ -652,263 +446,6 @@ class MathPrinter:
             self.alphabet.spaced(self.alphabet.big_sum(list(summed), text) if summed else text), summed, turned_names
         )
 
-    # ---- index notation ------------------------------------------------------------------------
-
-    def letters_for(self, indices: Sequence[Index], taken: Mapping[Index, str] | None = None) -> dict[Index, str]:
-        """Letters for indices: the user's, else the first letter of the size's name."""
-        letters = dict(taken or {})
-        for i in indices:
-            if i not in letters:
-                used = set(letters.values())
-                letters[i] = index_letter(i, used, self.graph.letters, self.reserved, primes=True)
-        return letters
-
-    def index(self, e: Expr, letters: Mapping[Index, str]) -> str:
-        """The expression in index notation; `letters` names its free indices."""
-        return self.alphabet.spaced(self.scalar(e, letters).text)
-
-    def scalar(self, e: Expr, letters: Mapping[Index, str]) -> Piece:
-        match e:
-            case Num():
-                return self._number(e)
-            case Const():
-                return Piece(self.constant(e.name))
-            case Size():
-                return Piece(self.size(e))
-            case Index():
-                return Piece(letters.get(e, e.name))
-            case Entry():
-                return Piece(self._entry(e, letters))
-            case Add():
-                return self._sum_of(e, letters)
-            case Mul():
-                return self._product_of(e.args, letters)
-            case Pow():
-                return self._power_of(e, letters)
-            case Call():
-                args = [self.scalar(a, letters) for a in e.args]
-                return self._function(e.fn, [a.text for a in args], [self.wrap(a, ATOM) for a in args])
-            case Compare():
-                return Piece(self.alphabet.truth(self._relation(e, letters)))
-            case Delta():
-                return Piece(self.alphabet.kronecker(self.index(e.args[0], letters), self.index(e.args[1], letters)))
-            case Select():
-                condition, yes, no = e.args
-                when = self._when(condition, letters)
-                return Piece(self.alphabet.cases(self.index(yes, letters), when, self.index(no, letters)))
-            case Reduce():
-                return self._reduction(e, letters)
-            case Apply():
-                return self._unknown_entry(e, letters)
-            case Over():
-                return Piece(
-                    self.over([Loop(e.var, e.low, e.high)], self.wrap(self.scalar(e.body, letters), QUOTIENT)), SUM
-                )
-        raise AssertionError(type(e))
-
-    def _unknown_entry(self, e: Apply, letters: Mapping[Index, str]) -> Piece:
-        """g(x)_j, or ∂y_j/∂x_k."""
-        outputs = [self.index(i, letters) for i in (e.at if e.slot is None else e.at[: len(e.at) - self._inputs(e)])]
-        if e.slot is not None:
-            operand = e.operands[e.slot]
-            assert isinstance(operand, Reduce)
-            places = dict(zip(operand.bound, e.at[len(outputs) :]))
-            below = self.index(substitute(operand.body, places), letters)
-            name = self._value_name(e)
-            return self._partial(self.alphabet.subscripted(name, outputs, "_" not in name), below)
-        operands = []
-        for o in e.operands:
-            assert isinstance(o, Reduce)
-            indices, body = o.expose()
-            operands.append(self.matrix(body, indices) or self.index(body, self.letters_for(indices, letters)))
-        whole = self.function_name(e.fn) + self.alphabet.bracket(", ".join(operands))
-        return Piece(self.alphabet.subscripted(whole, outputs, True))
-
-    def _inputs(self, e: Apply) -> int:
-        operand = e.operands[e.slot] if e.slot is not None else None
-        return len(operand.bound) if isinstance(operand, Reduce) else 0
-
-    def _entry(self, e: Entry, letters: Mapping[Index, str]) -> str:
-        name = primal(e.tensor)
-        node = self.graph[name if name is not None else e.tensor]
-        shown = [i for i, d in zip(e.idx, node.shape) if not (d is ONE and i is ZERO)]
-        inner = [
-            self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex"))
-            for i in shown
-        ]
-        if split(e.tensor)[1]:
-            base = base_of(name if name is not None else e.tensor)
-            shown_base = self.alphabet.tensor(base)
-            if name is None:
-                return self.alphabet.mark(self.numbered(shown_base, e.tensor, inner), self._role(e.tensor))
-            return self.alphabet.mark(self.numbered(self.alphabet.delta(shown_base), e.tensor, inner), "error")
-        if self.alphabet.name == "latex" and name is not None and inner:
-            simple = "".join(inner) if all(len(i.rstrip("'")) == 1 for i in inner) else ", ".join(inner)
-            return self.alphabet.delta(self.alphabet.tensor(name), simple)
-        custom = e.tensor in self.graph.latex
-        _, subs = layer_of(parse_name(e.tensor), self.alphabet.style)
-        simple_base = name is None and not subs and not custom
-        return self.alphabet.subscripted(self._letter(e.tensor), inner, simple_base)
-
-    def _letter(self, name: str) -> str:
-        """The name of a tensor as it stands in one of its entries, which are never bold."""
-        symbol = self.tensor(name)
-        if self.alphabet.style.bold == "no" or primal(name) is not None or _PLACE.match(symbol):
-            return symbol
-        return self.alphabet.mark(self.alphabet.tensor(name), self.roles.get(name, "node"))
-
-    def _relation(self, e: Compare, letters: Mapping[Index, str]) -> str:
-        left, right = (self.index(a, letters) for a in e.args)
-        return f"{left} {self.alphabet.relation(e.fn)} {right}"
-
-    def _range(self, low: Compare, high: Compare, letters: Mapping[Index, str]) -> str:
-        """Two bounds in one: 0 ≤ i − p < m."""
-        less, below = self.alphabet.relation("<="), self.alphabet.relation("<")
-        middle, end = self.index(low.args[0], letters), self.index(high.args[1], letters)
-        return f"{self.index(low.args[1], letters)} {less} {middle} {below} {end}"
-
-    def _when(self, condition: Expr, letters: Mapping[Index, str]) -> str:
-        """A condition in words of its own: no indicator around it."""
-        if isinstance(condition, Compare):
-            return self._relation(condition, letters)
-        if isinstance(condition, Mul) and all(isinstance(f, Compare) for f in condition.args):
-            return ", ".join(
-                self._range(f, high, letters) if high is not None else self._relation(f, letters)
-                for f, high in ranges(condition.args)
-                if isinstance(f, Compare)
-            )
-        return self.index(condition, letters)
-
-    def _sum_of(self, e: Add, letters: Mapping[Index, str]) -> Piece:
-        out = ""
-        for n, t in enumerate(e.args):
-            piece = self.scalar(t, letters)
-            minus = isinstance(t, (Mul, Num)) and piece.text.startswith(self.alphabet.minus)
-            text = piece.text[len(self.alphabet.minus) :] if minus else self.wrap(piece, QUOTIENT)
-            if n == 0:
-                out = self.alphabet.minus + text if minus else text
-            else:
-                out += f" {self.alphabet.minus if minus else '+'} {text}"
-        return Piece(out, SUM)
-
-    def _product_of(self, factors: Sequence[Expr], letters: Mapping[Index, str]) -> Piece:
-        minus = ""
-        tops: list[Expr] = []
-        bottoms: list[Expr] = []
-        for f in factors:
-            if isinstance(f, Num):
-                if f.value < 0:
-                    minus = self.alphabet.minus if not minus else ""
-                top, bottom = abs(f.value.numerator), f.value.denominator
-                if f.decimal:
-                    tops.append(Num(abs(f.value), True))
-                    continue
-                if top != 1:
-                    tops.append(Num(top))
-                if bottom != 1:
-                    bottoms.append(Num(bottom))
-            elif isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
-                bottoms.append(f.base if f.exponent is MINUS_ONE else Pow(f.base, Num(-f.exponent.value)))
-            else:
-                tops.append(f)
-        text = self._joined(tops, letters)
-        if not minus and not bottoms and len(tops) == 1:
-            return self.scalar(tops[0], letters)
-        if bottoms:
-            scales = [b for b in bottoms if not b.tensors]
-            others = [b for b in bottoms if b.tensors]
-            if self.alphabet.name == "latex":
-                if others:
-                    over = self._joined(tops, letters, alone=True) or "1"
-                    text = self.alphabet.fraction(over, self._joined(others, letters, alone=True))
-                elif self._has_sum(tops):
-                    front = [t for t in tops if isinstance(t, (Num, Size, Const))]
-                    rest = [t for t in tops if t not in front]
-                    over = self._joined(front, letters) or "1"
-                    text = self.alphabet.product(
-                        [
-                            self.alphabet.fraction(over, self._joined(scales, letters, alone=True)),
-                            self._joined(rest, letters),
-                        ]
-                    )
-                    scales = []
-                else:
-                    text = self.alphabet.fraction(
-                        self._joined(tops, letters, alone=True) or "1", self._joined(scales, letters, alone=True)
-                    )
-                    scales = []
-                if scales:
-                    text = self.alphabet.product(
-                        [self.alphabet.fraction("1", self._joined(scales, letters, alone=True)), text]
-                    )
-            elif not others and any(isinstance(t, Reduce) and t.op == "sum" for t in tops):
-                front = [t for t in tops if isinstance(t, (Num, Size, Const))]
-                after = self._joined([t for t in tops if t not in front], letters)
-                below = self._below([self.scalar(b, letters) for b in scales])
-                text = self.alphabet.product([f"({self._joined(front, letters) or '1'}/{below})", after])
-            else:
-                text = (text or "1") + "/" + self._below([self.scalar(b, letters) for b in (*scales, *others)])
-                return Piece(minus + text, SUM if minus else QUOTIENT)
-        return Piece(minus + (text or "1"), SUM if minus else PRODUCT)
-
-    def _below(self, pieces: list[Piece]) -> str:
-        """Everything under the bar, in one line: `/N`, `/(N p)`."""
-        if len(pieces) == 1:
-            return self.wrap(pieces[0], POWER)
-        return self.alphabet.bracket(self.alphabet.product([self.wrap(p, PRODUCT) for p in pieces]))
-
-    def _has_sum(self, tops: Sequence[Expr]) -> bool:
-        return any(isinstance(t, (Reduce, Add)) for t in tops)
-
-    def _joined(self, factors: Sequence[Expr], letters: Mapping[Index, str], alone: bool = False) -> str:
-        if len(factors) == 1 and alone:
-            return self.index(factors[0], letters)
-        parts: list[str] = []
-        for n, (f, high) in enumerate(paired := ranges(factors)):
-            if isinstance(f, Compare) and high is not None:
-                parts.append(self.alphabet.truth(self._range(f, high, letters)))
-                continue
-            piece = self.scalar(f, letters)
-            is_sum = isinstance(f, Reduce) and f.op in ("sum", "max", "min")
-            if is_sum and n < len(paired) - 1:
-                parts.append(self.alphabet.bracket(piece.text))
-            elif isinstance(f, Delta) or is_sum:
-                parts.append(piece.text)
-            else:
-                parts.append(self.wrap(piece, PRODUCT if n < len(paired) - 1 else QUOTIENT))
-        return self.product(parts)
-
-    def product(self, parts: list[str]) -> str:
-        """Factors side by side."""
-        return self.alphabet.product(parts)
-
-    def _power_of(self, e: Pow, letters: Mapping[Index, str]) -> Piece:
-        if e.exponent is HALF:
-            return Piece(self.alphabet.root(self.index(e.base, letters)))
-        if isinstance(e.exponent, Num) and e.exponent.value < 0:
-            return self._product_of((e,), letters)
-        base = self.scalar(e.base, letters)
-        text = self.wrap(base, ATOM)
-        return Piece(self.alphabet.power(text, self.index(e.exponent, letters), False), POWER)
-
-    def _reduction(self, e: Reduce, letters: Mapping[Index, str]) -> Piece:
-        indices, body = e.open()
-        inner = self.letters_for(indices, letters)
-        names = [inner[i] for i in indices]
-        shown = self.scalar(body, inner)
-        if e.op == "sum":
-            text = shown.text if isinstance(body, Reduce) and body.op == "sum" else self.wrap(shown, QUOTIENT)
-            return Piece(self.alphabet.big_sum(names, text), PRODUCT)
-        if e.op in ("max", "min"):
-            return Piece(self.alphabet.big_max(e.op, names, self.wrap(shown, POWER)), PRODUCT)
-        at = [self.index(a, letters) for a in e.at]
-        whole = self.alphabet.apply(e.op.replace("_", " "), [f"{self.wrap(shown, SUM)}"])
-        if e.op == "inv":
-            if isinstance(body, Entry) and body.idx == indices:  # A⁻¹[i,j] of a whole tensor
-                return Piece(self.alphabet.subscripted(self.alphabet.inverse(self.tensor(body.tensor)), at, False))
-            whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
-        return Piece(self.alphabet.subscripted(whole, at, True))
-
 
 class NumberPrinter(MathPrinter):
     """Writes numbers in the place of scalar tensors."""
@@ -925,26 +462,6 @@ class NumberPrinter(MathPrinter):
 
     def product(self, parts: list[str]) -> str:
         return self.alphabet.dot.join(parts)
-
-
-def ranges(factors: Sequence[Expr]) -> list[tuple[Expr, Compare | None]]:
-    """The factors, a lower bound e ≥ 0 together with its upper bound e < n."""
-    found: list[tuple[Expr, Compare | None]] = []
-    used: list[Expr] = []
-    for f in factors:
-        if any(f is u for u in used):
-            continue
-        high = _upper_bound(f, factors) if isinstance(f, Compare) and f.fn == ">=" and f.args[1] is ZERO else None
-        used += [] if high is None else [high]
-        found.append((f, high))
-    return found
-
-
-def _upper_bound(low: Expr, factors: Sequence[Expr]) -> Compare | None:
-    for g in factors:
-        if isinstance(g, Compare) and g.fn == "<" and g.args[0] is low.args[0]:
-            return g
-    return None
 
 
 def _is_one(x: Form) -> bool:
@@ -973,23 +490,3 @@ def _scalars_only(x: Form) -> bool:
         and sum(bool(any(a.axes)) for a in x.args) <= 1
         and not any(any(a.axes) for a in x.args[len(x.args) - int(str(x.data[0])) :])
     )
-
-
-def roles(graph: Graph) -> dict[str, str]:
-    """What each tensor is: the loss, an inner node, data held fixed, or a weight.
-
-    A leaf is data when it is a target or the first thing multiplied; the names X, x, Y, y, t, T
-    and a leading batch of samples are the usual signs, and nothing but colour depends on it.
-    """
-    found: dict[str, str] = {}
-    fixed = graph.fixed()
-    for node in graph.nodes.values():
-        if node.name == graph.loss:
-            found[node.name] = "loss"
-        elif not node.is_leaf:
-            found[node.name] = "node"
-        elif node.name in fixed or parse_name(node.name).base in ("X", "x", "Y", "y", "T", "t", "R"):
-            found[node.name] = "data"
-        else:
-            found[node.name] = "weight"
-    return found
