@@ -157,6 +157,8 @@ class EntryPrinter(Names):
             self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex"))
             for i in shown
         ]
+        if self.numerator and name is not None and len(inner) == 2:
+            inner.reverse()
         if split(e.tensor)[1]:
             base = base_of(name if name is not None else e.tensor)
             shown_base = self.alphabet.tensor(base)

@@ -24,10 +24,11 @@ from symbp.expr import (
 from symbp.family import Loop
 from symbp.form import Form, NotReducible, exact_axes
 from symbp.form import scalar as scalar_form
-from symbp.graph import Graph, Node, adjoint
+from symbp.graph import Graph, Node, adjoint, primal
 from symbp.local import skeleton
 from symbp.show.alphabet import Alphabet
 from symbp.show.entries import EntryPrinter
+from symbp.show.layout import turned as turned_form
 from symbp.show.names import ATOM, CHAIN, PLACE, POWER, PRODUCT, QUOTIENT, SUM, Piece
 
 
@@ -47,26 +48,31 @@ class Ordered:
 class MathPrinter(EntryPrinter):
     """Writes the formulas of one graph in one alphabet: in matrix notation, else entry by entry."""
 
-    def matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
-        """The expression as an array with these axes in matrix notation, or None.
+    def matrix(self, e: Expr, axes: Sequence[Expr], turned: bool = False) -> str | None:
+        """The expression as an array with these axes in matrix notation, or None; or the transpose of that array.
 
         Formulas that differ in names only are laid out once: the names are put into a template.
         """
-        asked = (e, tuple(axes))
+        asked = (e, tuple(axes), turned)
         if asked not in self.laid_out:
-            self.laid_out[asked] = self._from_template(e, axes)
+            self.laid_out[asked] = self._from_template(e, axes, turned)
         return self.laid_out[asked]
 
-    def _from_template(self, e: Expr, axes: Sequence[Expr]) -> str | None:
+    def gradient(self, e: Expr, axes: Sequence[Expr]) -> str | None:
+        """The gradient for a tensor with these axes in matrix notation: as large as the tensor, or its transpose
+        where the layout is that of the numerator."""
+        return self.matrix(e, axes, self.numerator)
+
+    def _from_template(self, e: Expr, axes: Sequence[Expr], turned: bool) -> str | None:
         numbers: dict[str, str] = {}
         kind = skeleton(e, numbers)
-        key = (kind, tuple(axes), tuple(self.graph[name].shape for name in numbers))
+        key = (kind, tuple(axes), turned, tuple(self.graph[name].shape for name in numbers))
         if key not in self.templates:
             shown = self.names
             self.names = {}
             for name, number in numbers.items():
                 self.names[name], self.names[adjoint(name)] = f"\ue010{number}\ue012", f"\ue011{number}\ue012"
-            self.templates[key] = self._matrix(e, axes)
+            self.templates[key] = self._matrix(e, axes, turned)
             self.names = shown
         template = self.templates[key]
         if template is None:
@@ -77,9 +83,10 @@ class MathPrinter(EntryPrinter):
         )
         return self.alphabet.spaced(text)
 
-    def _matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
+    def _matrix(self, e: Expr, axes: Sequence[Expr], turned: bool) -> str | None:
         try:
-            return self.piece(self._form(e, axes)).text
+            x = self._form(e, axes)
+            return self.piece(turned_form(x) if turned else x).text
         except (NoMatrixForm, NotReducible):
             return None
 
@@ -113,7 +120,33 @@ class MathPrinter(EntryPrinter):
         return Piece(self.size(Size(str(x.data[0]))))
 
     def _m_name(self, x: Form) -> Piece:
+        if self._stands_turned(x):
+            return Piece(self.alphabet.transposed(self.wrap(self._symbol(x), ATOM)), POWER)
         return Piece(self.tensor(str(x.data[0])))
+
+    def _stands_turned(self, x: Form) -> bool:
+        """Does a symbol stand for the transpose of the engine's array? With numerator layout a gradient does."""
+        if not self.numerator or not any(x.axes):
+            return False
+        if x.kind == "unknown":
+            e = x.data[2]
+            return isinstance(e, Apply) and e.slot is not None and self._inputs(e) == len(e.at)
+        return x.kind == "name" and primal(str(x.data[0])) is not None
+
+    def _symbol(self, x: Form) -> Piece:
+        """The symbol itself of a form that stands turned."""
+        return Piece(self.tensor(str(x.data[0]))) if x.kind == "name" else self._slope_of(x)
+
+    def _turned(self, x: Form) -> Piece:
+        """The transpose of a form."""
+        if self._stands_turned(x):
+            return self._symbol(x)
+        if x.kind == "transpose":
+            return self.piece(x.args[0])
+        return Piece(self.alphabet.transposed(self.at(x, ATOM)), POWER)
+
+    def _transposed(self, x: Form, level: int = CHAIN) -> str:
+        return self.wrap(self._turned(x), level)
 
     def _m_over(self, x: Form) -> Piece:
         var, low, high = x.data
@@ -123,7 +156,7 @@ class MathPrinter(EntryPrinter):
     def _m_transpose(self, x: Form) -> Piece:
         if x.args[0].kind == "inv":
             return Piece(self.alphabet.inverse(self.at(x.args[0].args[0], ATOM), transposed=True), POWER)
-        return Piece(self.alphabet.transposed(self.at(x.args[0], ATOM)), POWER)
+        return self._turned(x.args[0])
 
     def _m_subscript(self, x: Form) -> Piece:
         inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
@@ -131,11 +164,11 @@ class MathPrinter(EntryPrinter):
             raise NoMatrixForm
         if set(pattern) <= {":", "None"}:
             if len(x.axes) == 2 and x.axes[0] is None and len(inner.axes) == 1:
-                return Piece(self.alphabet.transposed(self.at(inner, ATOM)), POWER)
+                return self._turned(inner)
             return self.piece(inner)
         if set(pattern) <= {":", "0"} and len(inner.axes) == 2 and None in inner.axes:
             if inner.axes[0] is None and inner.axes[1] is not None:
-                return Piece(self.alphabet.transposed(self.at(inner, ATOM)), POWER)
+                return self._turned(inner)
             return self.piece(inner)
         return Piece(self.alphabet.slice(self.at(inner, ATOM), pattern))
 
@@ -155,7 +188,7 @@ class MathPrinter(EntryPrinter):
         axes, one = whole.axes, self.alphabet.one
         if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
             if len(a.axes) == 1 and axes[0] is not None:
-                return self.alphabet.product([one, self.alphabet.transposed(self.at(a, ATOM))])
+                return self.alphabet.product([one, self._transposed(a)])
             if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
                 return self.alphabet.product([one, self.at(a, POWER)])
             if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
@@ -254,7 +287,10 @@ class MathPrinter(EntryPrinter):
         return self.at(scalar, POWER if arrays and scalar.kind in ("dot", "sum", "matmul") else PRODUCT)
 
     def _diag(self, x: Form) -> str:
-        return self.alphabet.apply("diag", [self.at(x, SUM)])
+        while x.kind == "subscript" and x.args:
+            (x,) = x.args
+        inner = self._symbol(x) if self._stands_turned(x) else self.piece(x)
+        return self.alphabet.apply("diag", [inner.text])
 
     def _m_matmul(self, x: Form) -> Piece:
         args = list(x.args)
@@ -265,26 +301,21 @@ class MathPrinter(EntryPrinter):
         parts = [self.at(a, PRODUCT if n == 0 and scaled else CHAIN) for n, a in enumerate(args)]
         return Piece(self.alphabet.product(parts), PRODUCT if scaled else CHAIN)
 
-    def _transposed(self, a: Form) -> str:
-        if a.kind == "transpose":
-            return self.at(a.args[0], CHAIN)
-        return self.alphabet.transposed(self.at(a, ATOM))
-
     def _m_dot(self, x: Form) -> Piece:
         left, right = x.args
+        if self._stands_turned(right) and left.kind != "matmul":  # a row stands in front
+            left, right = right, left
         row = [left]
         if left.kind == "matmul" and len(left.args[0].axes) == 1:  # (x A) y is xᵀ A y
             row = list(left.args)
         elif left.kind == "matmul" and all(a.kind == "transpose" for a in left.args[:-1]):  # so is (Aᵀ x) y
             row = [left.args[-1], *(a.args[0] for a in reversed(left.args[:-1]))]
-        parts = [self.alphabet.transposed(self.at(row[0], ATOM)), *(self.at(a, CHAIN) for a in (*row[1:], right))]
+        parts = [self._transposed(row[0]), *(self.at(a, CHAIN) for a in (*row[1:], right))]
         return Piece(self.alphabet.product(parts), CHAIN)
 
     def _m_outer(self, x: Form) -> Piece:
         left, right = x.args
-        return Piece(
-            self.alphabet.product([self.at(left, CHAIN), self.alphabet.transposed(self.at(right, ATOM))]), CHAIN
-        )
+        return Piece(self.alphabet.product([self.at(left, CHAIN), self._transposed(right)]), CHAIN)
 
     def _m_sum(self, x: Form) -> Piece:
         inner = x.args[0]
@@ -305,7 +336,7 @@ class MathPrinter(EntryPrinter):
         if positions[0] == 0:
             if keep:
                 return Piece(self.alphabet.product([self.alphabet.transposed(one), self.at(inner, CHAIN)]), CHAIN)
-            return Piece(self.alphabet.product([self.alphabet.transposed(self.at(inner, ATOM)), one]), CHAIN)
+            return Piece(self.alphabet.product([self._transposed(inner), one]), CHAIN)
         return Piece(self.alphabet.product([self.at(inner, CHAIN), one]), CHAIN)
 
     def _squares(self, inner: Form) -> str | None:
@@ -340,11 +371,18 @@ class MathPrinter(EntryPrinter):
         """g(x), or its Jacobian ∂y/∂x for y = g(x)."""
         fn, slot, e = x.data
         assert isinstance(e, Apply)
-        operands = [self.at(a, SUM) for a in x.args]
         if slot is None:
+            operands = [self.at(a, SUM) for a in x.args]
             return Piece(self.function_name(str(fn)) + self.alphabet.bracket(", ".join(operands)))
-        assert isinstance(slot, int)
-        return self._partial(self._value_name(e), operands[slot])
+        if self._stands_turned(x):
+            return Piece(self.alphabet.transposed(self.wrap(self._symbol(x), ATOM)), POWER)
+        return self._slope_of(x)
+
+    def _slope_of(self, x: Form) -> Piece:
+        """∂y/∂x for an unknown y = g(x)."""
+        _, slot, e = x.data
+        assert isinstance(e, Apply) and isinstance(slot, int)
+        return self._partial(self._value_name(e), self.at(x.args[slot], SUM))
 
     def _m_compare(self, x: Form) -> Piece:
         left, right = (self.at(a, SUM) for a in x.args)
@@ -408,7 +446,8 @@ class MathPrinter(EntryPrinter):
             left, right = (self._form(e, node.axes) for e in (g, move))
             if not node.indices:
                 return self.alphabet.spaced(self.alphabet.product([self.at(left, PRODUCT), self.at(right, PRODUCT)]))
-            pair = [self.alphabet.transposed(self.at(left, ATOM)), self.at(right, CHAIN)]
+            turned = self.at(turned_form(left), CHAIN) if self.numerator else self._transposed(left, POWER)
+            pair = [turned, self.at(right, CHAIN)]
             text = self.alphabet.product(pair)
             return self.alphabet.spaced(text if len(node.shape) == 1 else self.alphabet.apply("tr", [text]))
         except (NoMatrixForm, NotReducible):
@@ -426,24 +465,24 @@ class MathPrinter(EntryPrinter):
         if x.kind not in ("matmul", "outer") or not all(map(_is_named, x.args)):
             return None
         chain = [(a.args[0], True) if a.kind == "transpose" else (a, False) for a in x.args]
-        if x.kind == "matmul" and len(x.args[0].axes) == 1:  # a row from the left is a column at the right
+        if (x.kind == "matmul" and len(x.args[0].axes) == 1) != self.numerator:
             chain = [(a, not turned if len(a.axes) == 2 else turned) for a, turned in reversed(chain)]
         inner = tuple(dict.fromkeys(i for a, _ in chain for i in a.axes if isinstance(i, Index) and i not in target))
         named = self.letters_for(inner, letters)
-        factors = []
+        factors, marked = [], []
         for n, (a, turned) in enumerate(chain):
             own = [named[i] for i in (reversed(a.axes) if turned else a.axes) if isinstance(i, Index)]
-            row = x.kind == "outer" and n == 1
+            row = len(a.axes) == 1 and (n == 1 if x.kind == "outer" else n == 0)
             symbol = self.tensor(str(a.data[0]))
-            if turned or row:
+            if (turned or row) != self._stands_turned(a):
                 factors.append(self.alphabet.subscripted(self.alphabet.transposed(symbol), own, False))
+                marked += [symbol] if len(a.axes) == 2 else []
             else:
                 factors.append(self.index(Entry(str(a.data[0]), [i for i in a.axes if i is not None]), named))
         text = self.alphabet.product(factors)
         summed = tuple(named[i] for i in inner)
-        turned_names = tuple(self.tensor(str(a.data[0])) for a, turned in chain if turned)
         return Ordered(
-            self.alphabet.spaced(self.alphabet.big_sum(list(summed), text) if summed else text), summed, turned_names
+            self.alphabet.spaced(self.alphabet.big_sum(list(summed), text) if summed else text), summed, tuple(marked)
         )
 
 

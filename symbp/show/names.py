@@ -42,6 +42,7 @@ class Names:
 
     def __init__(self, graph: Graph, alphabet: Alphabet, minus: bool = False) -> None:
         self.graph, self.alphabet, self.minus = graph, alphabet, minus
+        self.numerator = alphabet.style.layout == "numerator"
         self.emitter = Emitter(graph)
         self.roles = roles(graph)
         self.names: dict[str, str] = {}
@@ -120,15 +121,18 @@ class Names:
         return whole, self.alphabet.product([first, self.alphabet.dots, last])
 
     def chain(self, c: Chain) -> str:
-        """(∂y[n]/∂y[n−1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]."""
+        """(∂y[n]/∂y[n−1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]; in the other layout δ_y[n] ∂y[n]/∂y[n−1] ⋯ ∂y[i+1]/∂y[i]."""
 
         def slope(pair: tuple[str, str]) -> str:
             shown = self.alphabet.derivative(self.tensor(pair[0]), self.tensor(pair[1]))
             return shown if self.alphabet.name == "latex" else self.alphabet.bracket(shown)
 
         factors = [slope(c.top), self.alphabet.dots, slope(c.bottom), *([slope(c.link)] if c.link else [])]
+        error = self.tensor(adjoint(c.top[0]))
+        if self.numerator:
+            return self.alphabet.product([error, *factors])
         product = self.alphabet.transposed(self.alphabet.bracket(self.alphabet.product(factors)))
-        return self.alphabet.product([product, self.tensor(adjoint(c.top[0]))])
+        return self.alphabet.product([product, error])
 
     def over(self, loops: Sequence[Loop], body: str) -> str:
         """Σ over loop variables."""
