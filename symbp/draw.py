@@ -72,7 +72,7 @@ def figure(picture: Picture) -> Figure:
         svg(picture, page=True),
         tikz(picture),
         mermaid(picture),
-        caption=say("picture-caption", picture.lang),
+        caption=say("picture-caption" if any(w.back for w in picture.wires) else "picture-caption-gates", picture.lang),
         alt=picture.summary,
     )
 

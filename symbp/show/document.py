@@ -146,11 +146,9 @@ class Writer:
         if self.options.values:
             yield Heading(2, say("values", self.lang))
             yield Rows(tuple(self.arithmetic()))
-            loss = self.print.tensor(self.graph.loss)
-            head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
+            head = tuple(say(k, self.lang) for k in ("tensor", "value", "value-gradient"))
             rows = ((self.print.tensor(n), *(x.replace("-", self.alphabet.minus) for x in (v, g)))
                     for n, v, g in self.options.values)  # fmt: skip
-            head = (*head[:2], self.alphabet.inline(self.alphabet.gradient(loss, "")))
             yield Table(head, tuple(tuple(self.alphabet.inline(c) if c else "" for c in r) for r in rows))
         if self.derivation.left_out:
             held = [
@@ -208,7 +206,9 @@ class Writer:
         for f in dict.fromkeys(f.text or f.kind for f in self.graph.facts if f.kind != "fixed"):
             yield self.alphabet.code(f)
         for name, value in self.graph.relations.items():
-            yield self.alphabet.inline(f"{self.print.size(Size(name))} = {self.print.size(value)}")
+            left, right = self.print.size(Size(name)), self.print.size(value)
+            if left != right:  # 12 = 12 is what a slice of a given length leaves
+                yield self.alphabet.inline(f"{left} = {right}")
 
     def forward(self) -> Iterator[Row]:
         for node in self.graph.inner:
@@ -619,10 +619,14 @@ class Writer:
 
 
 def without_repeats(rows: list[Row]) -> Iterator[Row]:
-    """A line that reads like the one before it (only brackets moved) is left out."""
+    """A line that reads like the one before it (only brackets moved) is left out; of a number, for which there is no
+    matrix form to tell, the last step and the result are one line: δ_q = ∂f/∂q = δ_f z."""
     shown, left = "", ""
-    for r in rows:
-        if not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
+    for n, r in enumerate(rows):
+        after = rows[n + 1] if n + 1 < len(rows) else r
+        if r.left and after.right == r.right and not after.rule and after.left.endswith("= " + r.left):
+            rows[n + 1] = replace(r, left=after.left, shape=after.shape)
+        elif not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
             yield r
         shown, left = r.right or shown, r.left or left
 
