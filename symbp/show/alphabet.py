@@ -116,7 +116,7 @@ def _side_by_side(parts: list[str], dot: str) -> str:
     return out
 
 
-_NUMBER = re.compile(r"\d(?!\[)|\\frac\{\d+\}\{\d+\}")  # but 1[z > 0] is an indicator
+_NUMBER = re.compile(r"[0-9](?!\[)|\\frac\{[0-9]+\}\{[0-9]+\}")  # but 1[z > 0] is an indicator
 
 
 def _from_one(place: str) -> str:

@@ -29,11 +29,11 @@ PREAMBLE = r"""\documentclass[11pt,fleqn]{%s}
 \setlength{\mathindent}{1.5em}
 \AtBeginDocument{\abovedisplayskip=5pt plus 2pt\belowdisplayskip=5pt plus 2pt\abovedisplayshortskip=3pt}
 \relpenalty=10000\binoppenalty=10000
+%% before a heading: rather a new page than a line or two under it at the foot of the old one
+\renewcommand{\medskip}{\par\vspace{0pt plus 5\baselineskip}\pagebreak[2]\vspace{0pt plus -5\baselineskip}\bigskip}
 \begin{document}\raggedright
 """
 DISPLAY = r"$\displaystyle "
-NEED = r"\vspace{0pt plus 5\baselineskip}\pagebreak[2]\vspace{0pt plus -5\baselineskip}"
-"""Before a heading: rather a new page than a heading with a line or two at the foot of the old one."""
 TIKZ = "\\usepackage{tikz}\n\\usetikzlibrary{arrows.meta}\n"
 
 
@@ -58,11 +58,9 @@ def _pieces(blocks: Iterable[Block], lang: str) -> Iterator[str]:
         match block:
             case Heading() if block.level == 3:
                 shape = rf"\hfill {{\footnotesize ${block.shape}$}}" if block.shape else ""
-                yield f"\n{NEED}\\bigskip\\noindent\\textbf{{{prose(block.text, DISPLAY)}}}{shape}\\nopagebreak"
+                yield f"\n\\medskip\\noindent\\textbf{{{prose(block.text, DISPLAY)}}}{shape}\\nopagebreak"
             case Heading():
-                ragged = "\\raggedright " if block.level == 1 and lang != "zh" else ""
-                need = NEED if block.level == 2 else ""
-                yield f"\n{need}\\{SECTIONS[block.level]}{{{ragged}{prose(block.text)}}}"
+                yield f"\n\\{SECTIONS[block.level]}{{{prose(block.text)}}}"
             case Prose():
                 yield f"\n{prose(block.text)}\n"
             case Rows():

@@ -429,7 +429,7 @@ class _Maker:
             fed.setdefault(f.target, []).append(names[f.source])
         said = []
         for p in parts:
-            if p.kind == "tag":  # only the end of a wire
+            if p.kind == "tag" and fed.get(p.key) == [names[p.key]]:  # only the end of a wire
                 continue
             head, *formula = map(plain, p.lines)
             name, _, shape = head.partition(": ")
