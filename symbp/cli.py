@@ -343,7 +343,7 @@ def _finish(run: object, color: str, output: str, force: bool, debug: bool) -> N
 
 
 def _fail(message: str) -> NoReturn:
-    from symbp.commands import clean
+    from symbp.errors import clean
 
     print(f"symbp: {clean(message)}", file=sys.stderr)
     raise typer.Exit(2)
