@@ -79,7 +79,7 @@ class LatexReader:
             for spelling in (*likely, *unlikely, function):
                 self.symbols.functions.setdefault(spelling, function)
         self.macros = dict(macros or {})
-        self.counts = counts
+        self.counts = self.symbols.counts = counts
         self.unfit: dict[str, str] = {}  # symbols whose own line does not fit together
         for symbol, meaning in lets:
             self.let(symbol, meaning)
@@ -177,12 +177,11 @@ class LatexReader:
             used = set().union(*(counting(parse(s.tokens, formula), self.counts.letters) for s in statement.sides))
         except (Unread, DeclarationError, RecursionError):
             return plain
-        found = []
-        for choice in self.counts.choices(used) if used else ():
-            made = self._once(statement, formula, about, choice)
-            if made is not None and not made.problem:
-                found.append(replace(made, at=tuple(choice.items())))
-        return replace(found[0], instances=tuple(found)) if found else plain
+        tried = [(choice, self._once(statement, formula, about, choice)) for choice in self.counts.choices(used)]
+        found = [replace(m, at=tuple(choice.items())) for choice, m in tried if m is not None and not m.problem]
+        if found:
+            return replace(found[0], instances=tuple(found))
+        return tried[len(tried) // 2][1] or plain  # what is wrong in the middle is wrong everywhere
 
     def _once(self, statement: Statement, formula: str, about: str, choice: Mapping[str, int]) -> Claim | None:
         start, end = statement.start, statement.end

@@ -41,6 +41,9 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
         raise Unread("nothing stands behind the sum", node.span)
     rest = factors[1:used]
     low, high = _numbers(subs, sups)
+    counts = r.symbols.counts
+    if len(letters) == 1 and letters[0] in counts.letters and not sups and low is None and not conditions:
+        low, high = 1, counts.numbers[-1]
     if len(letters) == 1 and low is not None and high is not None and kind in ("sum", "prod"):
         spelled_out = _spelled_out(r, kind, letters[0], low, high, rest, operators[2:used], node)
         if spelled_out is not None:
