@@ -30,7 +30,7 @@ from symbp.expr import (
 )
 from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, adjoint, primal
-from symbp.local import rename, skeleton
+from symbp.local import change_in_sum, placed, rename
 from symbp.recursion import derive_families
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
@@ -144,10 +144,14 @@ def _adjoint(
     if graph.upstream in named_adjoints(raw):  # given from outside: its own leaf is its name
         chosen = inline(raw, {graph.upstream: adjoints[graph.upstream].delta}, graph)
         best = simplifier(chosen, siblings)
-    for names in _inlining_candidates(known, raw, adjoints):
+    fruitless: set[object] = set()
+    for names in _inlining_candidates(known, raw, adjoints) if simplifier.enabled else ():
         tried = chosen
         for name in names:
             tried = inline(tried, {name: adjoints[name].delta}, graph)
+        change = change_in_sum(graph, chosen, tried)
+        if change in fruitless:
+            continue
         if length(simplifier.by_laws(tried)) > length(best.result) + REACH:
             continue
         shorter = simplifier(tried, siblings, names)
@@ -155,6 +159,8 @@ def _adjoint(
         constant = not any(adjoints[name].delta.tensors for name in names)
         if length(shorter.result) < length(best.result) + (through or constant):
             best, chosen = shorter, tried
+        else:
+            fruitless.add(change)
     delta = best.result
     known.keep(delta, best.facts)
     if want_steps:
@@ -186,16 +192,16 @@ class LocalProblems:
 
     def __init__(self, graph: Graph, consumers: dict[str, list[str]]) -> None:
         self.graph, self.consumers = graph, consumers
-        self.special = {f.tensor for f in graph.facts}
+        self.special = {f.tensor for f in graph.facts if f.kind != "fixed"}
         self.rank = {name: n for n, name in enumerate(graph.nodes)}
         self.found: dict[object, tuple[str, dict[str, str]]] = {}
         self.pending: tuple[object, str, dict[str, str], set[str]] | None = None
 
     def recall(self, node: Node, users: list[str], adjoints: dict[str, Adjoint]) -> Adjoint | None:
         """The adjoint of a tensor whose local problem was met before, renamed; else None, and the
-        problem can be kept. Near the loss and where facts are known nothing is carried over."""
+        problem can be kept. At the loss and where facts are known nothing is carried over."""
         self.pending = None
-        if self.graph.loss in users or not all(adjoints[u].uses for u in users):
+        if self.graph.loss in users:
             return None
         numbers = {node.name: "0"}
         key: list[object] = [node.axes, node.is_leaf]
@@ -204,18 +210,18 @@ class LocalProblems:
             body = self.graph[user].body
             assert body is not None
             numbers.setdefault(user, str(len(numbers)))
-            key += [numbers[user], self.graph[user].axes, skeleton(body, numbers)]
+            key += [numbers[user], self.graph[user].axes, placed(body, numbers)]
             for other in self._related(user, body):
                 related = self.graph[other].body
                 assert related is not None
-                key.append(skeleton(related, numbers))
+                key.append(placed(related, numbers))
                 defined.add(other)
-        for user in self.between(users, adjoints, self.rank):
-            key.append(skeleton(adjoints[user].delta, numbers))
+        for user in (*self.between(users, adjoints, self.rank), *(u for u in users if not adjoints[u].uses)):
+            key.append(placed(adjoints[user].delta, numbers))
             defined.add(adjoint(user))
         siblings = self.siblings(node, users, adjoints)
         for sibling in siblings:
-            key += [numbers[sibling], skeleton(adjoints[sibling].delta, numbers)]
+            key += [numbers[sibling], placed(adjoints[sibling].delta, numbers)]
             defined.add(adjoint(sibling))
         if not self.special.isdisjoint(numbers):
             return None

@@ -10,10 +10,11 @@ Both are written for speed: they run several times per tensor, and are what dept
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
-from symbp.expr import Apply, Call, Compare, Entry, Expr, Reduce, rebuild
-from symbp.graph import ADJOINT
+from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Reduce, rebuild
+from symbp.graph import ADJOINT, Graph, primal
 
 
 def skeleton(e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
@@ -47,6 +48,50 @@ def skeleton(e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
                 tokens += (type(x), len(x.args))
             stack.extend(reversed(x.args))
     return tuple(tokens)
+
+
+_SHAPES: dict[Expr, tuple[int, tuple[str, ...]]] = {}
+_KINDS: dict[tuple[object, ...], int] = {}
+
+
+def placed(e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
+    """What the skeleton says, as short as it gets: the number of its kind and the numbers of the
+    tensors, by first visit. An expression is walked through once, whatever it is compared with."""
+    found = _SHAPES.get(e)
+    if found is None:
+        own: dict[str, str] = {}
+        tokens = skeleton(e, own)
+        found = _SHAPES[e] = (_KINDS.setdefault(tokens, len(_KINDS)), tuple(own))
+    kind, names = found
+    for n in names:
+        if n not in numbers:
+            numbers[n] = str(len(numbers))
+    return (kind, *[numbers[n] for n in names])
+
+
+def local_problem(graph: Graph, e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
+    """`e` and the definitions of what it names, up to names, and what is asserted of these."""
+    key: list[object] = [placed(e, numbers)]
+    for t in sorted(e.tensors, key=lambda t: (numbers[primal(t) or t], t)):
+        body = graph[primal(t) or t].body
+        key.append(None if body is None else placed(body, numbers))
+        if t in graph.asserted:
+            key.append(graph.asserted[t])
+    return tuple(key)
+
+
+def change_in_sum(graph: Graph, before: Expr, after: Expr) -> object:
+    """What is known of a change in some summands, up to names: two steps of an unrolled loop, each
+    with its own upstream put in, are the same change in a gradient that sums over the steps."""
+    if not (isinstance(before, Add) and isinstance(after, Add) and len(before.args) == len(after.args)):
+        return after
+    changed = [new for old, new in zip(before.args, after.args) if new is not old]
+    others = [old for old, new in zip(before.args, after.args) if new is old]
+    own = frozenset[str]().union(*(t.tensors for t in changed))
+    numbers: dict[str, str] = {}
+    problem = tuple(local_problem(graph, t, numbers) for t in changed)
+    shared = ((placed(t, {}), frozenset(numbers[primal(n) or n] for n in t.tensors & own)) for t in others)
+    return problem, frozenset(Counter(shared).items())
 
 
 def rename(e: Expr, names: Mapping[str, str]) -> Expr:

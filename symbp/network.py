@@ -238,11 +238,13 @@ class Network(Shown):
         from symbp.judge.lines import Lines
         from symbp.judge.points import Points, written_out
         from symbp.judge.verdict import Judge
+        from symbp.read.counts import counts
 
         graph = written_out(self.graph)
         points = Points(graph, seed)
         given = Points.at(graph, _arrays(self.keys.named(at)), {}) if at is not None else None
-        lines, judge = Lines(points, let), Judge(points, given=given)
+        lines = Lines(points, let, counts=counts(self.graph))
+        judge = Judge(points, given=given)
         subject = self.keys.name(about) if about else ""
         return Verdicts([judge(lines.line(claim, subject)) for claim in claims], points, lang)
 

@@ -24,6 +24,7 @@ from symbp.graph import Graph, adjoint
 from symbp.judge.functions import Array
 from symbp.judge.value import Batch, ShapeError, Value
 from symbp.ops import UNKNOWN
+from symbp.read.counts import DEPTH
 from symbp.sample import Point, choose_sizes, draw
 from symbp.steps import Derivation
 from symbp.unknown import samples
@@ -38,7 +39,7 @@ MORE = 24  # further draws at most, to see every kink from both sides
 
 def written_out(graph: Graph) -> Graph:
     """A network of symbolic depth at three layers, so that it has a first, a middle and a last one."""
-    return unroll(graph, dict.fromkeys(graph.bounds, 3)) if graph.bounds else graph
+    return unroll(graph, dict.fromkeys(graph.bounds, DEPTH)) if graph.bounds else graph
 
 
 class Points:

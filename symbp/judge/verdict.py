@@ -70,6 +70,8 @@ class Judge:
 
     def __call__(self, claim: Claim) -> Verdict:
         """The verdict on one claim; definitions in it are known to later ones."""
+        if claim.instances:
+            return self._at_every_number(claim)
         if claim.problem:
             return Verdict(claim, claim.problem, reason=claim.message)
         if self.points.reason:
@@ -84,6 +86,22 @@ class Judge:
         except ShapeError as why:
             return Verdict(claim, "unreadable", reason=f"the left side: {why.reason}")
         return self._against(claim, truth)
+
+    def _at_every_number(self, claim: Claim) -> Verdict:
+        """A formula for every l is right if it is right at all of them; else the one whose mistake is clearest is
+        shown."""
+        found = [self(replace(one, text=claim.text, place=claim.place)) for one in claim.instances]
+        for verdict in ("wrong", "unreadable", "undefined", "undecided"):
+            kind = [v for v in found if v.verdict == verdict]
+            if kind:
+                worst = min(kind, key=lambda v: v.mistake.cost if v.mistake is not None else 99.0)
+                example = worst.counterexample
+                if example is not None:
+                    example = replace(example, sizes={**example.sizes, **dict(worst.claim.at)})
+                return replace(worst, counterexample=example)
+        loose = next((v for v in found if v.verdict == "loose"), found[0])
+        numeric = next((v for v in found if v.proof != "symbolic"), found[0])
+        return loose if loose.verdict == "loose" else numeric
 
     # ---- kinds of claims -------------------------------------------------------------------------
 

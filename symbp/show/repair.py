@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
-from symbp.claim import Tree
+from symbp.claim import Tree, in_letters
 from symbp.graph import Graph
 from symbp.judge.points import Points
 from symbp.judge.verdict import Verdict
 from symbp.read.latex.write import NoLatex, latex_of
+<<<<<<< HEAD
 from symbp.show.verdict import message, repaired, spelled, word
+=======
+from symbp.show.alphabet import Latex
+from symbp.show.verdict import WORDS, message, repaired, spelled
+>>>>>>> main
 
 LONGEST = 100  # a formula up to this length is repeated beside its verdict
 
@@ -19,12 +25,23 @@ def in_latex(points: Points) -> Callable[[Verdict, Tree], str]:
 
     def write(v: Verdict, tree: Tree) -> str:
         like = v.claim.links[v.link] if v.claim.notation == "latex" and v.link < len(v.claim.links) else None
+        if v.claim.at:
+            tree = in_letters(tree, v.claim.at, _member(v, points.graph), points.graph.loss)
         try:
             return latex_of(tree, points.graph.latex, points.graph.loss, points.shape, like)
         except NoLatex:
             return ""
 
     return write
+
+
+def _member(v: Verdict, graph: Graph) -> Callable[[str, str], str]:
+    """Members of families as the student writes them: `z^{l}`, `z^{(l)}`, `z^{[l]}` or `z_{l}`."""
+    letter = v.claim.at[0][0]
+    scripts = {r"\^\{?\(": "^{{({0})}}", r"\^\{?\[": "^{{[{0}]}}", "_\\{?": "_{{{0}}}"}
+    style = next((s for start, s in scripts.items() if re.search(rf"{start}\\?{letter}\b", v.claim.text)), "^{{{0}}}")
+    names = Latex(graph.latex)
+    return lambda family, index: names.tensor(family) + style.format(index.replace("ell", r"\ell"))
 
 
 def remarks(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from symbp.claim import Tree, by_name
+from symbp.claim import Tree, by_name, in_letters
+from symbp.claim import name as named
 from symbp.errors import Place
 from symbp.graph import Graph
 from symbp.judge.text import NoText, numpy_text
@@ -59,10 +61,20 @@ def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
         return word("looseness", lang)
     reason = translated(v.reason, "reason", lang)
     if v.verdict != "wrong":
+<<<<<<< HEAD
         return _capital(reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else reason
     said = sentence(v.mistake, v.claim, graph.loss, spell, lang) if v.mistake is not None else ""
     if reason and (v.mistake is None or v.mistake.name in SHAPES):
         said = f"{_capital(reason)}{say('full-stop', lang)}{said}".strip()
+=======
+        return _capital(v.reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else v.reason
+    said = ""
+    if v.mistake is not None:
+        about, node = (n and _lettered(v, named(n)) for n in (v.claim.about, v.mistake.node))
+        said = sentence(replace(v.mistake, node=node), replace(v.claim, about=about), graph.loss, spell, lang)
+    if v.reason and (v.mistake is None or v.mistake.name in ("shape", "other")):
+        said = f"{_capital(v.reason)}. {said}".strip()
+>>>>>>> main
     if v.sources:
         said += _gap(lang) + word("carried-from" if v.carried else "besides", lang, ", ".join(v.sources))
     elif v.carried:
@@ -97,7 +109,7 @@ def _claim_json(v: Verdict, graph: Graph, latex: Callable[[Verdict, Tree], str] 
     if tree is not None:
         tree = by_name(tree, v.claim.own)
         repair = {
-            "numpy": spelled(tree) or spelled(v.right) or None,
+            "numpy": _lettered(v, tree) or spelled(v.right) or None,
             "latex": (latex(v, tree) or None) if latex else None,
         }
     mistake = v.mistake
@@ -157,7 +169,12 @@ def _number(x: float | None) -> float | None:
 def _speller(v: Verdict, latex: Callable[[Verdict, Tree], str] | None) -> Spell:
     if v.claim.notation == "latex" and latex is not None:
         return lambda tree: latex(v, by_name(tree, v.claim.own))
-    return lambda tree: spelled(by_name(tree, v.claim.own))
+    return lambda tree: _lettered(v, by_name(tree, v.claim.own))
+
+
+def _lettered(v: Verdict, tree: Tree) -> str:
+    """As NumPy text, with the letters of a claim that is made for every layer."""
+    return spelled(in_letters(tree, v.claim.at, lambda family, index: f"{family}[{index}]"))
 
 
 # ---- the terminal --------------------------------------------------------------------------------------
