@@ -10,12 +10,8 @@ from symbp.graph import Graph
 from symbp.judge.points import Points
 from symbp.judge.verdict import Verdict
 from symbp.read.latex.write import NoLatex, latex_of
-<<<<<<< HEAD
-from symbp.show.verdict import message, repaired, spelled, word
-=======
 from symbp.show.alphabet import Latex
-from symbp.show.verdict import WORDS, message, repaired, spelled
->>>>>>> main
+from symbp.show.verdict import message, repaired, spelled, word
 
 LONGEST = 100  # a formula up to this length is repeated beside its verdict
 

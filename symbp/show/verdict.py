@@ -61,20 +61,15 @@ def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
         return word("looseness", lang)
     reason = translated(v.reason, "reason", lang)
     if v.verdict != "wrong":
-<<<<<<< HEAD
         return _capital(reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else reason
-    said = sentence(v.mistake, v.claim, graph.loss, spell, lang) if v.mistake is not None else ""
-    if reason and (v.mistake is None or v.mistake.name in SHAPES):
-        said = f"{_capital(reason)}{say('full-stop', lang)}{said}".strip()
-=======
-        return _capital(v.reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else v.reason
     said = ""
     if v.mistake is not None:
         about, node = (n and _lettered(v, named(n)) for n in (v.claim.about, v.mistake.node))
-        said = sentence(replace(v.mistake, node=node), replace(v.claim, about=about), graph.loss, spell, lang)
-    if v.reason and (v.mistake is None or v.mistake.name in ("shape", "other")):
-        said = f"{_capital(v.reason)}. {said}".strip()
->>>>>>> main
+        at = v.mistake.at and _lettered(v, named(v.mistake.at))
+        mistake, claim = replace(v.mistake, node=node, at=at), replace(v.claim, about=about)
+        said = sentence(mistake, claim, graph.loss, spell, lang)
+    if reason and (v.mistake is None or v.mistake.name in SHAPES):
+        said = f"{_capital(reason)}{say('full-stop', lang)}{said}".strip()
     if v.sources:
         said += _gap(lang) + word("carried-from" if v.carried else "besides", lang, ", ".join(v.sources))
     elif v.carried:
@@ -213,7 +208,7 @@ def _lines(
         names = [v.mistake.name] + ([v.mistake.second.name] if v.mistake.second else [])
         right = word("named", lang, right, " + ".join(title(n, lang) for n in names))
     elif v.verdict == "wrong" and v.sources:
-        right = word("named", lang, right, word('earlier', lang))
+        right = word("named", lang, right, word("earlier", lang))
     text = " ".join(v.claim.text.split())
     where = f"{v.claim.place.line:>3} " if v.claim.place is not None and v.claim.place.file else ""
     head = f"{where}{MARK[v.verdict]} "
