@@ -429,7 +429,26 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
         return word
     if isinstance(node, (Scripts, Atom)) and r.symbols.symbol(node) is not None:
         return r.expression(node).tree
+    if isinstance(node, Sum) and all(r._is_letter(key(t)) or _is_whole(t) for t in node.terms):
+        return _affine(node)
     raise Unread(f"the index {r.words(node)} is not read", node.span)
+
+
+def _is_whole(node: Node) -> bool:
+    return isinstance(node, Atom) and node.kind == "NUM" and node.text.isdigit()
+
+
+def _affine(node: Sum) -> Tree:
+    """`i + p - 1`, where letters count from 1, as a place that counts from 0."""
+    letters = [
+        (claim.letter(key(t)), -1 if s == "-" else 1) for t, s in zip(node.terms, node.signs) if not _is_whole(t)
+    ]
+    shift = sum(s for _, s in letters) - 1
+    for t, s in zip(node.terms, node.signs, strict=True):
+        if isinstance(t, Atom) and _is_whole(t):
+            shift += -int(t.text[:9]) if s == "-" else int(t.text[:9])
+    terms = [*letters, (claim.number(abs(shift), str(abs(shift))), -1 if shift < 0 else 1)]
+    return claim.sum_([t for t, _ in terms], [s for _, s in terms])
 
 
 def scripted(r: Resolver, value: Value, subs: Sequence[Node], sups: Sequence[Node], node: Node) -> Value:

@@ -36,6 +36,8 @@ def step(nodes: Sequence[Node], relation: str, is_name: bool) -> Step | None:
             return Step(symbol, tuple(nodes[1:]), "Δ")
     if len(nodes) != 2 or not isinstance(nodes[1], Sum) or len(nodes[1].terms) < 2:
         return None
+    if _decays(left, nodes[1]):
+        return Step(left, (nodes[1],), "=")
     symbol, marks = _unmarked(left, AFTER)
     old, old_marks = _unmarked(nodes[1].terms[0], BEFORE if marks else frozenset())
     if key(symbol) != key(old) or bool(old_marks) > bool(marks) or not (marks or relation in (":=", "gets", "=")):
@@ -43,6 +45,15 @@ def step(nodes: Sequence[Node], relation: str, is_name: bool) -> Step | None:
     if nodes[1].signs[0] not in ("", "+") or not isinstance(symbol, (Atom, Scripts, Accent)):
         return None
     return Step(symbol, (Sum(nodes[1].span, (symbol, *nodes[1].terms[1:]), nodes[1].signs),), "=")
+
+
+def _decays(left: Node, right: Sum) -> bool:
+    """`W = (1 - αλ) W - α …`: the symbol is a factor of the first term, and a rate is in what follows."""
+    first = right.terms[0]
+    if not isinstance(left, (Atom, Scripts, Accent)) or not isinstance(first, Product) or any(first.operators[1:]):
+        return False
+    rates = set(RATES) & {x for t in right.terms[1:] for x in key(t).replace("_", " ").split()}
+    return any(key(f) == key(left) for f in first.factors) and bool(rates)
 
 
 def _unmarked(node: Node, marks: frozenset[str]) -> tuple[Node, list[str]]:
