@@ -221,7 +221,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
     if options.at:
         from symbp.values import at_point, read_values
 
-        values = at_point(derivation, read_values(graph, options.at))
+        values = at_point(derivation, read_values(graph, options.at), style.layout == "numerator")
     view = Options(
         options.form,
         options.detail,
@@ -427,6 +427,12 @@ def _higher(
         derivative = check_derivative(derivative, options.check, options.seed)
     status = _status({c.name: c for c in (derivative.checked_gradient, derivative.checked) if c is not None})
     style = _style(derivative.graph, options)
+    if style.layout == "numerator" and (derivative.first is not None or not derivative.top.shape):
+        raise RequestError(
+            "layout=numerator turns gradients in symbp derive only. A Jacobian has a row for each entry of what is "
+            "differentiated in both layouts; for second derivatives and the loss itself add --style layout=denominator."
+        )
+    style = replace(style, layout="denominator")
     view = Options(detail=options.detail, notation=options.notation, lang=options.lang, style=style)
     letters = Letters(above, below)
     if options.format == "json":
@@ -490,8 +496,9 @@ class VerifyOptions:
 def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Screen) -> Answer:
     """`symbp verify`: 1 when a claim is wrong, 2 when one is unreadable or undefined, 3 when one is undecided."""
     from symbp.judge.lines import Lines
-    from symbp.judge.points import Points
+    from symbp.judge.points import Points, written_out
     from symbp.judge.verdict import Judge
+    from symbp.read.counts import counts
     from symbp.read.document import is_document
     from symbp.show.repair import in_latex
 
@@ -509,13 +516,11 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
         )
     else:
         graph = open_network(options.net or spec)
-    if graph.bounds:  # a network of any depth, at a depth that has a beginning, a middle and an end
-        from symbp.unroll import unroll
-
-        graph = unroll(graph, dict.fromkeys(graph.bounds, 3))
+    letters = counts(graph)
+    graph = written_out(graph)
     points = Points(graph, options.seed)
     macros = document.macros if document is not None else {}
-    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros, letters)
     given, reader.numpy.rate = _given_point(graph, options.at)
     judge = Judge(points, given=given)
     if document is not None:
@@ -725,7 +730,7 @@ def _plan(spec: str, options: DescendOptions) -> Plan:
     """The network, the data and the point, put together."""
     from symbp.descend import plan, read_rate, read_sizes
     from symbp.read.data import read_data
-    from symbp.show.math import roles
+    from symbp.show.names import roles
     from symbp.values import read_values
 
     graph = open_network(spec)

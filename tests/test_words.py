@@ -19,7 +19,7 @@ OTHERS = [lang for lang in languages() if lang != ENGLISH]
 
 
 def places(phrase: str) -> set[str]:
-    return set(re.findall(r"\{\d\}", phrase))
+    return set(re.findall(r"\{(?:\d|[a-z]+)\}", phrase))
 
 
 def test_there_is_more_than_one_language() -> None:

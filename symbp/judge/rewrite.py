@@ -5,7 +5,7 @@ Nothing here looks at values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -55,6 +55,30 @@ def tidy(tree: Tree) -> Tree:
     return tree.with_args(args)
 
 
+ELEMENTWISE = ("\\odot", "\\circ", "\\bullet", "⊙", "∘", "*")
+
+
+def flattened(tree: Tree) -> Tree:
+    """Products inside products joined: on paper brackets and juxtaposition are one product (fractions stay)."""
+    if not tree.args:
+        return tree
+    args = [flattened(a) for a in tree.args]
+    if tree.op != "product":
+        return tree.with_args(args)
+    powers, mark = tree.data
+    if all(a.op != "product" or p < 0 for a, p in zip(args, powers, strict=True)):
+        return tree.with_args(args)
+    factors: list[Tree] = []
+    flat: list[int] = []
+    marks = [mark]
+    for a, p in zip(args, powers, strict=True):
+        inside = a.op == "product" and p > 0 and a.data[1] != "\\frac"
+        factors += a.args if inside else (a,)
+        flat += a.data[0] if inside else (p,)
+        marks += [a.data[1]] if inside else []
+    return c.product(factors, flat, next((m for m in marks if m in ELEMENTWISE), mark))
+
+
 def joined_sum(terms: Sequence[Tree], signs: Sequence[int]) -> Tree:
     if len(terms) == 1:
         return terms[0] if signs[0] > 0 else c.negative(terms[0])
@@ -97,6 +121,8 @@ def with_signs(t: Tree, which: Sequence[int]) -> Tree:
 
 def scaled(t: Tree, by: Tree, sign: int) -> Tree:
     """±by · t, as a person writes it: numbers joined, a factor that cancels taken out."""
+    if by is ONE and sign < 0:
+        return negated(t)
     if t.op == "sum" and t.data == (-1,):
         t, sign = t.args[0], -sign
     whole = _scaled(t, by)
@@ -124,6 +150,22 @@ def _scaled(t: Tree, by: Tree) -> Tree:
     if t.op == "product":
         return c.product((*head, *t.args), (*(1,) * len(head), *t.data[0]))
     return c.product((*head, t))
+
+
+def negated(t: Tree) -> Tree:
+    """−t, as a person writes it: a difference among the factors is turned round."""
+    return _turned_difference(t) or c.negative(t)
+
+
+def _turned_difference(t: Tree) -> Tree | None:
+    if t.op == "sum" and t.data == (1, -1):
+        return c.sum_(t.args[::-1], t.data)
+    if t.op in ("product", "chain", "transpose"):
+        for k, a in enumerate(t.args):
+            new = None if t.op == "product" and t.data[0][k] < 0 else _turned_difference(a)
+            if new is not None:
+                return t.with_args([*t.args[:k], new, *t.args[k + 1 :]])
+    return None
 
 
 def multiplied(t: Tree, by: Tree) -> Tree:
@@ -162,6 +204,17 @@ def everywhere(tree: Tree, old: Tree, new: Tree) -> Tree:
     if tree.op == "transpose" and args[0].op == "transpose":
         return args[0].args[0]
     return tree.with_args(args)
+
+
+def relettered(tree: Tree, letters: Mapping[str, str]) -> Tree:
+    """A formula with other index letters."""
+    args = tuple(relettered(a, letters) for a in tree.args)
+    data = tree.data
+    if tree.op in ("entry", "letter", "array"):
+        data = tuple(letters.get(x, x) if isinstance(x, str) else x for x in data)
+    elif tree.op == "over":
+        data = (data[0], tuple(letters.get(x, x) for x in data[1]))
+    return Tree(tree.op, args, data)
 
 
 def has_axis(tree: Tree) -> bool:

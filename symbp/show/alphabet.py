@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 from symbp.show.style import USUAL, Style
 
@@ -110,14 +109,14 @@ def parse_name(name: str) -> Name:
 
 
 def _side_by_side(parts: list[str], dot: str) -> str:
-    """Factors with a space between them, and a dot between two numbers."""
-    if len(parts) < 2:
-        return "".join(parts)
-    out = parts[0]
-    for before, after in pairwise(parts):
-        numbers = (before[-1:] + after[:1]).isdigit() and (before[-1:] + after[:1]).isascii()
-        out += (dot if numbers else " ") + after
+    """Factors with a space between them, and a dot before a number: δ · 2 x."""
+    out = "".join(parts[:1])
+    for after in parts[1:]:
+        out += (dot if _NUMBER.match(after) else " ") + after
     return out
+
+
+_NUMBER = re.compile(r"[0-9](?!\[)|\\frac\{[0-9]+\}\{[0-9]+\}")  # but 1[z > 0] is an indicator
 
 
 def _from_one(place: str) -> str:

@@ -10,16 +10,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from symbp.arithmetic import length
 from symbp.differential import Differentials, differential
-from symbp.expr import ONE, Add, Call, Delta, Entry, Expr, Index, Num, Reduce, Size, walk
+from symbp.errors import RequestError
+from symbp.expr import ONE, Add, Delta, Entry, Expr, Index, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
 from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet, bare
 from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
 from symbp.show.changes import with_changes
+from symbp.show.kinks import conventions
 from symbp.show.math import MathPrinter, NumberPrinter
 from symbp.show.style import USUAL, Style
 from symbp.show.words import law_name, say
@@ -46,15 +49,25 @@ class Options:
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # W2 -> the letters (k, j) asked for
     values: tuple[tuple[str, str, str], ...] = ()  # name, forward value, gradient at a point
 
+    def __post_init__(self) -> None:
+        if self.exercise and self.style.layout == "numerator":
+            raise RequestError(
+                "symbp verify marks gradients that are as large as their tensors: with layout=numerator there is no "
+                "exercise. --style layout=denominator gives it."
+            )
 
-def shape_of(node: Node, alphabet: Alphabet) -> str:
-    """`N×H`, or nothing for a scalar."""
+
+def shape_of(node: Node, alphabet: Alphabet, turned: bool = False) -> str:
+    """`N×H`, or nothing for a scalar; or the shape of the transpose, which is a row for a vector."""
     if not node.shape:
         return ""
     cross = r" \times " if alphabet.name == "latex" else "×"
-    shown = [_size(d, alphabet) for d in node.shape]
+    dims = node.shape
+    if turned and len(dims) < 3:
+        dims = (ONE, *dims) if len(dims) == 1 else dims[::-1]
+    shown = [_size(d, alphabet) for d in dims]
     several = len(shown) > 1  # D + H needs brackets beside another size, and 4*H no star
-    return cross.join(f"({s})" if several and isinstance(d, Add) else s for s, d in zip(shown, node.shape))
+    return cross.join(f"({s})" if several and isinstance(d, Add) else s for s, d in zip(shown, dims))
 
 
 def _size(d: Expr, alphabet: Alphabet) -> str:
@@ -63,7 +76,8 @@ def _size(d: Expr, alphabet: Alphabet) -> str:
     if isinstance(d, Size) and not d.name.isdigit():
         base, numbers = split(d.name)
         shown = alphabet.tensor(base)
-        return alphabet.numbered(shown, [], [number_text(n) for n in numbers], ()) if numbers else shown
+        below = [number_text(n).replace("-", alphabet.minus) for n in numbers]
+        return alphabet.numbered(shown, [], below, ()) if below else shown
     return re.sub(r"(?<=\d)\*", "", size_text(d)).replace("*", r" \cdot " if alphabet.name == "latex" else "·")
 
 
@@ -81,8 +95,7 @@ class Writer:
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
         self.moves = self._movers()
-        self.shapes: dict[tuple[Expr, ...], str] = {}
-        self.kinks: dict[str, bool] = {}
+        self.shapes: dict[tuple[tuple[Expr, ...], bool], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
         self.diagonal = False  # has the local slope just shown a δ?
         self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
@@ -108,6 +121,8 @@ class Writer:
         yield Heading(2, say("backward", self.lang))
         if self.options.delta == "minus":
             yield Prose(say("delta_minus", self.lang, self.print.tensor(self.graph.loss)))
+        if self.print.numerator:
+            yield Prose(say("numerator", self.lang, self.print.tensor(self.graph.loss)))
         if self.options.detail == "brief":
             yield from self.deltas()
         for a in self.derivation.adjoints.values() if self.options.detail != "brief" else ():
@@ -132,11 +147,9 @@ class Writer:
         if self.options.values:
             yield Heading(2, say("values", self.lang))
             yield Rows(tuple(self.arithmetic()))
-            loss = self.print.tensor(self.graph.loss)
-            head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
+            head = tuple(say(k, self.lang) for k in ("tensor", "value", "value-gradient"))
             rows = ((self.print.tensor(n), *(x.replace("-", self.alphabet.minus) for x in (v, g)))
                     for n, v, g in self.options.values)  # fmt: skip
-            head = (*head[:2], self.alphabet.inline(self.alphabet.gradient(loss, "")))
             yield Table(head, tuple(tuple(self.alphabet.inline(c) if c else "" for c in r) for r in rows))
         if self.derivation.left_out:
             held = [
@@ -144,8 +157,8 @@ class Writer:
                 for n, why in self.derivation.left_out.items()
             ]
             yield Prose(self.listed("held", held))
-        if self.has_kinks():
-            yield Prose(self.kink())
+        if note := self.kinks():
+            yield Prose(note)
 
     # ---- parts ---------------------------------------------------------------------------------
 
@@ -157,10 +170,23 @@ class Writer:
         """A tensor and the space it lives in."""
         return self.alphabet.member(self.print.tensor(node.name), self._shape(node))
 
-    def kink(self) -> str:
-        """The convention at a kink."""
-        zero = self.alphabet.inline(self.alphabet.slope_at_zero(self.alphabet.function("relu")))
-        return say("kink", self.lang, zero)
+    def kinks(self, name: str = "") -> str:
+        """The conventions at the kinks in the definition of a node, or in all definitions; empty without any."""
+        nodes = [self.graph[name]] if name else self.graph.inner
+        found = conventions(node.body for node in nodes if node.body is not None)
+        sentences = [self._convention(key, found[key]) for key in found]
+        return reduce(lambda before, after: say("two-sentences", self.lang, before, after), sentences, "").strip()
+
+    def _convention(self, key: str, functions: tuple[str, ...]) -> str:
+        alphabet = self.alphabet
+        if key == "kink":
+            words = [
+                alphabet.apply("sign", ["0"]) + " = 0" if f == "abs" else alphabet.slope_at_zero(alphabet.function(f))
+                for f in functions
+            ]
+        else:
+            words = [alphabet.function(f) for f in functions]
+        return say(key, self.lang, say("comma", self.lang).join(alphabet.inline(w) for w in words))
 
     def summary(self) -> Table:
         """All error terms and all gradients in one table, with their shapes."""
@@ -169,9 +195,11 @@ class Writer:
         for a in (*self.derivation.deltas, *self.derivation.gradients):
             left = self.print.tensor(adjoint(a.node.name)) if not a.node.is_leaf else self.print.derivative(a.node.name)
             right = self.formula(a.delta, a.node)
-            if self.options.notation == "index" or self.print.matrix(a.delta, a.node.axes) is None:
+            if self.options.notation == "index" or self.print.gradient(a.delta, a.node.axes) is None:
                 left = self.signed_entry(a.node)
-            rows.append(tuple(self.alphabet.inline(c) if c else "" for c in (left, right, self._where_shape(a.node))))
+            rows.append(
+                tuple(self.alphabet.inline(c) if c else "" for c in (left, right, self._where_shape(a.node, True)))
+            )
         columns = 3 if any(r[2] for r in rows) else 2
         return Table(tuple(head[:columns]), tuple(r[:columns] for r in rows))
 
@@ -192,7 +220,9 @@ class Writer:
         for f in dict.fromkeys(f.text or f.kind for f in self.graph.facts if f.kind != "fixed"):
             yield self.alphabet.code(f)
         for name, value in self.graph.relations.items():
-            yield self.alphabet.inline(f"{self.print.size(Size(name))} = {self.print.size(value)}")
+            left, right = self.print.size(Size(name)), self.print.size(value)
+            if left != right:  # 12 = 12 is what a slice of a given length leaves
+                yield self.alphabet.inline(f"{left} = {right}")
 
     def forward(self) -> Iterator[Row]:
         for node in self.graph.inner:
@@ -200,21 +230,23 @@ class Writer:
             left, right = self.equation(node, node.body)
             yield Row(left, right, shape=self._where_shape(node))
 
-    def _where_shape(self, node: Node) -> str:
-        """The shape, and for which numbers it holds: `l = 1, …, L  n×m`."""
+    def _where_shape(self, node: Node, gradient: bool = False) -> str:
+        """The shape, of a tensor or of its gradient, and for which numbers it holds: `l = 1, …, L  n×m`."""
         space = r" \quad " if self.alphabet.name == "latex" else "  "
-        return space.join(filter(None, (self.print.turns(node.loops), self._shape(node))))
+        return space.join(filter(None, (self.print.turns(node.loops), self._shape(node, gradient))))
 
-    def _shape(self, node: Node) -> str:
-        found = self.shapes.get(node.shape)
+    def _shape(self, node: Node, gradient: bool = False) -> str:
+        turned = gradient and self.print.numerator
+        found = self.shapes.get((node.shape, turned))
         if found is None:
-            found = self.shapes[node.shape] = shape_of(node, self.alphabet)
+            found = self.shapes[node.shape, turned] = shape_of(node, self.alphabet, turned)
         return found
 
-    def formula(self, e: Expr, node: Node) -> str:
-        """Matrix notation where there is one, else index notation."""
+    def formula(self, e: Expr, node: Node, gradient: bool = True) -> str:
+        """A gradient in matrix notation where there is one, else in index notation; or what is as large as the
+        tensor itself."""
         if self.options.notation != "index":
-            shown = self.print.matrix(e, node.axes)
+            shown = self.print.gradient(e, node.axes) if gradient else self.print.matrix(e, node.axes)
             if shown is not None:
                 return shown
         return self.print.index(e, self.letters(node))
@@ -253,7 +285,7 @@ class Writer:
         heading = self.alphabet.inline(self.left(node))
         if a.case or node.loops:
             heading += self._where(a)
-        yield Heading(3, heading, self._shape(node))
+        yield Heading(3, heading, self._shape(node, True))
         rows: list[Row] = []
         known = self.moves is None and a.like and self.shown[a.like] > 1 and self.options.detail == "normal"
         self.shown[a.like or node.name] += 1
@@ -312,7 +344,7 @@ class Writer:
             if shown is None:
                 shown = printer.index(d.expr, letters)
                 left = printer.index(Entry(differential(d.consumer), consumer.axes), letters)
-            yield Row(left, shown, say("take-d", self.lang), aside=self.kink() if self._has_kink(d.consumer) else "")
+            yield Row(left, shown, say("take-d", self.lang), aside=self.kinks(d.consumer))
             if d.consumer == loss:
                 ways.append(shown)
                 continue
@@ -383,8 +415,7 @@ class Writer:
                     if step.law and self.options.detail == "full" and self.alphabet.name == "latex"
                     else ""
                 )
-                kink = self.kink() if self._has_kink(step.via) else ""
-                yield Row(left, right, rule, self.alphabet.inline(note) if note else "", aside=kink)
+                yield Row(left, right, rule, self.alphabet.inline(note) if note else "", aside=self.kinks(step.via))
             case "contraction":
                 rule = rule if self.diagonal else say("put-in", self.lang)
                 if step.via != self.graph.loss or self.options.detail == "full":
@@ -472,12 +503,12 @@ class Writer:
     def final(self, a: Adjoint) -> Iterator[Row]:
         """The result: matrix form, index form, closed form, check."""
         node, options = a.node, self.options
-        shape = self._shape(node)
+        shape = self._shape(node, True)
         left = self.left(node)
         entry_form = False
         if options.form != "closed":
             if options.notation != "index":
-                shown = self.print.matrix(a.delta, node.axes)
+                shown = self.print.gradient(a.delta, node.axes)
                 if shown is not None:
                     if shown == self.print.derivative(node.name) and not node.is_leaf:  # of an unknown loss
                         left = self.print.tensor(adjoint(node.name))
@@ -515,7 +546,8 @@ class Writer:
         summed = comma.join(map(self.alphabet.inline, found.summed))
         turned = comma.join(map(self.alphabet.inline, found.transposed))
         key = "inside-transposed" if turned else "inside" if summed else "outer"
-        letters = comma.join(map(self.alphabet.inline, self.letters(a.node).values()))
+        own = list(self.letters(a.node).values())
+        letters = comma.join(map(self.alphabet.inline, own[::-1] if self.print.numerator else own))
         note = say(key, self.lang, summed or letters, turned)
         yield Row(self.signed_entry(a.node), found.text, say("order", self.lang), note)
 
@@ -534,9 +566,9 @@ class Writer:
                 forms.append(a.delta)
             if self.options.form != "delta" and a.closed is not None and a.closed not in forms:
                 forms.append(a.closed)
-            left, shape = "", self._where_shape(a.node)
+            left, shape = "", self._where_shape(a.node, True)
             for by_entry, e in self._views(a.node, forms):
-                whole = None if by_entry else self.print.matrix(e, a.node.axes)
+                whole = None if by_entry else self.print.gradient(e, a.node.axes)
                 name = self.entry(a.node) if whole is None else self.print.derivative(a.node.name)
                 shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
                 yield Row(name if name != left else "", shown, shape=shape)
@@ -547,7 +579,7 @@ class Writer:
         by_entry = self.options.notation == "index" or node.name in self.options.entries
         yield from ((by_entry, e) for e in forms)
         if self.options.notation == "both" and node.indices and not by_entry:
-            yield from ((True, e) for e in forms if self.print.matrix(e, node.axes) is not None)
+            yield from ((True, e) for e in forms if self.print.gradient(e, node.axes) is not None)
 
     def updates(self) -> Iterator[Row]:
         rate = self.alphabet.word("eta")
@@ -555,7 +587,7 @@ class Writer:
         for a in self.derivation.gradients:
             name = self.print.tensor(a.node.name)
             minus, rest = negated(a.delta)
-            form = self.formula(rest, a.node)
+            form = self.formula(rest, a.node, gradient=False)
             if isinstance(rest, Add):
                 form = self.alphabet.bracket(form)
             sign = "+" if minus else self.alphabet.minus
@@ -583,27 +615,16 @@ class Writer:
             steps = list(dict.fromkeys([shown, between, value.replace("-", self.alphabet.minus)]))
             yield Row(left, " = ".join(steps))
 
-    def has_kinks(self) -> bool:
-        return any(self._has_kink(node.name) for node in self.graph.inner)
-
-    def _has_kink(self, name: str) -> bool:
-        """Is a function without a slope at some point used in a definition?"""
-        if name not in self.kinks:
-            self.kinks[name] = any(self._is_kinked(e) for e in walk(self.graph[name].body or Num(1)))
-        return self.kinks[name]
-
-    def _is_kinked(self, e: Expr) -> bool:
-        table = self.graph.table
-        if isinstance(e, Call):
-            return bool(table[e.fn].kinks(*[Num(1)] * table[e.fn].arity))
-        return isinstance(e, Reduce) and e.op in ("max", "min")
-
 
 def without_repeats(rows: list[Row]) -> Iterator[Row]:
-    """A line that reads like the one before it (only brackets moved) is left out."""
+    """A line that reads like the one before it (only brackets moved) is left out; of a number, for which there is no
+    matrix form to tell, the last step and the result are one line: δ_q = ∂f/∂q = δ_f z."""
     shown, left = "", ""
-    for r in rows:
-        if not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
+    for n, r in enumerate(rows):
+        after = rows[n + 1] if n + 1 < len(rows) else r
+        if r.left and after.right == r.right and not after.rule and after.left.endswith("= " + r.left):
+            rows[n + 1] = replace(r, left=after.left, shape=after.shape)
+        elif not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
             yield r
         shown, left = r.right or shown, r.left or left
 

@@ -134,7 +134,14 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     for s in subs:
         units += s.items if isinstance(s, List) else [s]
     first, rest = units[0], units[1:]
+    text = rf"\delta_{{{r.words(first)}}}"
     found = r.symbols.symbol(first) if isinstance(first, (Atom, Scripts, Accent)) else None
+    numbers = tuple(s for s in sups if not is_transpose(s) and not is_prime(s))
+    if found is None and numbers and isinstance(first, (Atom, Accent)):  # \delta_z^{(2)} is that of z^{(2)}
+        found = r.symbols.symbol(Scripts(node.span, first, (), numbers))
+        if found is not None and not found.sups:
+            sups = tuple(s for s in sups if s not in numbers)
+            text = r.words(node) if not sups else rf"\delta_{{{r.words(first)}}}^{{{''.join(map(r.words, numbers))}}}"
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
@@ -143,12 +150,13 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if (
         isinstance(first, Atom)
         and first.kind == "LETTER"
+        and "[" not in name
         and r._is_letter(first.text)
         and (first.text in r.bound or first.text in r.left)
     ):
         return None
     sign = r.view.graph.style.get("delta") == "minus"
-    tree = claim.gradient(name, rf"\delta_{{{r.words(first)}}}")
+    tree = claim.gradient(name, text)
     if found.subs or (found.sups and not all(is_transpose(s) for s in found.sups)):
         return None
     value = indexed(r, tree, rest, [], node)

@@ -6,6 +6,7 @@ gradient: indices, transposes and lets work with no further rule.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from symbp import claim
@@ -144,16 +145,16 @@ def _partial(r: Resolver, node: Node, factors: list[Node], operators: list[str])
 
 def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -> tuple[Value, int] | None:
     run = _run(factors, operators, 1)
+    wrt = _last_member(r, r._around(node.subs)) if isinstance(node, Scripts) and node.subs else None
     if not run:
-        if isinstance(node, Scripts) and node.subs and len(factors) == 1:
-            wrt = r._around(node.subs)
+        if wrt is not None and len(factors) == 1:
             r.note(f"{r.words(node)} is read as the gradient of the loss")
             return gradient(r, wrt, node), 1
         raise Unread(f"{r.words(node)} stands before nothing", node.span)
-    if isinstance(node, Scripts) and node.subs:
+    if wrt is not None:
         before = list(r.reading.misfits), list(r.reading.notes)
         try:
-            count, value = _applied(r, run, factors, operators, r._around(node.subs), node)
+            count, value = _applied(r, run, factors, operators, wrt, node)
             if value.jacobian is None:
                 return value, 1 + count
         except Unread as problem:
@@ -161,7 +162,7 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
                 raise
         r.reading.misfits[:], r.reading.notes[:] = before  # ∇_H Xᵀ: the gradient stands for itself
         r.note(f"{r.words(node)} is read as the gradient of the loss")
-        return gradient(r, r._around(node.subs), node), 1
+        return gradient(r, wrt, node), 1
     used = 2
     argument: Node | None = None
     if len(run) > 1 and isinstance(run[1], Bracket) and run[1].open == "(":
@@ -175,6 +176,18 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
     if argument is not None and not isinstance(argument, (Relation,)) and _found(r, argument) is not None:
         return gradient(r, argument, node), used
     return Value(Tree("gradient", (), ("", r.words(r._around([node, run[0]])))), (), None), used
+
+
+def _last_member(r: Resolver, wrt: Node) -> Node:
+    """`\\nabla_a C` where a is a family: the a that the loss is a function of, the last one."""
+    if not isinstance(wrt, Atom) or _found(r, wrt) is not None:
+        return wrt
+    numbers = [m for n in r.view.axes if (m := re.fullmatch(rf"{re.escape(key(wrt))}\[([0-9]+)\]", n))]
+    if not numbers:
+        return wrt
+    last = max(int(m[1]) for m in numbers)
+    r.note(f"{r.words(wrt)} is read as that of the last layer, {key(wrt)}[{last}]")
+    return Scripts(wrt.span, wrt, (), (Atom(wrt.span, "NUM", str(last)),))
 
 
 def _differential(

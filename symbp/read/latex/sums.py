@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from symbp import claim
 from symbp.claim import Tree
+from symbp.read.latex.members import numbered
 from symbp.read.latex.names import filled, flat_subscripts, free_letters, key, letters_of
 from symbp.read.latex.resolve import Resolver, Unread, Value, big_operator
 from symbp.read.latex.tree import (
@@ -40,6 +41,9 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
         raise Unread("nothing stands behind the sum", node.span)
     rest = factors[1:used]
     low, high = _numbers(subs, sups)
+    counts = r.symbols.counts
+    if len(letters) == 1 and letters[0] in counts.letters and not sups and low is None and not conditions:
+        low, high = 1, counts.numbers[-1]
     if len(letters) == 1 and low is not None and high is not None and kind in ("sum", "prod"):
         spelled_out = _spelled_out(r, kind, letters[0], low, high, rest, operators[2:used], node)
         if spelled_out is not None:
@@ -81,7 +85,8 @@ def _spelled_out(
         r.reading.misfits, r.reading.notes = before
     trees = []
     for n in range(low, high + 1):
-        trees.append(_renumbered(r.expression(filled(body, {letter: str(n)})).tree, letter, n))
+        put = {letter: str(n)}
+        trees.append(_renumbered(r.expression(filled(numbered(body, put), put)).tree, letter, n))
     r.note(f"{r.words(node)} is read with {letter} = {low} to {high}")
     if kind == "sum":
         return r.value(claim.sum_(trees), node.span)
