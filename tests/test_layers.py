@@ -24,7 +24,7 @@ contraction arithmetic known rules merge identities laws normal prove evaluate s
 simplify chain cases recursion derive convention structure higher
 form matrix views windows check values family_values read.data descend
 numpy_code helpers program loop_program diagonal check_higher differential
-lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.kinks show.names show.layout show.entries show.math show.document
+lang show show.style show.words show.problems show.alphabet show.tex show.blocks show.changes show.kinks show.names show.layout show.entries show.math show.document
 show.terminal show.latex
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
 show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot

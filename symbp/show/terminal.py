@@ -105,6 +105,8 @@ def _heading(h: Heading, width: int, colour: bool) -> Iterator[str]:
     tail = f" {h.shape}" if h.shape and width_of(last) + width_of(h.shape) + 6 <= width else ""
     rule = "─" * max(width - width_of(last) - 4 - width_of(tail), 1)
     yield f"{dim}{'  ' if before else '──'} {reset}{convert(last)} {dim}{rule}{tail}{reset}"
+    if h.shape and not tail:
+        yield f"{dim}{' ' * (width - width_of(h.shape))}{h.shape}{reset}"
 
 
 def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:

@@ -66,7 +66,9 @@ def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
     said = ""
     if v.mistake is not None:
         about, node = (n and _lettered(v, named(n)) for n in (v.claim.about, v.mistake.node))
-        said = sentence(replace(v.mistake, node=node), replace(v.claim, about=about), graph.loss, spell, lang)
+        at = v.mistake.at and _lettered(v, named(v.mistake.at))
+        mistake, claim = replace(v.mistake, node=node, at=at), replace(v.claim, about=about)
+        said = sentence(mistake, claim, graph.loss, spell, lang)
     if reason and (v.mistake is None or v.mistake.name in SHAPES):
         said = f"{_capital(reason)}{say('full-stop', lang)}{said}".strip()
     if v.sources:
