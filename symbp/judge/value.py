@@ -58,7 +58,7 @@ class Batch:
         jacobian: Callable[[str, str], Array] | None = None,
     ) -> None:
         self.count, self.sizes, self.table = count, sizes, table
-        self.tensors, self.gradients = dict(tensors), gradients
+        self.tensors, self.gradients = dict(tensors), dict(gradients)
         self.scalars, self.functions = scalars, functions or {}
         self.jacobian = jacobian
         self.definitions: dict[str, Tree] = {}

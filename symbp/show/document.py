@@ -529,7 +529,8 @@ class Writer:
             alone = options.form == "closed"
             rule = say("closed-form", self.lang)
             again = alone or entry_form
-            yield Row(self.left(node) if again else "", shown, rule, shape=shape if alone else "")
+            left = self.signed_entry(node) if options.notation == "index" else self.left(node)
+            yield Row(left if again else "", shown, rule, shape=shape if alone else "")
         if a.chain is not None and options.form != "closed" and options.detail != "brief":
             yield Row("", self.print.chain(a.chain), say("unrolled", self.lang))
         checked = self.derivation.checked_of(a)

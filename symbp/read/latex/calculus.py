@@ -360,7 +360,14 @@ def gradient(r: Resolver, wrt: Node, node: Node) -> Value:
     if isinstance(node, Scripts) and any(is_transpose(s) for s in node.sups):
         text = atoms.spelled(r, node, (node.subs, tuple(s for s in node.sups if not is_transpose(s))))
     tree = _replaced(r, value.tree, text, wrt)
-    return r.value(tree, node.span)
+    return turned(r, r.value(tree, node.span))
+
+
+def turned(r: Resolver, value: Value) -> Value:
+    """A whole gradient as the network's own convention lays it out: `style(layout="numerator")` is its transpose."""
+    if r.view.graph.style.get("layout") == "numerator" and value.shape is not None and len(value.shape) == 2:
+        return r.value(claim.transpose(value.tree))
+    return value
 
 
 def _replaced(r: Resolver, tree: Tree, text: str, wrt: Node) -> Tree:
