@@ -41,11 +41,19 @@ def diagnose(
         search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
         found = Explanations(lexicon, search, claim.left)
         mistake = found.single(values)
-        if mistake is None or mistake.cost > 9.5:
+        if mistake is None or mistake.cost > 9.5 or mistake.name == "other":
             double = found.double(values, start + seconds)
-            if double is not None and (mistake is None or double.cost < mistake.cost):
+            most = 12.0 if mistake is None or mistake.name == "other" else mistake.cost
+            if double is not None and double.cost < most:
                 mistake = double
     return mistake or Mistake("other")
+
+
+MOST_FITTING = 24  # edits that make the parts fit, each of which a second edit may follow
+
+
+def _cheaper(a: Mistake | None, b: Mistake | None) -> Mistake | None:
+    return b if a is None or (b is not None and b.cost < a.cost) else a
 
 
 class Explanations:
@@ -64,7 +72,7 @@ class Explanations:
             (3.0, (s.ratios,)),
             (4.6, (s.signs, s.transposes)),
             (4.6, (s.orders, s.deletions)),
-            (5.0, (s.reductions, s.lookups, s.products)),
+            (5.0, (s.reductions, s.products, s.lookups)),
             (5.5, (s.within_chains, s.names, s.brackets, s.letters, s.numbers, s.everywhere)),
             (5.8, (lambda: self.forgotten(values), lambda: self.backwards(values))),
             (6.0, (s.functions, s.symmetric)),
@@ -246,29 +254,37 @@ class Explanations:
         """After each simple edit: is the rest a number, a sign, a transpose, a slope or a factor?"""
         s = self.search
         s.until = until
-        candidates = list(s.first_edits())
         best: Mistake | None = None
-        for repair in candidates:
+        fitting: list[tuple[Repair, Value]] = []
+        for repair in list(s.first_edits()):
+            if time.thread_time() > until:
+                return best
+            value = s.value(repair.tree)
+            if value is None or not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
+                continue
+            if not s.shape_fits and len(fitting) < MOST_FITTING and s.fits(repair.tree):
+                fitting.append((repair, value))
+            best = _cheaper(best, self._close(repair, value, False))
+            if best is not None and best.cost < 9:
+                return best
+        for repair, value in fitting:  # the first mistake kept the parts from fitting, the second may be anywhere
             if time.thread_time() > until:
                 break
-            value = s.value(repair.tree)
-            if value is None:
-                continue
-            closed = self._close(repair, value)
-            if closed is not None and (best is None or closed.cost < best.cost):
-                best = closed
-                if best.cost < 9:
-                    break
+            best = _cheaper(best, self._close(repair, value, True))
         return best
 
-    def _close(self, repair: Repair, value: Value) -> Mistake | None:
-        """The second edit at the root of an edited formula."""
+    def _close(self, repair: Repair, value: Value, anywhere: bool) -> Mistake | None:
+        """The second edit of an edited formula: at the root, or anywhere."""
         s = self.search
-        inner = Grafts(self.lexicon, repair.tree, s.truth, s.lefts, s.about, s.paper, s.until, s.beside, s.pool)
-        if not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
-            return None
+        lefts, beside = s.lefts, s.beside
+        inner = Grafts(
+            self.lexicon, repair.tree, s.truth, lefts, s.about, s.paper, s.until, beside, s.pool, deep=anywhere
+        )
         inner.ratios()
-        if not inner.found and len(value.shape) == 2:
+        if not inner.found and anywhere:
+            for edit in (inner.signs, inner.deletions, inner.slopes, inner.numbers):
+                edit()
+        if not inner.found and len(value.shape) == 2 and 1 not in value.shape:
             inner.sites = inner.sites[:1]
             inner.transposes()
         if not inner.found:

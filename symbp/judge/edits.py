@@ -58,13 +58,13 @@ class Edits(Search):
             ratio = ratio_between(value, site.wanted)
             if ratio is None:
                 continue
-            for tree, sign, sizes in self.scalars_like(ratio):
+            for tree, sign, sizes in self.scalars_like(ratio, not site.path):
                 one = tree.op == "number" and tree.data[0] == 1
                 kind = "sign" if one else "scale" if sign > 0 else "scale-sign"
                 new = scaled(site.tree, tree, sign)
                 self.attempt(site, new, kind, detail=tree, scalar=True, sizes=sizes)
 
-    def scalars_like(self, ratio: Array) -> Iterator[tuple[Tree, int, bool]]:
+    def scalars_like(self, ratio: Array, any_number: bool = False) -> Iterator[tuple[Tree, int, bool]]:
         """What a formula may be off by: scalars with these values, one for each point, and their signs."""
         first = float(ratio.ravel()[0])
         if np.allclose(np.abs(ratio), 1.0, rtol=1e-6) and np.allclose(ratio, first):
@@ -73,7 +73,8 @@ class Edits(Search):
         for k, sign in known:
             yield self.lexicon.scalars[k][0], sign, self.lexicon.scalars[k][1]
         nice = Fraction(first).limit_denominator(64)
-        if not known and nice and np.allclose(ratio, float(nice), rtol=1e-8):
+        small = any_number or max(abs(nice.numerator), nice.denominator) <= 6
+        if not known and nice and small and np.allclose(ratio, float(nice), rtol=1e-8):
             yield c.number(abs(nice)), 1 if nice > 0 else -1, False
 
     def signs(self) -> None:
@@ -442,11 +443,13 @@ class Edits(Search):
                         gone = [t.args[k], t.args[m]]
                         detail = c.product(gone)
                         self.attempt(site, without(t, (k, m)), "delete-factor", detail=detail)
+                if t.op == "product" and 3 < n < 9:
+                    for gone3 in itertools.combinations(range(n), 3):
+                        detail = c.product([t.args[k] for k in gone3], [t.data[0][k] for k in gone3])
+                        self.attempt(site, without(t, gone3), "delete-factor", detail=detail)
             elif t.op == "call" and t.data[0] in ("outer", "dot") and n == 2:
                 for k in range(2):
                     self.attempt(site, t.args[1 - k], "delete-factor", detail=t.args[k])
-            elif t.op == "power":
-                pass
 
     def term_pairs(self) -> None:
         """Two summands less: two paths."""

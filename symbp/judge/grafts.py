@@ -138,6 +138,8 @@ class Grafts(Edits):
                 self._two_slopes(site, factor)
                 inverse = np.where(np.isfinite(matrix) & (matrix != 0), 1.0 / matrix, np.nan)
                 for k, sign in proportional(inverse, factor, strict=True):
+                    if trees[k] is site.tree:
+                        continue
                     new = divided(site.tree, trees[k])
                     self.attempt(site, new if sign > 0 else c.negative(new), "divide", detail=trees[k])
 
@@ -266,7 +268,7 @@ class Grafts(Edits):
                 like = shape_of_names(tree) in slopes
                 if fits or not value.shape or (len(value.shape) == len(own.shape) and like):
                     self.attempt(site, multiplied(site.tree, tree), "multiply", detail=tree)
-                    if like or tree.op in ("name", "entry"):
+                    if (like or tree.op in ("name", "entry")) and tree is not site.tree:
                         self.attempt(site, divided(site.tree, tree), "divide", detail=tree)
                 if fits and tree.op != "number":
                     for sign in (1, -1):
