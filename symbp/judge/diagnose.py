@@ -79,6 +79,8 @@ class Explanations:
             (99.0, (s.grafts, s.insertions)),
         ]
         for floor, edits in tiers:
+            if floor == 5.0:
+                self._prepared(lambda: (s.pool.parts, self.lexicon.slopes))
             for edit in edits:
                 edit()
             self._collect()
@@ -88,6 +90,12 @@ class Explanations:
             if s.late:
                 break
         return self._chosen()
+
+    def _prepared(self, make: Callable[[], object]) -> None:
+        """What is made once for all claims is not taken off the time of this one."""
+        start = time.thread_time()
+        make()
+        self.search.until += time.thread_time() - start
 
     @property
     def best(self) -> Mistake | None:
@@ -116,6 +124,7 @@ class Explanations:
         s = self.search
         if values is None or not s.about or self.left is None:
             return
+        self._prepared(lambda: wrong_derivations(self.lexicon).about(s.about))
         for x in wrong_derivations(self.lexicon).about(s.about):
             if s.late:
                 return
@@ -192,6 +201,14 @@ class Explanations:
             self.mistakes.append(
                 Mistake(label, None, function=function, node=name, kind="slope-of-one", cost=COST[label] + 0.2)
             )
+
+    def _exchanged_slope(self, gone: Mistake, put: Mistake) -> Mistake:
+        """One factor taken out and a slope put in is one mistake: the slope was taken of something else."""
+        assert gone.detail is not None and put.detail is not None
+        of_another = gone.detail.op == put.detail.op and len(gone.detail.args) == len(put.detail.args)
+        name = "wrong-argument" if of_another else "wrong-activation-derivative"
+        cost = COST[name] + 1.0
+        return replace(put, name=name, old=gone.detail, new=put.detail, kind="replace", whole=False, cost=cost)
 
     # ---- two mistakes ----------------------------------------------------------------------------
 
@@ -299,4 +316,6 @@ class Explanations:
             return None
         if first.name == "extra-term" and second.name in ("missing-factor", "missing-path"):
             return None
+        if first.name == "extra-term" and second.name == "missing-activation-derivative" and first.detail is not None:
+            return self._exchanged_slope(first, second)
         return replace(first, tree=second.tree, second=second, cost=first.cost + second.cost)

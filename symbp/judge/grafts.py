@@ -226,7 +226,8 @@ class Grafts(Edits):
         self.accept(tree, site, new, kind, **detail)
 
     def everywhere(self) -> None:
-        """The same edit at all places: f(x) by x, all sums by means."""
+        """The same edit at all places: f(x) by x, all sums by means, a coefficient at every use of a name."""
+        self._scaled_everywhere()
         for t in {s.tree for s in self.sites if s.tree.op == "call" and s.tree.data[0] in UNARY}:
             if sum(s.tree is t for s in self.sites) > 1:
                 self.accept(everywhere(self.link, t, t.args[0]), self._first(t), t.args[0], "function")
@@ -242,6 +243,15 @@ class Grafts(Edits):
                         self.accept(
                             everywhere(self.link, t, c.call(f, (t,))), self._first(t), c.call(f, (t,)), "function"
                         )
+
+    def _scaled_everywhere(self) -> None:
+        for t in {s.tree for s in self.sites if s.tree.op in ("name", "entry") and s.tree.data[0] not in UNARY}:
+            if sum(s.tree is t for s in self.sites) > 1:
+                for tree, sizes in self.lexicon.scalars:
+                    if tree.op == "name" and tree is not t:
+                        new = c.product((tree, t))
+                        whole = everywhere(self.link, t, new)
+                        self.accept(whole, self._first(t), new, "scale", detail=tree, scalar=True, sizes=sizes)
 
     def parts_for(self, own: Value | None) -> list[tuple[Tree, Value]]:
         """Parts of the right formulas, spelled as a part of the student's formula is."""

@@ -466,7 +466,8 @@ class Namer:
         if mended is not None:
             if r.kind == "name" and same_kind:
                 return "wrong-argument", -0.7, mended
-            return "wrong-activation-derivative", 0.0, mended
+            exponent = r.kind == "function" and new.op == "power" and new.args[0] is old
+            return "wrong-activation-derivative", (-0.5 if exponent else 0.0), mended
         gone = self._slope_within(self.student)
         if gone is not None and self._slope_within(r.tree) is None and r.kind == "replace":
             return "wrong-activation-derivative", 0.3, gone

@@ -206,7 +206,7 @@ def added(t: Tree, term: Tree, sign: int) -> Tree:
 def everywhere(tree: Tree, old: Tree, new: Tree) -> Tree:
     if tree is old:
         return new
-    if not tree.args:
+    if not tree.args or (tree.op == "alias" and tree.data == "\0"):  # what was put in is not met again
         return tree
     args = [everywhere(a, old, new) for a in tree.args]
     if tree.op == "transpose" and args[0].op == "transpose":
