@@ -70,7 +70,7 @@ class Explanations:
         s = self.search
         tiers: list[tuple[float, Sequence[Callable[[], None]]]] = [
             (3.0, (s.ratios,)),
-            (4.6, (s.signs, s.transposes)),
+            (4.6, (s.signs, s.transposes, s.indices)),
             (4.6, (s.orders, s.deletions)),
             (5.0, (s.reductions, s.products, s.lookups)),
             (5.5, (s.within_chains, s.names, s.brackets, s.letters, s.numbers, s.everywhere)),

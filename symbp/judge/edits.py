@@ -29,6 +29,7 @@ from symbp.judge.rewrite import (
     joined_product,
     joined_sum,
     marked,
+    negated,
     other_axes,
     relettered,
     scaled,
@@ -89,7 +90,7 @@ class Edits(Search):
                     if n > 2:
                         self.attempt(site, with_signs(t, (k, m)), "signs")
             if site.wanted is None or (site.above and site.above[-1] == "call"):
-                self.attempt(site, c.negative(t), "sign")
+                self.attempt(site, negated(t), "sign")
             if t.op == "compare" and t.data in REVERSED:
                 self.attempt(site, c.compare(REVERSED[t.data], *t.args), "comparison")
 
@@ -126,7 +127,7 @@ class Edits(Search):
             if not broken and value is not None and len(value.shape) != 2:
                 continue
             parent = site.above[-1] if site.above else ""
-            if parent == "transpose" or site.tree.op in ("number", "letter"):
+            if parent in ("transpose", "entry") or site.tree.op in ("number", "letter"):
                 continue
             if self.attempt(site, flipped(site.tree), "transpose"):
                 continue
@@ -515,8 +516,18 @@ class Edits(Search):
                 relettered(self.link, {a: b, b: a}), self.sites[0], relettered(self.link, {a: b, b: a}), "index"
             )
 
+    def indices(self) -> None:
+        """Two indices of an entry exchanged."""
+        for site in self.sites:
+            t = site.tree
+            if t.op == "entry" and len(t.data) > 1:
+                for a, b in itertools.combinations(range(len(t.data)), 2):
+                    data = list(t.data)
+                    data[a], data[b] = data[b], data[a]
+                    self.attempt(site, Tree("entry", t.args, tuple(data)), "index")
+
     def letters(self) -> None:
-        """einsum: two letters exchanged; entries: two indices exchanged, another letter."""
+        """einsum: two letters exchanged; two free indices exchanged throughout."""
         self._letters_exchanged()
         for site in self.sites:
             t = site.tree
@@ -535,11 +546,6 @@ class Edits(Search):
                     for q in set(map("".join, itertools.permutations(p))) if len(p) <= 4 else ():
                         changed = ",".join([*operands[:k], q, *operands[k + 1 :]]) + "->" + out
                         self.attempt(site, c.call("einsum", t.args, letters=changed), "index")
-            if t.op == "entry" and len(t.data) > 1:
-                for a, b in itertools.combinations(range(len(t.data)), 2):
-                    data = list(t.data)
-                    data[a], data[b] = data[b], data[a]
-                    self.attempt(site, Tree("entry", t.args, tuple(data)), "index")
             if t.op == "call" and t.data[0] == "transpose" and len(t.args) == 2:
                 for order in itertools.permutations(range(len(t.args[1].args))):
                     axes = c.call("tuple", [c.number(i) for i in order])

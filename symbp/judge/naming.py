@@ -85,11 +85,12 @@ class Namer:
             weight = min(weight, 1.0)
         if name == "wrong-activation-derivative" and slope is not None and self._is_value(r, slope):
             weight = min(weight, 0.35)
-        inverse = self.start is not self.search.link
+        inverse, another = self.start is not self.search.link, False
         if r.kind in ("replace", "function") and (inverse or name in ("wrong-argument", "other")):
             kept, _ = _narrowed(r.old, r.new)
             if kept.weight > 3 and 2 * kept.weight > self.start.weight:
                 weight += 3.0  # most of the formula replaced: another formula, or two mistakes
+                another = name == "other"
         cost = COST[name] + adjust + weight
         kind, detail = r.kind, r.detail
         if name == "wrong-activation-derivative" and slope is not None and self._is_value(r, slope):
@@ -103,7 +104,7 @@ class Namer:
             detail = lacking[0] if lacking is not None and lacking[1] is None else None
         return Mistake(
             name,
-            r.tree,
+            None if another else r.tree,
             r.old,
             r.new,
             detail,
@@ -176,7 +177,7 @@ class Namer:
         if kind == "hadamard":
             return "hadamard-vs-matmul", 0.0, None
         if kind == "index":
-            return "index-swap", -1.0, None
+            return "index-swap", -1.5, None
         if kind == "mean":
             return "missing-mean-factor", 0.0, None
         if kind in ("reduce", "reduce-mean", "unreduce", "axis", "keepdims", "shape"):

@@ -303,6 +303,10 @@ class Search:
 
 def ratio_between(value: Value, wanted: Value) -> Array | None:
     """wanted / value where that is one number for each point; None if it is not."""
+    if value.letters != wanted.letters and sorted(value.letters) == sorted(wanted.letters):
+        order = [1 + value.letters.index(x) for x in wanted.letters]
+        rest = range(1 + len(order), value.array.ndim)
+        value = Value(value.array.transpose((0, *order, *rest)), wanted.letters)
     if value.letters != wanted.letters or value.array.shape[1:] != wanted.array.shape[1:]:
         return None
     w, a = np.broadcast_arrays(wanted.array, value.array)  # one of them may be the same at all points
