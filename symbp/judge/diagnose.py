@@ -23,7 +23,7 @@ from symbp.judge.grafts import Grafts
 from symbp.judge.lexicon import Lexicon
 from symbp.judge.naming import COST, RIVAL, Mistake, Namer
 from symbp.judge.rewrite import added, flattened
-from symbp.judge.search import Repair
+from symbp.judge.search import Repair, ratio_between
 from symbp.judge.value import ShapeError, Value
 
 
@@ -112,7 +112,13 @@ class Explanations:
         if best is None:
             return None
         own = [m for m in self.mistakes if m.name == best.name and m.tree is not None and m.cost <= best.cost + RIVAL]
-        best = min(own, key=lambda m: m.cost) if own else best
+        if own:
+            like = min(own, key=lambda m: m.cost)
+            said = best.kind in ("forgotten", "product-rule")  # says more than the edit that mends it
+            if not said:
+                best = like
+            elif best.tree is None and not like.whole:
+                best = replace(best, tree=like.tree, old=like.old, new=like.new)
         also = {m.name: m.cost for m in sorted(self.mistakes, key=lambda m: -m.cost) if m.name != best.name}
         near = tuple(n for n, cost in sorted(also.items(), key=lambda x: x[1]) if cost <= best.cost + RIVAL)
         return replace(best, also=near)
@@ -202,9 +208,13 @@ class Explanations:
                 Mistake(label, None, function=function, node=name, kind="slope-of-one", cost=COST[label] + 0.2)
             )
 
-    def _exchanged_slope(self, gone: Mistake, put: Mistake) -> Mistake:
+    def _exchanged_slope(self, gone: Mistake, put: Mistake) -> Mistake | None:
         """One factor taken out and a slope put in is one mistake: the slope was taken of something else."""
-        assert gone.detail is not None and put.detail is not None
+        if gone.detail is None or put.detail is None:
+            return None
+        a, b = self.search.value(gone.detail), self.search.value(put.detail)
+        if a is not None and b is not None and ratio_between(a, b) is not None:
+            return None  # the same slope, multiplied in another way
         of_another = gone.detail.op == put.detail.op and len(gone.detail.args) == len(put.detail.args)
         name = "wrong-argument" if of_another else "wrong-activation-derivative"
         cost = COST[name] + 1.0
@@ -316,6 +326,6 @@ class Explanations:
             return None
         if first.name == "extra-term" and second.name in ("missing-factor", "missing-path"):
             return None
-        if first.name == "extra-term" and second.name == "missing-activation-derivative" and first.detail is not None:
+        if first.name == "extra-term" and second.name == "missing-activation-derivative":
             return self._exchanged_slope(first, second)
         return replace(first, tree=second.tree, second=second, cost=first.cost + second.cost)

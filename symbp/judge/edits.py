@@ -103,6 +103,9 @@ class Edits(Search):
                         if tree.op == "name":
                             self.attempt(site, tree, "scale", detail=tree, scalar=True, sizes=sizes)
                 n = Fraction(site.tree.data[0])
+                if n == 2 and site.above[-1:] == ("power",) and site.path[-1] == 1:
+                    whole = self._site(site.path[:-1])
+                    self.attempt(whole, whole.tree.args[0], "delete-factor", detail=whole.tree.args[0])
                 for m in dict.fromkeys(
                     x for x in [2 * n, n / 2, n + 1, n - 1, -n, n * n, 1 / n if n else n, Fraction(1), 3 * n] if x
                 ):

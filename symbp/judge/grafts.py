@@ -295,9 +295,11 @@ class Grafts(Edits):
             for tree, value in self.pool.parts:
                 if tree.weight > 6 or not value.shape or (tree.weight > 1 and site.path):
                     continue
-                for factor in (tree, c.transpose(tree)) if len(value.shape) == 2 else (tree,):
-                    self.attempt(site, joined_chain((site.tree, factor)), "insert", detail=tree)
-                    self.attempt(site, joined_chain((factor, site.tree)), "insert", detail=tree)
+                factors = (tree, c.transpose(tree)) if len(value.shape) == 2 else (tree,)
+                for factor in factors:
+                    self.attempt(site, joined_chain((factor, site.tree)), "insert", detail=factor)
+                for factor in factors:
+                    self.attempt(site, joined_chain((site.tree, factor)), "insert", detail=factor)
                 if len(value.shape) == 1 == len(own.shape):
                     self.attempt(site, c.call("outer", (site.tree, tree)), "insert", detail=tree)
                     self.attempt(site, c.call("outer", (tree, site.tree)), "insert", detail=tree)

@@ -78,6 +78,7 @@ class Namer:
         name, adjust, slope = self._name(r)
         moved = _moved(r.old, r.new)
         weigh = r.kind in ("replace", "multiply", "divide", "add", "insert", "name")
+        moved -= r.kind == "insert" and r.detail is not None and r.detail.op == "transpose"
         weight = 0.35 * max(0, moved - 1) if weigh else 0.0
         if r.tree.gradients and not self.search.link.gradients:
             weight += 1.0  # the student's formula has no gradients of other nodes
@@ -270,7 +271,7 @@ class Namer:
             known = self.slope_like(r.detail)
             if known is not None:
                 return "missing-activation-derivative", -1.0, known
-        return "other", -2.0, slope
+        return "other", 0.0, slope
 
     def _order(self, r: Repair) -> tuple[str, float, None]:
         """A transpose, or the order: by the names of the matrix factors read from left to right."""
@@ -353,8 +354,13 @@ class Namer:
 
     def _value_for_slope(self, tree: Tree, r: Repair) -> Slope | None:
         """The slope in whose place its function's value stands: z · 1[z > 0] for 1[z > 0]."""
+        branch = "call:where" in self._above(r)
         for slope in self.lexicon.slopes:
-            if shape_of_names(slope.argument) == shape_of_names(tree) and slope.tree.op == "compare":
+            if shape_of_names(slope.argument) != shape_of_names(tree):
+                continue
+            if branch and slope.function == "where" and slope.whole:
+                return slope
+            if slope.tree.op == "compare":
                 if any(shape_of_names(t) == shape_of_names(slope.tree) for t in r.old.walk()):
                     return slope
         return None
