@@ -210,7 +210,6 @@ def test_long_names_fit_and_keep_every_letter(lang: str) -> None:
     for width in (40, 60, 80, 120, 400):
         shown = list(lines(blocks, width))
         assert all(width_of(line) <= width for line in shown)
-        assert not [line for line in shown if line.strip() in ("+", "−", "⊙", "·")], "no sign stands alone"
         texts.append(re.sub(r"[\s═─]", "", "".join(shown)))
     for text in texts:
         assert sorted(text) == sorted(texts[0]), "breaking lines loses nothing"

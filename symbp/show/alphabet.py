@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from symbp.show.style import USUAL, Style
+from symbp.show.words import say
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
@@ -192,7 +193,8 @@ class Latex:
 
     blank = r"\underline{\hspace{9em}}"
 
-    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
+    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL, lang: str = "en") -> None:
+        self.lang = lang
         self.custom = {name: _portable(text) for name, text in (custom or {}).items()}
         self.style = style
         self.odot = rf"\{style.product}"
@@ -329,7 +331,7 @@ class Latex:
         return {">=": r"\ge", "<=": r"\le", "==": "=", "!=": r"\ne"}.get(op, op)
 
     def cases(self, yes: str, condition: str, no: str) -> str:
-        return rf"\begin{{cases}} {yes} & {condition} \\ {no} & \text{{otherwise}} \end{{cases}}"
+        return rf"\begin{{cases}} {yes} & {condition} \\ {no} & \text{{{say('otherwise', self.lang)}}} \end{{cases}}"
 
     def absolute(self, inner: str) -> str:
         return rf"\left\lvert {inner} \right\rvert"
@@ -392,7 +394,8 @@ class Unicode:
 
     blank = "____________________"
 
-    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
+    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL, lang: str = "en") -> None:
+        self.lang = lang
         self.style = style
         self.odot = {"odot": "⊙", "circ": "∘"}[style.product]
         self.raised = {"top": "ᵀ", "T": "^T", "prime": "′"}[style.transpose]
@@ -500,7 +503,7 @@ class Unicode:
         return {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}.get(op, op)
 
     def cases(self, yes: str, condition: str, no: str) -> str:
-        return f"{{{yes} if {condition} else {no}}}"
+        return say("if-else", self.lang, yes, condition, no)
 
     def absolute(self, inner: str) -> str:
         return f"|{inner}|"

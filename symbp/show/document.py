@@ -24,6 +24,7 @@ from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
 from symbp.show.changes import with_changes
 from symbp.show.kinks import conventions
 from symbp.show.math import MathPrinter, NumberPrinter
+from symbp.show.problems import translated
 from symbp.show.style import USUAL, Style
 from symbp.show.words import law_name, say
 from symbp.steps import Adjoint, Checked, Derivation, Step
@@ -114,7 +115,7 @@ class Writer:
         if known:
             yield Prose(self.listed("facts", known))
         for warning in graph.warnings:
-            yield Prose(bare(warning))
+            yield Prose(bare(translated(warning, self.lang)))
 
     def blocks(self) -> Iterator[Block]:
         yield from self.network()
@@ -553,7 +554,7 @@ class Writer:
 
     def verdict(self, c: Checked) -> str:
         if c.note and not c.ok and c.error != c.error:
-            return say("undecided", self.lang, c.note.removeprefix("undecided: "))
+            return say("undecided", self.lang, translated(c.note.removeprefix("undecided: "), self.lang))
         error = f"{c.error:.0e}"
         if not c.ok:
             return "✗ " + say("failed", self.lang, self.alphabet.inline(self.alphabet.scientific(error)))

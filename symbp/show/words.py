@@ -29,10 +29,10 @@ def languages() -> tuple[str, ...]:
 def catalogue(lang: str) -> dict[str, str]:
     """Key → phrase."""
     text = files("symbp.lang").joinpath(f"{lang}.po").read_text(encoding="utf-8")
-    return {key: phrase for key, phrase in _entries(text) if key and phrase}
+    return {key: phrase for key, phrase in entries(text) if key and phrase}
 
 
-def _entries(text: str) -> Iterator[tuple[str, str]]:
+def entries(text: str) -> Iterator[tuple[str, str]]:
     """The pairs of msgid and msgstr; strings that follow each other are one."""
     parts = {"msgid": "", "msgstr": ""}
     kind = ""

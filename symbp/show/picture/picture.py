@@ -180,7 +180,7 @@ class _Maker:
         self.graph, self.circuit, self.adjoints, self.lang = graph, circuit, adjoints, lang
         self.forward, self.backward = forward, backward
         self.style = style
-        self.printer = MathPrinter(graph, Ink(graph.latex, style))
+        self.printer = MathPrinter(graph, Ink(graph.latex, style, lang))
 
     def cells(self) -> list[_Cell]:
         raise NotImplementedError
