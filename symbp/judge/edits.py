@@ -354,6 +354,18 @@ class Edits(Search):
         for a, b in itertools.combinations(sorted(used, key=repr), 2):
             self.accept(exchanged(self.link, a, b), self._first(a), b, "names")
         self._shifted(used)
+        self._jacobians()
+
+    def _jacobians(self) -> None:
+        """∂y3/∂y2 for ∂y3/∂y1: the derivative of, or by, another node."""
+        nodes = list(self.lexicon.graph.nodes)
+        for site in self.sites:
+            if site.tree.op == "jacobian" and not self.late and len(nodes) < 30:
+                of, wrt, _ = site.tree.data
+                below = self.lexicon.below
+                for new in [(x, wrt) for x in nodes if x in below(wrt)] + [(of, x) for x in nodes if of in below(x)]:
+                    if new != (of, wrt):
+                        self.attempt(site, c.jacobian(*new), "name")
 
     def _leaves(self) -> list[tuple[Tree, Value]]:
         """Names and gradients as arrays."""
@@ -520,9 +532,14 @@ class Edits(Search):
             )
 
     def indices(self) -> None:
-        """Two indices of an entry exchanged."""
+        """Two indices of an entry exchanged; another letter for one of them."""
+        used = {x for t in self.link.walk() if t.op == "entry" for x in t.data if isinstance(x, str) and x.isalpha()}
+        letters = sorted(used | set(self.lefts[0].letters))
         for site in self.sites:
             t = site.tree
+            for k, old in enumerate(t.data if t.op == "entry" and len(letters) < 8 else ()):
+                for new in letters if old in letters else ():
+                    self.attempt(site, Tree("entry", t.args, (*t.data[:k], new, *t.data[k + 1 :])), "letter")
             if t.op == "entry" and len(t.data) > 1:
                 for a, b in itertools.combinations(range(len(t.data)), 2):
                     data = list(t.data)

@@ -177,8 +177,8 @@ class Namer:
             return self._order(r)
         if kind == "hadamard":
             return "hadamard-vs-matmul", 0.0, None
-        if kind == "index":
-            return "index-swap", -1.5, None
+        if kind in ("index", "letter"):
+            return "index-swap", (-1.5 if kind == "index" else -0.9), None
         if kind == "mean":
             return "missing-mean-factor", 0.0, None
         if kind in ("reduce", "reduce-mean", "unreduce", "axis", "keepdims", "shape"):
@@ -377,7 +377,7 @@ class Namer:
         if tree in self.lexicon.totals:
             return "missing-mean-factor"
         names = tree.names
-        if tree.gradients or any(t.op in ("entry", "compare", "over") for t in tree.walk()):
+        if tree.gradients or any(t.op in ("entry", "compare", "over", "jacobian") for t in tree.walk()):
             return None
         sizes = self.lexicon.reader.sizes
         if names and names <= sizes:
@@ -808,7 +808,8 @@ def _skeleton(tree: Tree) -> object:
 
 def _one_family(a: Tree, b: Tree) -> bool:
     """Names that differ in their number only."""
-    x, y = (re.fullmatch(r"(.*?)_?(\d+)", str(t.data[0])) for t in (a, b))
+    k = int(a.op == b.op == "jacobian" and a.data[0] == b.data[0])  # the node that a Jacobian is by
+    x, y = (re.fullmatch(r"(.*?)_?(\d+)", str(t.data[k] if t.data else "")) for t in (a, b))
     return bool(x and y and x[1] == y[1] and a.op == b.op)
 
 
