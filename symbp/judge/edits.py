@@ -537,6 +537,8 @@ class Edits(Search):
         letters = sorted(used | set(self.lefts[0].letters))
         for site in self.sites:
             t = site.tree
+            if t.op == "alias" and t.args[0].op == "entry" and t.args[0].args[0].op == "jacobian":
+                t = Tree("entry", (c.jacobian(*t.args[0].args[0].data[:2]),), t.args[0].data)  # ∂y_n/∂w_n
             for k, old in enumerate(t.data if t.op == "entry" and len(letters) < 8 else ()):
                 for new in letters if old in letters else ():
                     self.attempt(site, Tree("entry", t.args, (*t.data[:k], new, *t.data[k + 1 :])), "letter")

@@ -135,6 +135,8 @@ class Namer:
         extra = 7.0 if r.kind in ("sign", "signs", "comparison") and r.path else 0.6
         if r.kind == "delete-term":
             extra = -0.6 - min(1.0, 0.35 * max(0, _moved(turned.old, turned.new) - 1))
+            if mistake.name == "wrong-activation-derivative":
+                extra = 0.8  # rather a term of the product rule
         kept = r.kind in ("ratio", "sign", "scale") and not r.path
         return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False)
 
@@ -862,6 +864,8 @@ def _factor_between(old: Tree, new: Tree) -> tuple[Tree | None, Tree | None] | N
 
     def joined(rest: Counter[tuple[Tree, int]]) -> Tree | None:
         items = list(rest.elements())
+        if len(items) == 1 and items[0][1] > 0:
+            return items[0][0]
         return c.product([t for t, _ in items], [p for _, p in items]) if items else None
 
     return joined(b - common), joined(a - common)
