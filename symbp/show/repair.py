@@ -11,7 +11,7 @@ from symbp.judge.points import Points
 from symbp.judge.verdict import Verdict
 from symbp.read.latex.write import NoLatex, latex_of
 from symbp.show.alphabet import Latex
-from symbp.show.verdict import WORDS, message, repaired, spelled
+from symbp.show.verdict import message, repaired, spelled, word
 
 LONGEST = 100  # a formula up to this length is repeated beside its verdict
 
@@ -49,16 +49,16 @@ def remarks(
         where = f"({n + 1}) " if len(verdicts) > 1 else ""
         if v.claim.notation == "latex" and len(v.claim.text) <= LONGEST and "$" not in v.claim.text:
             where = f"${v.claim.text}$ "
-        text = WORDS[v.verdict][lang == "zh"]
+        text = word(v.verdict, lang)
         paper = v.claim.notation == "latex"
         said = message(v, graph, (lambda t, v=v: latex(v, t)) if paper else spelled, lang)  # type: ignore[misc]
         if v.verdict == "correct" and not v.claim.about and v.claim.defines:
-            text = WORDS["definition"][lang == "zh"]
+            text = word("definition", lang)
             said = ""
         lines.append(f"{where}{text}{': ' + said if said else ''}")
         tree = repaired(v) if v.verdict == "wrong" else None
         right = (latex(v, tree) if paper else spelled(tree)) if tree is not None else ""
         if right:
             shown = f"${right}$" if paper else right
-            lines.append(f"{WORDS['right-line'][lang == 'zh']}: {shown}")
+            lines.append(f"{word('right-line', lang)}: {shown}")
     return lines
