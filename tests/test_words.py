@@ -117,8 +117,8 @@ def test_every_error_in_the_catalogue_is_one_that_is_raised() -> None:
     strings = pieces_of_messages()
     for lang in OTHERS:
         for english, other in phrases(lang).items():
-            pieces = re.split(r"\{\d\}|'|\. |: |; | is |=… | cannot | instead | a leaf | a node | argument", english)
-            assert max(pieces, key=len).strip() in strings, english
+            pieces = [p.strip() for p in re.split(r"\{\d\}|'|\. |: |; | is | cannot | instead ", english)]
+            assert any(p in strings for p in pieces if len(p) >= min(10, max(map(len, pieces)))), english
             assert places(english) == places(other), english
 
 
