@@ -79,7 +79,7 @@ class Tree:
         if found is None:
             found = super().__new__(cls)
             found.op, found.args, found.data = op, args, data
-            found.weight = 1 + sum(a.weight for a in args)
+            found.weight = 1 + sum([a.weight for a in args])
             found.lettered = op == "letter" or any(a.lettered for a in args)
             cls._all[key] = found
         return found

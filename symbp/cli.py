@@ -330,7 +330,7 @@ def _finish(run: object, color: str, output: str, force: bool, debug: bool, lang
 
 
 def _fail(message: str, lang: str = "en") -> NoReturn:
-    from symbp.commands import clean
+    from symbp.errors import clean
     from symbp.show.problems import translated
 
     print(f"symbp: {clean(translated(message, lang))}", file=sys.stderr)

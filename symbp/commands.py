@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symbp.errors import RequestError, nearest
+from symbp.errors import RequestError, clean, nearest
 from symbp.family import base_of
 
 if TYPE_CHECKING:
@@ -864,11 +864,3 @@ def _check_free(output: str, force: bool) -> None:
     path = Path(output)
     if path.exists() and not force and path.is_file():
         raise RequestError(f"{output} exists; --force overwrites it.")
-
-
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """A message without control and direction characters."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -30,6 +30,7 @@ BUILT_IN = [
     "softmax-classifier",
     "softmax-kl-positive",
     "svm",
+    "swiglu",
 ]
 VIEWS = {
     ".txt": PLAIN,

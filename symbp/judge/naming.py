@@ -148,7 +148,7 @@ class Namer:
         if kind in ("sign", "signs") and any(a == "compare" for a in above):
             return "wrong-activation-derivative", -1.5, slope
         if kind in ("sign", "signs"):
-            if slope is not None and r.path:
+            if slope is not None and r.path and slope.function != "power":
                 return "wrong-activation-derivative", -1.5, slope
             if in_argument:
                 return "wrong-argument", -2.0, None

@@ -45,6 +45,14 @@ def rebuilt(parent: Tree, args: Sequence[Tree]) -> Tree:
     return parent.with_args(args)
 
 
+def at_place(tree: Tree, path: Sequence[int], new: Tree) -> Tree:
+    """The formula with another part at this place, and no other change."""
+    if not path:
+        return new
+    k, *rest = path
+    return tree.with_args([*tree.args[:k], at_place(tree.args[k], rest, new), *tree.args[k + 1 :]])
+
+
 def tidy(tree: Tree) -> Tree:
     """Matrix products inside matrix products joined."""
     if not tree.args:

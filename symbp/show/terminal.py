@@ -237,6 +237,7 @@ def _best_break(text: str, width: int) -> int | None:
     depth, used, open_mark = 0, 0, False
     best = early = None
     lowest = (99, 0)
+    start = len(text) - len(text.lstrip())  # a break in the indentation would never end
     for n, c in enumerate(text):
         if MARKS.match(c):
             open_mark = c in _ROLES or (open_mark and c != END)
@@ -250,7 +251,7 @@ def _best_break(text: str, width: int) -> int | None:
             depth -= 1
         elif c in "；，。、：" and depth == 0 and not open_mark:  # no space follows these
             lowest, best = (0, 2), n + 1
-        elif c == " " and not open_mark and n > 0:
+        elif c == " " and not open_mark and n > start:
             torn = text[n - 1] in _BREAKS or text[:n].rpartition(" ")[2].startswith(("Σ", "(Σ"))
             here = (depth, 3 if torn else _BREAKS.get(text[n + 1 : n + 2], 2))
             if used <= width // 3 or _ALONE.fullmatch(MARKS.sub("", text[:n]).strip()):

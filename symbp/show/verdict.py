@@ -16,7 +16,7 @@ import numpy as np
 
 from symbp.claim import Tree, by_name, in_letters
 from symbp.claim import name as named
-from symbp.errors import Place
+from symbp.errors import Place, clean
 from symbp.graph import Graph
 from symbp.judge.text import NoText, numpy_text
 from symbp.judge.verdict import Counterexample, Verdict
@@ -66,7 +66,9 @@ def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
     said = ""
     if v.mistake is not None:
         about, node = (n and _lettered(v, named(n)) for n in (v.claim.about, v.mistake.node))
-        said = sentence(replace(v.mistake, node=node), replace(v.claim, about=about), graph.loss, spell, lang)
+        at = v.mistake.at and _lettered(v, named(v.mistake.at))
+        mistake, claim = replace(v.mistake, node=node, at=at), replace(v.claim, about=about)
+        said = sentence(mistake, claim, graph.loss, spell, lang)
     if reason and (v.mistake is None or v.mistake.name in SHAPES):
         said = f"{_capital(reason)}{say('full-stop', lang)}{said}".strip()
     if v.sources:
@@ -109,7 +111,7 @@ def _claim_json(v: Verdict, graph: Graph, latex: Callable[[Verdict, Tree], str] 
     mistake = v.mistake
     place = v.claim.place
     found: dict[str, Any] = {
-        "text": v.claim.text,
+        "text": clean(v.claim.text),
         "about": v.claim.about or None,
         "verdict": v.verdict,
         "carried": v.carried,
@@ -117,7 +119,7 @@ def _claim_json(v: Verdict, graph: Graph, latex: Callable[[Verdict, Tree], str] 
         "proof": v.proof,
         "mistake": mistake.name if mistake else None,
         "also": list(_also(v)),
-        "message": message(v, graph, spell, lang),
+        "message": clean(message(v, graph, spell, lang)),
         "repair": repair,
         "counterexample": _example_json(v.counterexample),
         "where": _where(place),
@@ -208,7 +210,7 @@ def _lines(
         right = word("named", lang, right, " + ".join(title(n, lang) for n in names))
     elif v.verdict == "wrong" and v.sources:
         right = word("named", lang, right, word("earlier", lang))
-    text = " ".join(v.claim.text.split())
+    text = clean(" ".join(v.claim.text.split()))
     if len(text) > LONGEST_SHOWN:
         text = text[:LONGEST_SHOWN] + " …"
     where = f"{v.claim.place.line:>3} " if v.claim.place is not None and v.claim.place.file else ""
@@ -225,7 +227,7 @@ def _lines(
         yield from (" " * width_of(head) + line for line in shown[1:])
         yield " " * (width - width_of(right)) + _paint(right, code, colour)
     indent = " " * (width_of(head) + 2)
-    said = message(v, graph, _speller(v, latex), lang)
+    said = clean(message(v, graph, _speller(v, latex), lang))
     if v.verdict == "correct" and v.reason == "a definition":
         said = ""
     yield from (indent + line for line in _filled(said, width - len(indent)))
@@ -265,7 +267,7 @@ def _facts(
     sizes = ", ".join(f"{k} = {n}" for k, n in e.sizes.items() if not k.isdigit()) or word("somewhere", lang)
     if e.claimed is not None and e.true is not None:
         entry = f"[{', '.join(map(str, e.entry))}]" if e.entry else word("whole", lang)
-        yield row("numbers", word("entry", lang, sizes, entry, _short(e.claimed), _short(e.true)))
+        yield row("numbers", word("entry", lang, sizes, entry, *_told_apart(e.claimed, e.true)))
     elif e.shapes is not None:
         shapes = [f"({', '.join(map(str, s))}{',' if len(s) == 1 else ''})" for s in e.shapes]
         yield row("numbers", word("shapes", lang, sizes, *shapes))
@@ -285,8 +287,11 @@ def _filled(text: str, width: int) -> list[str]:
     return [*lines, line.rstrip()] if line.strip() else lines
 
 
-def _short(x: float) -> str:
-    return f"{x:.4g}".replace("-", "−")
+def _told_apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers, with as many digits as it takes to see that they differ."""
+    found = ((f"{a:.{n}g}", f"{b:.{n}g}") for n in range(4, 18))
+    one, other = next((pair for pair in found if pair[0] != pair[1]), (f"{a:.17g}", f"{b:.17g}"))
+    return one.replace("-", "−"), other.replace("-", "−")
 
 
 def _marked(old: str, new: str, colour: bool) -> str:

@@ -467,7 +467,7 @@ def _whole(tree: Tree, letters: Sequence[str]) -> Tree | None:
     if tree.op == "alias":
         inner = _whole(tree.args[0], letters)
         return inner
-    if tree.op == "entry" and len(tree.args) == 1 and tuple(tree.data) == tuple(letters):
+    if tree.op == "entry" and len(tree.args) == 1 and tuple(i for i in tree.data if i != ":") == tuple(letters):
         return tree.args[0]
     if set(letters) == free_letters(tree):
         return Tree("array", (tree,), tuple(letters))
