@@ -437,7 +437,9 @@ class Writer:
         law = step.law
         assert law is not None
         if law.name == "insert":
-            names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
+            names = say("comma", self.lang).join(
+                self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted
+            )
             return Row("", "", say("insert", self.lang), names)
         if law.because:
             definitions = [f for f in law.because if f.kind == "definition"]
