@@ -688,8 +688,19 @@ def _sort_key(m: Monomial) -> tuple[int, list[tuple[str, str]]]:
     return len(m.bound), [(_text(b), _text(x)) for b, x in m.factors]
 
 
+_CANONICAL: dict[Monomial, Monomial] = {}
+
+
 def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...]) -> Monomial:
     """Bound letters ?1, ?2, … in an order that does not depend on their names."""
+    given = Monomial(bound, factors)
+    found = _CANONICAL.get(given)
+    if found is None:
+        found = _CANONICAL[given] = _in_canonical_letters(bound, factors)
+    return found
+
+
+def _in_canonical_letters(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...]) -> Monomial:
     if not bound:
         return Monomial((), _ordered(factors))
     names = {i.name: i for i in bound}
@@ -718,15 +729,28 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...])
         )
     best: tuple[list[str], Monomial] | None = None
     for order in orders:
-        renamed: dict[Index, Expr] = {names[n]: Index(f"?{k}", names[n].dim) for k, n in enumerate(order, 1)}
-        made = _ordered(
-            tuple((_resorted(substitute(b, renamed)), _resorted(substitute(x, renamed))) for b, x in factors)
-        )
+        letters = tuple(names[n] for n in order)
+        renamed = tuple(Index(f"?{k}", i.dim) for k, i in enumerate(letters, 1))
+        made = _ordered(tuple((_relabelled(b, letters, renamed), _relabelled(x, letters, renamed)) for b, x in factors))
         key = [f"{_text(b)}^{_text(x)}" for b, x in made]
         if best is None or key < best[0]:
-            best = (key, Monomial(tuple(renamed.values()), made))  # type: ignore[arg-type]
+            best = (key, Monomial(renamed, made))
     assert best is not None
     return best[1]
+
+
+_RELABELLED: dict[tuple[Expr, tuple[Index, ...]], Expr] = {}
+
+
+def _relabelled(e: Expr, letters: tuple[Index, ...], renamed: tuple[Index, ...]) -> Expr:
+    """A factor with its bound letters renamed; few letters and few factors make many products."""
+    if e.free.isdisjoint(letters):
+        return e
+    key = (e, letters)
+    found = _RELABELLED.get(key)
+    if found is None:
+        found = _RELABELLED[key] = _resorted(substitute(e, dict(zip(letters, renamed))))
+    return found
 
 
 def _coloured(word: str, own: str, colour: Mapping[str, str]) -> str:

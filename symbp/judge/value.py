@@ -142,7 +142,10 @@ class Batch:
                 OverflowError,
                 ZeroDivisionError,
             ) as error:
-                found = ShapeError(str(error)[:200] or "the parts do not fit together", tree, self._shapes(tree))
+                reason = str(error)[:200]
+                if not reason or "broadcast" in reason or "shape" in reason:  # NumPy's sizes count the points too
+                    reason = "the parts do not fit together"
+                found = ShapeError(reason, tree, self._shapes(tree))
             self._memo[tree] = found
         if isinstance(found, ShapeError):
             raise found
