@@ -29,7 +29,7 @@ from symbp.expr import (
     substitute,
 )
 from symbp.merge import flat
-from symbp.rules import Knowledge, Used, common_factor, opposite, out_of_order
+from symbp.rules import Knowledge, Used, common_factor, masks, opposite, out_of_order
 
 # ---- logistic ----------------------------------------------------------------------------------
 
@@ -77,9 +77,11 @@ def compared(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def complement(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """a[c] + b[not c] = a + (b − a)[not c], 1 − [c] = [not c]. Ends: shorter."""
+    """a[c] + b[not c] = a + (b − a)[not c], where no case distinction is shorter; 1 − [c] = [not c].
+    Ends: shorter."""
     if not isinstance(e, Add):
         return None
+    limit = length(masks(s, e, Used()) or e)
     for t in e.args if len(e.args) == 2 else ():
         c, rest = split(t)
         other = opposite(rest)
@@ -92,7 +94,7 @@ def complement(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             whole = (ONE, mul(MINUS_ONE, other))
             terms = [powers(Add(whole) if f is condition else f for f in factors_of(t)) for t in e.args]
             result = expand(plus(terms))
-            if length(result) < length(e):
+            if length(result) < limit:
                 return result
     return None
 

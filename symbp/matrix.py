@@ -548,10 +548,15 @@ class Emitter:
                 return self._einsum(node, order)
 
     def _sum_out(self, node: SumOut, order: Axes) -> Form:
-        if len(node.inner.letters) == 1 and isinstance(node.inner, Group) and len(node.inner.factors) == 2:
-            pair = [self._part(f, node.ks) for f, divides in self._flat(node.inner) if not divides]
-            if len(pair) == 2 and all(len(x.axes) == 1 for x in pair) and not all(x.is_truth for x in pair):
-                return form("dot", pair, ())
+        if len(node.inner.letters) == 1 and isinstance(node.inner, Group) and len(node.inner.factors) >= 2:
+            vectors = [self._part(f, node.ks) for f, divides in self._flat(node.inner) if not divides]
+            whole = len(vectors) == len(node.inner.factors) and all(len(x.axes) == 1 for x in vectors)
+            if whole and not any(x.is_truth for x in (vectors if len(vectors) > 2 else vectors[:0])):
+                if len(vectors) > 2:
+                    vectors.sort(key=lambda x: not _is_upstream(x))  # gᵀ (a ⊙ b): what comes from upstream first
+                    vectors[1:] = [form("times", vectors[1:], vectors[0].axes, 0, cost=len(vectors) - 2)]
+                if not all(x.is_truth for x in vectors):
+                    return form("dot", vectors, ())
         inner_order = (*node.ks, *order) if len(order) + len(node.ks) > 2 or not order else None
         if inner_order is None:
             k, free = node.ks[0], order[0]
@@ -570,6 +575,8 @@ class Emitter:
         if not order:
             positions = tuple(range(len(x.axes)))
             axes = ()
+            if x.kind == "diag":
+                return form("trace", x.args, ())
         return form("sum", (x,), axes, positions, False)
 
     def _widest_order(self, node: Node) -> Axes:
@@ -601,9 +608,17 @@ class Emitter:
                 a, b, la, lb = b, a, lb, la
         left = self._node(a, (*la, k))
         right = self._node(b, (k, *lb))
-        if not la and right.kind == "add":  # a vector times a bracket reads better behind it
+        if not la and (right.kind == "add" or self._needs_no_turn(right)):  # a vector reads better behind a bracket
             return self._matmul(self._node(b, (*lb, k)), left, k)
         return self._matmul(left, right, k)
+
+    def _needs_no_turn(self, x: Form) -> bool:
+        """Aᵀ of what is no plain weight matrix: behind it a vector needs no transpose. Weights stay where
+        rows have them, `g @ W.T`."""
+        if x.kind != "transpose" or x.args[0].kind != "name":
+            return x.kind == "transpose"
+        name = x.args[0].data[0]
+        return any(f.kind in ("symmetric", "posdef") and f.tensor == name for f in self.graph.facts)
 
     def _matmul(self, left: Form, right: Form, k: Index) -> Form:
         """left (…, k) @ right (k, …), with axes of size 1 as they come."""

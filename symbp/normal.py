@@ -344,7 +344,9 @@ class Normaliser:
             if isinstance(b, Num) and isinstance(x, Num) and x.value.denominator == 1:
                 scale *= b.value ** int(x.value)
                 del powers[b]
-        return {_canonical(bound, tuple(powers.items())): scale}
+        symmetric = {b for b in powers if isinstance(b, Entry) and b.tensor in self.known.symmetric} if bound else ()
+        self.facts.update(dict.fromkeys(self.known.symmetric[b.tensor] for b in symmetric))
+        return {_canonical(bound, tuple(powers.items()), frozenset(symmetric)): scale}
 
     def _reduce(self, e: Reduce) -> Polynomial:
         indices, body = e.open()
@@ -688,12 +690,19 @@ def _sort_key(m: Monomial) -> tuple[int, list[tuple[str, str]]]:
     return len(m.bound), [(_text(b), _text(x)) for b, x in m.factors]
 
 
-def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...]) -> Monomial:
-    """Bound letters ?1, ?2, … in an order that does not depend on their names."""
+def _canonical(
+    bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...], symmetric: frozenset[Entry] = frozenset()
+) -> Monomial:
+    """Bound letters ?1, ?2, … in an order that does not depend on their names; entries of symmetric
+    matrices with their letters in order."""
     if not bound:
         return Monomial((), _ordered(factors))
     names = {i.name: i for i in bound}
     words = [f"{_text(b)}^{_text(x)}" if x is not ONE else _text(b) for b, x in factors]
+    for b, x in factors:
+        if isinstance(b, Entry) and b in symmetric:  # both ways to write it, so that neither is preferred
+            turned = _text(Entry(b.tensor, b.idx[::-1]))
+            words.append(f"{turned}^{_text(x)}" if x is not ONE else turned)
     colour = {i.name: f"<{_text(i.dim)}>" for i in bound}
     if len(bound) > 1:
         for _ in range(len(bound)):
@@ -720,13 +729,22 @@ def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...])
     for order in orders:
         renamed: dict[Index, Expr] = {names[n]: Index(f"?{k}", names[n].dim) for k, n in enumerate(order, 1)}
         made = _ordered(
-            tuple((_resorted(substitute(b, renamed)), _resorted(substitute(x, renamed))) for b, x in factors)
+            tuple(
+                (_resorted(_turned(substitute(b, renamed), b in symmetric)), _resorted(substitute(x, renamed)))
+                for b, x in factors
+            )
         )
         key = [f"{_text(b)}^{_text(x)}" for b, x in made]
         if best is None or key < best[0]:
             best = (key, Monomial(tuple(renamed.values()), made))  # type: ignore[arg-type]
     assert best is not None
     return best[1]
+
+
+def _turned(b: Expr, symmetric: bool) -> Expr:
+    if symmetric and isinstance(b, Entry) and len(b.idx) == 2 and _text(b.idx[0]) > _text(b.idx[1]):
+        return Entry(b.tensor, b.idx[::-1])
+    return b
 
 
 def _coloured(word: str, own: str, colour: Mapping[str, str]) -> str:

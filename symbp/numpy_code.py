@@ -372,6 +372,9 @@ class NumpyPrinter:
     def _diag(self, x: Form) -> Text:
         return self._call_text("diag", self(x.args[0]))
 
+    def _trace(self, x: Form) -> Text:
+        return self._call_text("trace", self(x.args[0]))
+
     def _causal(self, x: Form) -> Text:
         dim = x.data[0]
         assert isinstance(dim, Expr)

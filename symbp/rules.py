@@ -515,8 +515,12 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return best
 
 
+ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")
+
+
 def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """−(t − y) = y − t inside a product, and inside a sum that is a factor. Ends: one minus fewer."""
+    """−(t − y) = y − t inside a product, a sum that is a factor, and an odd function. Ends: one minus
+    fewer."""
     if not isinstance(e, Mul) or not isinstance(e.args[0], Num) or e.args[0].value >= 0:
         return None
     for n, f in enumerate(e.args[1:], 1):
@@ -533,7 +537,7 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def _summands(f: Expr) -> tuple[Expr, ...]:
-    return tuple(t for x in walk(f) if isinstance(x, Add) for t in x.args) if isinstance(f, (Add, Reduce)) else ()
+    return tuple(t for x in walk(f) if isinstance(x, Add) for t in x.args) if isinstance(f, (Add, Reduce, Call)) else ()
 
 
 def _turned(f: Expr) -> Expr | None:
@@ -543,6 +547,9 @@ def _turned(f: Expr) -> Expr | None:
             return None
         turned = plus(powers((MINUS_ONE, t)) for t in f.args)
         return positive_first(None, turned, Used()) or turned
+    if isinstance(f, Call) and f.fn in ODD and isinstance(f.args[0], Add):
+        inside = _turned(f.args[0])
+        return None if inside is None else Call(f.fn, inside)
     if isinstance(f, Reduce) and f.op == "sum":
         indices, body = f.expose()
         parts = list(factors_of(body))

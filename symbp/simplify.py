@@ -47,7 +47,19 @@ from symbp.identities import (
 )
 from symbp.known import Known
 from symbp.merge import one_sum, under_one_sum
+from symbp.piecewise import (
+    between,
+    bounded,
+    double_angle,
+    idle_sign,
+    isolated,
+    kinked,
+    monotone,
+    scaled_clip,
+    sign_of_product,
+)
 from symbp.prove import Prover
+from symbp.quotients import divisor_inside, exact_quotient
 from symbp.rules import (
     Knowledge,
     Used,
@@ -274,18 +286,28 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         fold_definition,
         fold_logistic,
         sign_quotient,
+        sign_of_product,
+        idle_sign,
         absolute,
         clamp,
         clipped,
+        scaled_clip,
         compared,
+        bounded,
+        monotone,
+        isolated,
+        between,
         logistic,
         mirrored,
         hyperbolic,
+        double_angle,
         on_diagonal,
         roots,
         inverse_of_inverse,
         inverse_cancels,
         inverse_of_product,
+        exact_quotient,
+        divisor_inside,
         together,
         multiply_out,
         expand_terms,
@@ -293,6 +315,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
     "collect": (
         complement,
         masks,
+        kinked,
         common_power,
         common_factor,
         partial_factor,

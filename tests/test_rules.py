@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from symbp import merge, rules
+from symbp import merge, piecewise, quotients, rules
 from symbp.arithmetic import arithmetic, canon, expand, length, plus, power, powers, split, sum_over
 from symbp.evaluate import Evaluation, run
 from symbp.expr import (
@@ -344,6 +344,43 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     ),
     (rules.positive_first, Add((minus(x), y)), Add((y, minus(x)))),
     (rules.positive_first, Add((minus(x), minus(y))), minus(Add((x, y)))),
+    (rules.turn_difference, minus(Call("sign", Add((x, minus(y))))), Call("sign", Add((y, minus(x))))),
+    (piecewise.isolated, positive(Add((x, minus(y)))), Compare(">", x, y)),
+    (piecewise.isolated, positive(Add((ONE, minus(x)))), Compare("<", x, ONE)),
+    (piecewise.isolated, Compare("<", Add((x, Num(3))), ZERO), Compare("<", x, Num(-3))),
+    (piecewise.isolated, Compare("<", Add((x, Num(3))), Num(6)), Compare("<", x, Num(3))),
+    (piecewise.bounded, Compare("<", Call("maximum", x, MINUS_ONE), ONE), Compare("<", x, ONE)),
+    (piecewise.bounded, Compare(">", Call("minimum", x, ONE), ZERO), positive(x)),
+    (piecewise.monotone, Compare("<", Call("exp", x), ONE), Compare("<", x, ZERO)),
+    (piecewise.monotone, Compare(">", Call("sigmoid", x), HALF), positive(x)),
+    (piecewise.monotone, Compare(">", Call("tanh", x), ZERO), positive(x)),
+    (
+        piecewise.between,
+        mul(y, Compare(">", x, MINUS_ONE), Compare("<", x, ONE)),
+        mul(y, Compare("<", Call("abs", x), ONE)),
+    ),
+    (
+        piecewise.kinked,
+        Add((mul(y, positive(x)), mul(z, Compare("<", x, ZERO)))),
+        Select(positive(x), y, z),
+    ),
+    (piecewise.kinked, Add((mul(y, positive(x)), mul(y, Compare("<", x, ZERO)))), y),
+    (piecewise.sign_of_product, Call("sign", mul(-2, x, Call("exp", y))), minus(Call("sign", x))),
+    (piecewise.sign_of_product, Call("abs", mul(-2, x)), mul(2, Call("abs", x))),
+    (
+        piecewise.idle_sign,
+        mul(Pow(Call("sign", x), TWO), y, positive(Call("abs", x))),
+        mul(y, positive(Call("abs", x))),
+    ),
+    (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", x)), Call("sin", mul(2, x))),
+    (
+        piecewise.scaled_clip,
+        Select(Compare("<", Call("abs", x), TWO), mul(HALF, x), Call("sign", x)),
+        Call("minimum", Call("maximum", mul(HALF, x), MINUS_ONE), ONE),
+    ),
+    (quotients.exact_quotient, mul(Add((Pow(x, TWO), minus(Pow(y, TWO)))), div(Add((x, minus(y))))), Add((x, y))),
+    (quotients.exact_quotient, mul(Add((ONE, mul(x, div(y)))), div(Add((x, y)))), div(y)),
+    (quotients.divisor_inside, mul(x, div(y), div(Add((ONE, mul(x, div(y)))))), mul(x, div(Add((y, x))))),
 ]
 
 DOES_NOT: list[tuple[Any, Expr]] = [
@@ -383,6 +420,25 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (rules.turn_difference, mul(-1, Add((ONE, minus(x))))),  # 1 − a stays
     (rules.turn_difference, mul(2, Add((x, minus(y))))),
     (rules.positive_first, Add((x, minus(y)))),
+    (rules.turn_difference, minus(Call("exp", Add((x, minus(y)))))),  # not odd
+    (piecewise.isolated, positive(Add((x, y)))),
+    (piecewise.isolated, Compare(">", x, y)),
+    (piecewise.bounded, Compare("<", Call("maximum", x, TWO), ONE)),  # never
+    (piecewise.bounded, Compare("<", Call("maximum", x, y), ONE)),
+    (piecewise.monotone, Compare("<", Call("exp", x), TWO)),
+    (piecewise.monotone, Compare("<", Call("cos", x), ZERO)),
+    (piecewise.between, mul(Compare(">", x, MINUS_ONE), Compare("<", x, TWO))),
+    (piecewise.between, mul(Compare(">", x, ONE), Compare("<", x, MINUS_ONE))),  # nowhere
+    (piecewise.kinked, Add((mul(y, positive(x)), mul(z, Compare("<", y, ZERO))))),
+    (piecewise.kinked, Add((mul(y, Compare(">=", x, ZERO)), mul(z, Compare("<", x, ZERO))))),  # that is masks
+    (piecewise.sign_of_product, Call("sign", mul(x, y))),
+    (piecewise.sign_of_product, Call("tanh", mul(2, x))),
+    (piecewise.idle_sign, mul(Pow(Call("sign", x), TWO), y)),
+    (piecewise.double_angle, mul(Call("sin", x), Call("cos", x))),  # sin 2x / 2 is no shorter
+    (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", y))),
+    (piecewise.scaled_clip, Select(Compare("<", Call("abs", x), ONE), mul(HALF, x), Call("sign", x))),
+    (quotients.exact_quotient, mul(Add((Pow(x, TWO), Pow(y, TWO))), div(Add((x, y))))),
+    (quotients.divisor_inside, mul(div(y), div(Add((x, z))))),
 ]
 
 
@@ -390,7 +446,7 @@ def laws() -> dict[str, Callable[..., Expr | None]]:
     """The laws: functions of a simplifier, an expression and what was used."""
     return {
         name: f
-        for module in (rules, merge)
+        for module in (rules, merge, piecewise, quotients)
         for name, f in vars(module).items()
         if inspect.isfunction(f) and not name.startswith("_") and list(inspect.signature(f).parameters) == LAW
     }

@@ -594,6 +594,9 @@ class MathPrinter:
     def _m_diag(self, x: Form) -> Piece:
         return Piece(self.alphabet.apply("diag", [self.at(x.args[0], SUM)]))
 
+    def _m_trace(self, x: Form) -> Piece:
+        return Piece(self.alphabet.apply("tr", [self.at(x.args[0], SUM)]))
+
     def _m_eye(self, x: Form) -> Piece:
         return Piece("I")
 
