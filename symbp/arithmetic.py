@@ -169,9 +169,10 @@ def split(e: Expr) -> tuple[Fraction, Expr]:
         return e.value, ONE
     if isinstance(e, Mul) and isinstance(e.args[0], Num):
         return e.args[0].value, mul(*e.args[1:])
-    return Fraction(1), e
+    return _UNIT, e
 
 
+_UNIT = Fraction(1)
 _CANON: dict[Expr, Expr] = {}
 
 
@@ -256,7 +257,7 @@ def plus(terms: Iterable[Expr]) -> Expr:
             if key not in coefficients:
                 order.append(key)
                 shown[key] = rest
-            coefficients[key] = coefficients.get(key, Fraction(0)) + c
+            coefficients[key] = coefficients[key] + c if key in coefficients else c
             decimal[key] = decimal.get(key, False) or (
                 isinstance(s, Mul) and isinstance(s.args[0], Num) and s.args[0].decimal
             )
@@ -424,8 +425,18 @@ def _components(bound: frozenset[Index], factors: tuple[Expr, ...]) -> list[tupl
     return [(s, sorted(m, key=lambda f: order[f])) for s, m in groups]
 
 
+_ARITHMETIC: dict[Expr, Expr] = {}
+
+
 def arithmetic(e: Expr) -> Expr:
     """The node in normal arithmetic: flat, numbers folded, powers and like terms merged."""
+    found = _ARITHMETIC.get(e)
+    if found is None:
+        found = _ARITHMETIC[e] = _arithmetic(e)
+    return found
+
+
+def _arithmetic(e: Expr) -> Expr:
     match e:
         case Add():
             return plus(e.args)

@@ -30,7 +30,7 @@ from symbp.expr import (
 )
 from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, adjoint, primal
-from symbp.local import rename, skeleton
+from symbp.local import change_in_sum, rename, skeleton
 from symbp.recursion import derive_families
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
@@ -144,10 +144,14 @@ def _adjoint(
     if graph.upstream in named_adjoints(raw):  # given from outside: its own leaf is its name
         chosen = inline(raw, {graph.upstream: adjoints[graph.upstream].delta}, graph)
         best = simplifier(chosen, siblings)
-    for names in _inlining_candidates(known, raw, adjoints):
+    fruitless: set[object] = set()
+    for names in _inlining_candidates(known, raw, adjoints) if simplifier.enabled else ():
         tried = chosen
         for name in names:
             tried = inline(tried, {name: adjoints[name].delta}, graph)
+        change = change_in_sum(graph, chosen, tried)
+        if change in fruitless:
+            continue
         if length(simplifier.by_laws(tried)) > length(best.result) + REACH:
             continue
         shorter = simplifier(tried, siblings, names)
@@ -155,6 +159,8 @@ def _adjoint(
         constant = not any(adjoints[name].delta.tensors for name in names)
         if length(shorter.result) < length(best.result) + (through or constant):
             best, chosen = shorter, tried
+        else:
+            fruitless.add(change)
     delta = best.result
     known.keep(delta, best.facts)
     if want_steps:

@@ -334,6 +334,14 @@ class Reduce(Expr):
     def expose(self, *beside: Expr) -> tuple[tuple[Index, ...], Expr]:
         """The same with letters that depend on the reduction alone, so that what is remembered of
         its body is found again. What is put next to the body must be named: `beside`."""
+        if not beside:
+            found = _EXPOSED.get(self)
+            if found is None:
+                found = _EXPOSED[self] = self._expose(beside)
+            return found
+        return self._expose(beside)
+
+    def _expose(self, beside: tuple[Expr, ...]) -> tuple[tuple[Index, ...], Expr]:
         taken = {i.name for i in self.free} | {i.name for i in self.body.free}
         taken |= {i.name for e in beside for i in e.free}
         letters: list[Index] = []
@@ -344,6 +352,9 @@ class Reduce(Expr):
                 n += 1
             letters.append(Index(f"!{n}", b.dim))
         return tuple(letters), substitute(self.body, dict(zip(self.bound, letters)))
+
+
+_EXPOSED: dict[Reduce, tuple[tuple[Index, ...], Expr]] = {}
 
 
 class Apply(Expr):

@@ -3,7 +3,9 @@
 `Samples` evaluates expressions at a few points, at two assignments of sizes that are all different,
 and projects each value on random vectors: two expressions that are equal up to a number have
 proportional fingerprints. `Table` lists the entries of the network's own tensors, and what one
-operation makes of one or two of them, for given letters. A fingerprint is a reason to try a
+operation makes of one or two of them, for given letters, with their values at one point; the few
+that fit there are looked at at the others, and points are drawn as they are needed, so that where
+there is nothing to be found one point has to be drawn. A fingerprint is a reason to try a
 rewrite, never the reason for it: prove.py decides. Points come from a fixed seed, so the same
 network gives the same proposals everywhere.
 """
@@ -11,9 +13,10 @@ network gives the same proposals everywhere.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +44,7 @@ from symbp.expr import (
 )
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
+from symbp.ops import OPS
 from symbp.sample import Point, choose_sizes, draw
 from symbp.unknown import samples as functions_of
 
@@ -48,10 +52,12 @@ Vector = NDArray[np.float64]
 
 POINTS, MANY = 4, 10
 DIGITS = 1e-7  # two fingerprints this close, relatively, are the same
-TINY = 1e-11
+TINY, NOTHING = 1e-11, 1e-9
 MOST, FEW = 60, 20  # entries that pairs are made of, with up to two letters and with more
 HUGE = 1e9
+MATCHES = 4  # proposals for one value
 SCALES = tuple(Fraction(s * p, q) for s in (1, -1) for p, q in ((1, 1), (2, 1), (1, 2), (3, 1), (1, 3), (4, 1), (1, 4)))
+_SIZES = np.array([float(s) for s in SCALES if s > 0])
 
 
 class Samples:
@@ -59,37 +65,82 @@ class Samples:
 
     def __init__(self, graph: Graph, adjoints: Mapping[str, Expr], seed: int = 0) -> None:
         self.graph, self.adjoints = graph, adjoints
-        self.states = [self._state(p) for p in _points(graph, seed)]
+        self._drawing = _points(graph, seed)
+        self._states: list[Evaluation] = []
         self._vectors: dict[tuple[int, int, int], Vector] = {}
-        self._memo: dict[Expr, Vector | None] = {}
-        self._flat: dict[tuple[Expr, tuple[Index, ...]], list[Vector] | None] = {}
+        self._weights: dict[tuple[int, tuple[Index, ...]], Vector] = {}
+        self._memo: dict[tuple[Expr, int], float | None] = {}
+        self._flat: dict[tuple[Expr, tuple[Index, ...], int], Vector | None] = {}
         bodies = [n.body for n in graph.inner if n.body is not None]
         self.functions = {x.fn for b in bodies for x in walk(b) if isinstance(x, Call)}
 
-    def _state(self, p: Point) -> Evaluation:
-        state = Evaluation.of(self.graph, p.values, p.sizes, functions_of(self.graph))
-        state.values.setdefault(adjoint(self.graph.loss), np.asarray(1.0))
-        return state
+    def state(self, n: int) -> Evaluation | None:
+        """The n-th point, drawn when it is asked for the first time; None where there are not so many."""
+        while len(self._states) <= n:
+            p = next(self._drawing, None)
+            if p is None:
+                return None
+            state = Evaluation.of(self.graph, p.values, p.sizes, functions_of(self.graph))
+            state.values.setdefault(adjoint(self.graph.loss), np.asarray(1.0))
+            self._states.append(state)
+        return self._states[n]
 
-    def fingerprint(self, e: Expr, letters: tuple[Index, ...]) -> Vector | None:
-        """The projection of `e` over `letters` at every point; None where it has no finite value."""
-        found = self._memo.get(e)
-        if found is None and e not in self._memo:
-            found = self._memo[e] = self._project(e, letters)
-        return found
+    def points(self) -> Iterator[int]:
+        """The numbers of all points."""
+        return itertools.takewhile(lambda n: self.state(n) is not None, itertools.count())
 
-    def _project(self, e: Expr, letters: tuple[Index, ...]) -> Vector | None:
-        result = np.zeros(len(self.states))
-        for n, state in enumerate(self.states):
-            value = self.value(e, state, letters)
+    def at(self, e: Expr, letters: tuple[Index, ...], n: int) -> float | None:
+        """The projection of `e` over `letters` at the n-th point; None where it has no finite value.
+        The letters must be those that go with `e` (`canonical_letters`)."""
+        key = (e, n)
+        if key not in self._memo:
+            self._memo[key] = self.projection(e, letters, n)
+        return self._memo[key]
+
+    def projection(self, e: Expr, letters: tuple[Index, ...], n: int) -> float | None:
+        state = self.state(n)
+        assert state is not None
+        value = self._value(e, state, letters)
+        if value is None:
+            return None
+        for k in range(len(letters) - 1, -1, -1):
+            value = value @ self._vector(n, k, value.shape[k])
+        return float(value)
+
+    def first(self, e: Expr, letters: tuple[Index, ...]) -> tuple[int, float] | None:
+        """The first point at which `e` is not 0, and its projection there (0.0 where there is no such
+        point); None where it has no finite value."""
+        n = 0
+        for n in self.points():
+            value = self.at(e, letters, n)
             if value is None:
                 return None
-            for k in range(len(letters) - 1, -1, -1):
-                value = value @ self._vector(n, k, value.shape[k])
-            result[n] = value
-        return result
+            if abs(value) >= NOTHING:
+                return n, value
+        return n, 0.0
 
-    def value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
+    def same(self, a: Expr, b: Expr, letters: tuple[Index, ...], digits: float = 1e-8) -> bool:
+        """Have both one value at every point? `b` may have fewer letters."""
+        for n in self.points():
+            one, two = self.at(a, letters, n), self.projection(b, letters, n)
+            if one is None or two is None or abs(one - two) > 1e-12 + digits * abs(two):
+                return False
+        return True
+
+    def ratio(self, a: Expr, b: Expr, letters: tuple[Index, ...]) -> int | None:
+        """1, −1 or 2 where `a` is that many times `b` at every point, and `b` is nowhere 0."""
+        found: int | None = None
+        for n in self.points():
+            one, two = self.at(a, letters, n), self.at(b, letters, n)
+            if one is None or two is None or abs(two) <= TINY:
+                return None
+            fits = [r for r in (1, -1, 2) if abs(one - r * two) <= 1e-8 * abs(r * two)]
+            if not fits or found not in (None, fits[0]):
+                return None
+            found = fits[0]
+        return found
+
+    def _value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
         if isinstance(e, Reduce) and e.op == "tensor":  # the operand of an unknown map has no entry of its own
             return None
         try:
@@ -100,12 +151,13 @@ class Samples:
             return None
         return value if np.isfinite(value).all() else None
 
-    def flat(self, e: Expr, letters: tuple[Index, ...]) -> list[Vector] | None:
-        """The values at every point, laid out flat."""
-        key = (e, letters)
+    def flat(self, e: Expr, letters: tuple[Index, ...], n: int) -> Vector | None:
+        """The values at the n-th point, laid out flat."""
+        key = (e, letters, n)
         if key not in self._flat:
-            values = [self.value(e, state, letters) for state in self.states]
-            self._flat[key] = None if any(v is None for v in values) else [np.ravel(v) for v in values]  # type: ignore[arg-type]
+            state = self.state(n)
+            value = None if state is None else self._value(e, state, letters)
+            self._flat[key] = None if value is None else np.ravel(value)
         return self._flat[key]
 
     def _provide(self, tensor: str, state: Evaluation) -> None:
@@ -127,16 +179,20 @@ class Samples:
 
     def weights(self, point: int, letters: tuple[Index, ...]) -> Vector:
         """The vectors of all letters as one, for values laid out flat."""
-        whole = np.ones(1)
-        state = self.states[point]
-        for k, i in enumerate(letters):
-            whole = np.outer(whole, self._vector(point, k, state.extent(i.dim))).reshape(-1)
+        key = (point, letters)
+        whole = self._weights.get(key)
+        if whole is None:
+            whole = np.ones(1)
+            state = self.state(point)
+            assert state is not None
+            for k, i in enumerate(letters):
+                whole = np.outer(whole, self._vector(point, k, state.extent(i.dim))).reshape(-1)
+            self._weights[key] = whole
         return whole
 
 
-def _points(graph: Graph, seed: int) -> list[Point]:
+def _points(graph: Graph, seed: int) -> Iterator[Point]:
     """Points at two assignments of sizes, or as many as there are."""
-    found: list[Point] = []
     wanted = MANY if _switches(graph) else POINTS
     for n in range(2 * wanted):
         sizes = choose_sizes(graph, n % 2)
@@ -144,10 +200,10 @@ def _points(graph: Graph, seed: int) -> list[Point]:
             continue
         p = draw(graph, sizes, np.random.default_rng([seed, n, 5]), functions_of(graph))
         if not p.reason:
-            found.append(p)
-        if len(found) == wanted:
-            break
-    return found
+            yield p
+            wanted -= 1
+        if not wanted:
+            return
 
 
 def _switches(graph: Graph) -> bool:
@@ -168,159 +224,136 @@ class Match:
     price: int
 
 
+# ---- what one operation makes ---------------------------------------------------------------------
+
+Unary = tuple[Callable[[Expr], Expr], Callable[[Any], Any]]
+UNARY: tuple[Unary, ...] = (
+    (lambda e: Add((ONE, mul(MINUS_ONE, e))), lambda x: 1 - x),
+    (lambda e: Pow(e, TWO), np.square),
+    (lambda e: Compare(">", e, ZERO), lambda x: x > 0),
+    (lambda e: Compare("<=", e, ZERO), lambda x: x <= 0),
+    (lambda e: Pow(e, MINUS_ONE), lambda x: 1 / x),
+)
+COMPARISONS, INVERSE = (2, 3), 4  # places in UNARY
+FUNCTIONS = ("exp", "sigmoid", "tanh", "log")
+BINARY: tuple[Callable[[Expr, Expr], Expr], ...] = (
+    mul,
+    lambda a, b: Add((a, b)),
+    lambda a, b: Add((a, mul(MINUS_ONE, b))),
+    lambda a, b: mul(a, Pow(b, MINUS_ONE)),
+)
+
+
+def _function(fn: str) -> Unary:
+    value = OPS[fn].value
+    assert value is not None
+    return (lambda e: Call(fn, e)), (lambda x: value(np, x))
+
+
 class Table:
-    """Short expressions over some letters, found by their values: `base`, what one operation makes
-    of each, and products, sums, differences and safe quotients of two."""
+    """Short expressions over some letters, found by their values at one point: `base`, what one
+    operation makes of each, and products, sums, differences and safe quotients of two."""
 
-    def __init__(self, samples: Samples, known: Known, letters: tuple[Index, ...], base: tuple[Expr, ...]) -> None:
-        functions = samples.functions
-        self.exprs: list[Expr] = []
-        prices: list[int] = []
-        rows: list[list[Vector]] = []
-        of_pairs: list[int] = []
-        for e in dict.fromkeys(base):
-            flat = samples.flat(e, letters)
-            if flat is None:
-                continue
-            of_pairs.append(len(self.exprs))
-            self.exprs.append(e)
-            prices.append(0)
-            rows.append(flat)
-            for made in _unary(e, functions, known):
-                more = samples.flat(made, letters)
-                if more is not None:
-                    if isinstance(made, Add):
-                        of_pairs.append(len(self.exprs))
-                    self.exprs.append(made)
-                    prices.append(1)
-                    rows.append(more)
-        of_pairs = of_pairs[: MOST if len(letters) < 3 else FEW]
-        count = len(samples.states)
-        weights = [samples.weights(n, letters) for n in range(count)]
-        own = np.array([[a @ w for a, w in zip(flat, weights)] for flat in rows]).reshape(len(rows), count)
-        self._where: list[tuple[str, NDArray[np.intp], NDArray[np.intp]]] = []
-        prints, costs = [own], [np.array(prices, int)]
-        if len(of_pairs) > 1:
-            chosen = np.array(of_pairs)
-            price = costs[0][chosen]
-            positive = np.array([known.is_positive(self.exprs[k]) for k in of_pairs])
-            products, quotients = [], []
-            for n, w in enumerate(weights):
-                flat_rows = np.array([rows[k][n] for k in of_pairs])
-                products.append((flat_rows * w) @ flat_rows.T)
-                with np.errstate(all="ignore"):
-                    quotients.append((flat_rows * w) @ (1 / flat_rows).T)
-            i, j = np.triu_indices(len(chosen), 1)
-            two = price[i] + price[j] < 2
-            self._add(
-                prints,
-                costs,
-                "*",
-                chosen[i[two]],
-                chosen[j[two]],
-                np.stack(products, -1)[i[two], j[two]],
-                (1 + price[i] + price[j])[two],
-            )
-            plain = price[i] + price[j] == 0
-            i, j = i[plain], j[plain]
-            values = own[chosen]
-            self._add(prints, costs, "+", chosen[i], chosen[j], values[i] + values[j], np.ones(len(i), int))
-            self._add(prints, costs, "-", chosen[i], chosen[j], values[i] - values[j], np.ones(len(i), int))
-            i, j = np.nonzero(
-                ~np.eye(len(chosen), dtype=bool) & positive[None, :] & (price[:, None] + price[None, :] == 0)
-            )
-            self._add(prints, costs, "/", chosen[i], chosen[j], np.stack(quotients, -1)[i, j], np.ones(len(i), int))
-        whole, cost = np.concatenate(prints), np.concatenate(costs)
-        with np.errstate(all="ignore"):
-            norms = np.linalg.norm(whole, axis=1) if count else np.zeros(0)
-        keep = np.nonzero(np.isfinite(norms) & (norms > TINY) & (norms < HUGE))[0]
-        self.mark = np.random.default_rng(11).standard_normal(count)
-        units, keys = _directions(whole[keep], norms[keep], self.mark)
-        order = np.argsort(keys, kind="stable")
-        self.units, self.keys, self.places = units[order], keys[order], keep[order]
-        self.prints, self.prices = whole[self.places], cost[self.places]
-        self.count = len(rows)
-
-    def _add(
-        self,
-        prints: list[Vector],
-        costs: list[NDArray[np.int_]],
-        op: str,
-        left: NDArray[np.intp],
-        right: NDArray[np.intp],
-        values: Vector,
-        price: NDArray[np.int_],
+    def __init__(
+        self, samples: Samples, known: Known, letters: tuple[Index, ...], base: tuple[Expr, ...], point: int
     ) -> None:
-        self._where.append((op, left, right))
-        prints.append(values)
-        costs.append(price)
+        self.samples, self.known, self.letters, self.point = samples, known, letters, point
+        rows = [(e, x) for e in dict.fromkeys(base) if (x := samples.flat(e, letters, point)) is not None]
+        self.exprs = [e for e, _ in rows]
+        self.weights = samples.weights(point, letters)
+        self.values = np.array([x for _, x in rows]).reshape(len(rows), len(self.weights))
+        self._entries: _Sorted | None = None
+        self._all: _Sorted | None = None
+        self._pairs: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
+        own = samples.functions
+        more = [f for f in FUNCTIONS if f in own or (f in ("sigmoid", "exp") and own & {"exp", "sigmoid", "softplus"})]
+        self.unary = (*UNARY, *map(_function, more))
+
+    def __call__(self, target: float, most: int) -> Iterator[Match]:
+        """What is `target` at the point up to a small number, cheapest first, of price at most `most`."""
+        if not TINY < abs(target) < HUGE or not self.exprs:
+            return
+        if most < 1:
+            table = self._entries = self._entries or _Sorted(self.values @ self.weights)
+            prices = np.zeros(len(self.exprs), int)
+        else:
+            if self._all is None:
+                prints, self.prices = self._everything()
+                self._all = _Sorted(prints)
+            table, prices = self._all, self.prices
+        found = []
+        for place, scale in table(target):
+            price = int(prices[place]) + (abs(scale) != 1)
+            if price <= most:
+                found.append((price, place, scale))
+        for price, place, scale in sorted(found):
+            yield Match(mul(Num(scale), self.expression(place) if most else self.exprs[place]), price)
+
+    def _everything(self) -> tuple[Vector, NDArray[np.int_]]:
+        """The prints and the prices of all expressions: entries, each with what one operation makes of
+        it, then the pairs of each operation."""
+        count = len(self.exprs)
+        positive = np.array([self.known.is_positive(e) for e in self.exprs])
+        binary = np.array([isinstance(e, Entry) and e.tensor in self.known.binary for e in self.exprs])
+        limit = MOST if len(self.letters) < 3 else FEW
+        with np.errstate(all="ignore"):
+            singles = np.array([self.values, *(f(self.values) for _, f in self.unary)]) @ self.weights
+            singles[1 + INVERSE, ~positive] = np.nan
+            for k in COMPARISONS:
+                singles[1 + k, binary] = np.nan
+            both = np.stack([self.values, 1 - self.values], 1).reshape(2 * count, -1)[:limit]  # x, 1 − x, y, …
+            plain, own = both[::2], singles[0]
+            products = (both * self.weights) @ both.T
+            low = np.nonzero(positive[: len(plain)])[0]
+            quotients = (plain * self.weights) @ (1 / plain[low]).T
+        i, j = np.triu_indices(len(both), 1)
+        used = (i % 2 == 0) | (j % 2 == 0)
+        i, j = i[used], j[used]
+        n, m = np.triu_indices(len(plain), 1)
+        top, bottom = (k.ravel() for k in np.meshgrid(np.arange(len(plain)), low, indexing="ij"))
+        apart = top != bottom
+        self._pairs = [(i, j), (2 * n, 2 * m), (2 * n, 2 * m), (2 * top[apart], 2 * bottom[apart])]
+        prints = [singles.T.ravel(), products[i, j], own[n] + own[m], own[n] - own[m], quotients.ravel()[apart]]
+        prices = np.ones(singles.shape, int)
+        prices[0] = 0
+        costs = [prices.T.ravel(), 1 + i % 2 + j % 2, *(np.ones(len(x), int) for x in prints[2:])]
+        return np.concatenate(prints), np.concatenate(costs)
 
     def expression(self, place: int) -> Expr:
-        """The entry of the table at a place."""
-        if place < self.count:
-            return self.exprs[place]
-        place -= self.count
-        for op, left, right in self._where:
+        """The expression at a place of `_everything`."""
+        row, made = divmod(place, len(self.unary) + 1)
+        if row < len(self.exprs):
+            return self.unary[made - 1][0](self.exprs[row]) if made else self.exprs[row]
+        place -= len(self.exprs) * (len(self.unary) + 1)
+        for op, (left, right) in zip(BINARY, self._pairs, strict=True):
             if place < len(left):
-                return _made(op, self.exprs[left[place]], self.exprs[right[place]])
+                return op(self._paired(left[place]), self._paired(right[place]))
             place -= len(left)
         raise IndexError(place)
 
-    def __call__(self, target: Vector, most: int) -> Iterator[Match]:
-        """Entries proportional to `target` by a small number, cheapest first, of price at most `most`."""
-        norm = float(np.linalg.norm(target))
-        if not len(self.prints) or not TINY < norm < HUGE:
-            return
-        (unit,), (key,) = _directions(target[None, :], np.array([norm]), self.mark)
-        low, high = np.searchsorted(self.keys, (key - DIGITS, key + DIGITS))
-        if low == high:
-            return
-        near = np.abs(self.units[low:high] - unit).max(axis=1) <= DIGITS
-        found: list[tuple[int, int, Fraction]] = []
-        for k in np.nonzero(near)[0] + low:
-            mine = self.prints[k]
-            scale = _small(float(target @ mine / (mine @ mine)))
-            if scale is not None:
-                price = int(self.prices[k]) + (abs(scale) != 1)
-                if price <= most:
-                    found.append((price, int(self.places[k]), scale))
-        for price, place, scale in sorted(found)[:4]:
-            yield Match(mul(Num(scale), self.expression(place)), price)
+    def _paired(self, k: int) -> Expr:
+        e = self.exprs[k // 2]
+        return UNARY[0][0](e) if k % 2 else e
 
 
-def _directions(prints: Vector, norms: Vector, mark: Vector) -> tuple[Vector, Vector]:
-    """Fingerprints without their scale, and a number for each to sort them by."""
-    units = prints / norms[:, None]
-    keys = units @ mark
-    return units * np.sign(keys)[:, None], np.abs(keys)
+class _Sorted:
+    """Numbers by their absolute value, to find those that are a given one up to a small factor."""
 
+    def __init__(self, prints: Vector) -> None:
+        with np.errstate(all="ignore"):
+            size = np.abs(prints)
+            keep = np.nonzero((size > TINY) & (size < HUGE))[0]  # what is not a number is not kept either
+        order = np.argsort(size[keep], kind="stable")
+        self.prints, self.places = prints, keep[order]
+        self.keys = size[self.places]
 
-def _small(ratio: float) -> Fraction | None:
-    return next((s for s in SCALES if abs(ratio - float(s)) <= DIGITS * abs(float(s))), None)
-
-
-def _made(op: str, a: Expr, b: Expr) -> Expr:
-    if op == "*":
-        return mul(a, b)
-    if op == "/":
-        return mul(a, Pow(b, MINUS_ONE))
-    return Add((a, b if op == "+" else mul(MINUS_ONE, b)))
-
-
-def _unary(e: Expr, functions: set[str], known: Known) -> Iterator[Expr]:
-    """What one operation makes of an entry."""
-    if isinstance(e, Num):
-        return
-    yield Add((ONE, mul(MINUS_ONE, e)))
-    yield Pow(e, TWO)
-    if not (isinstance(e, Entry) and e.tensor in known.binary):
-        yield Compare(">", e, ZERO)
-        yield Compare("<=", e, ZERO)
-    if known.is_positive(e):
-        yield Pow(e, MINUS_ONE)
-    for fn in ("exp", "sigmoid", "tanh", "log"):
-        if fn in functions or (fn in ("sigmoid", "exp") and functions & {"exp", "sigmoid", "softplus"}):
-            yield Call(fn, e)
+    def __call__(self, target: float) -> Iterator[tuple[int, Fraction]]:
+        wanted = abs(target) / _SIZES
+        ends = np.searchsorted(self.keys, np.concatenate((wanted * (1 - DIGITS), wanted * (1 + DIGITS))))
+        for n in np.nonzero(ends[: len(_SIZES)] < ends[len(_SIZES) :])[0]:
+            for place in self.places[ends[n] : ends[n + len(_SIZES)]]:
+                same_sign = bool(self.prints[place] < 0) is (target < 0)
+                yield int(place), SCALES[n] if same_sign else -SCALES[n]
 
 
 def entries(graph: Graph, letters: tuple[Index, ...], names: tuple[str, ...]) -> Iterator[Entry]:
@@ -342,7 +375,7 @@ def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
 
 
 def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
-    return substitute(e, dict(zip(mine, theirs)))
+    return e if mine == theirs else substitute(e, dict(zip(mine, theirs)))
 
 
 __all__ = ["Match", "Samples", "Table", "canonical_letters", "entries", "in_letters"]

@@ -10,10 +10,11 @@ Both are written for speed: they run several times per tensor, and are what dept
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
-from symbp.expr import Apply, Call, Compare, Entry, Expr, Reduce, rebuild
-from symbp.graph import ADJOINT
+from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Reduce, rebuild
+from symbp.graph import ADJOINT, Graph, primal
 
 
 def skeleton(e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
@@ -47,6 +48,30 @@ def skeleton(e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
                 tokens += (type(x), len(x.args))
             stack.extend(reversed(x.args))
     return tuple(tokens)
+
+
+def local_problem(graph: Graph, e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
+    """The skeletons of `e` and of the definitions of what it names, and what is asserted of these."""
+    key: list[object] = [skeleton(e, numbers)]
+    for t in sorted(e.tensors, key=lambda t: (numbers[primal(t) or t], t)):
+        body = graph[primal(t) or t].body
+        key.append(None if body is None else skeleton(body, numbers))
+        key.append(tuple(f.kind for f in graph.facts if f.tensor == t))
+    return tuple(key)
+
+
+def change_in_sum(graph: Graph, before: Expr, after: Expr) -> object:
+    """What is known of a change in some summands, up to names: two steps of an unrolled loop, each
+    with its own upstream put in, are the same change in a gradient that sums over the steps."""
+    if not (isinstance(before, Add) and isinstance(after, Add) and len(before.args) == len(after.args)):
+        return after
+    changed = [new for old, new in zip(before.args, after.args) if new is not old]
+    others = [old for old, new in zip(before.args, after.args) if new is old]
+    own = frozenset[str]().union(*(t.tensors for t in changed))
+    numbers: dict[str, str] = {}
+    problem = tuple(local_problem(graph, t, numbers) for t in changed)
+    shared = ((skeleton(t, {}), frozenset(numbers[primal(n) or n] for n in t.tensors & own)) for t in others)
+    return problem, frozenset(Counter(shared).items())
 
 
 def rename(e: Expr, names: Mapping[str, str]) -> Expr:

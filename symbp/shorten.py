@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-import numpy as np
-
-from symbp.arithmetic import canon, factors_of, length, plus, powers, sum_over
+from symbp.arithmetic import canon, expand, factors_of, length, plus, powers, sum_over
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -41,10 +39,10 @@ from symbp.expr import (
     rebuild,
     walk,
 )
-from symbp.fingerprint import Samples, Table, Vector, canonical_letters, entries, in_letters
+from symbp.fingerprint import DIGITS, MATCHES, Samples, Table, canonical_letters, entries, in_letters
 from symbp.graph import DEFINITION, Fact, Graph, adjoint, primal
 from symbp.known import Known
-from symbp.local import skeleton
+from symbp.local import local_problem, skeleton
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
 
@@ -95,6 +93,8 @@ class Shortener:
         self._local: dict[object, list[Proposal]] = {}
         self._done: set[Expr] = set()
         self._fruitless: set[object] = set()
+        self._barren: set[object] = set()
+        self._scope: tuple[str, ...] = ()  # tensors that a fold may name
         loss = self.graph[self.graph.loss].body
         self._loss = canon(loss) if loss is not None else None
         halves = [x for n in self.graph.inner for x in walk(n.body or ONE) if isinstance(x, Pow) and x.exponent is HALF]
@@ -117,7 +117,7 @@ class Shortener:
         problem = self._problem(e)
         if problem in self._fruitless:
             return
-        if not self.samples.states:
+        if self.samples.state(0) is None:
             return
         for _ in range(STEPS):
             if length(e) == 0 or length(e) > (LONGEST if _names_adjoints(e) else LONGEST_CLOSED):
@@ -136,12 +136,12 @@ class Shortener:
         """What decides whether something is found, up to names: the formula and the definitions of
         what it names. Where nothing was found nothing is looked for again."""
         numbers: dict[str, str] = {}
-        key: list[object] = [skeleton(e, numbers)]
-        for t in sorted(e.tensors, key=lambda t: numbers[primal(t) or t]):
-            body = self.graph[primal(t) or t].body
-            key.append(None if body is None else skeleton(body, numbers))
-            key.append(tuple(f.kind for f in self.graph.facts if f.tensor == t))
-        key.append(tuple(numbers.get(t[1:], "") for t in self._upstream))
+        key: list[object] = [local_problem(self.graph, e, numbers)]
+        for t in self._upstream:  # adjoints that are made of the same ones may be folded to
+            form = None if t in e.tensors else self.adjoints.get(t[1:])
+            named = {u for u in form.tensors if primal(u) is not None} if form is not None else set()
+            if form is not None and named <= e.tensors:
+                key.append((numbers.get(t[1:]), skeleton(form, numbers)))
         return tuple(key)
 
     def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
@@ -187,11 +187,17 @@ class Shortener:
             return []
         if found is None:
             found = []
+            problem = self._problem(own)
+            if problem in self._barren:
+                return found
+            self._scope = self._near(own)
             for part, becomes, node in dict.fromkeys(self._propose(own)):
                 after = self.laws(node)
-                if length(after) <= length(own) and after is not own:
+                if length(after) <= length(own) and canon(after) is not canon(own):
                     found.append(Proposal(part, becomes, after, length(own) - length(after)))
             self._local[key] = found
+            if not found:
+                self._barren.add(problem)
         return [p.in_letters(theirs, mine) for p in found]
 
     def _mark(self, e: Expr) -> None:
@@ -345,45 +351,48 @@ class Shortener:
 
     def shorter(self, e: Expr, slack: int = 0) -> list[Expr]:
         """What has the value of `e` and is shorter (sums of two: as short, as a factor may cancel)."""
-        if length(e) == 0 or len(e.free) > TABLES:
+        if length(e) == 0 or len(e.free) > TABLES or not e.tensors:
             return []
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
-        target = self.samples.fingerprint(own, theirs)
-        if target is None:
+        first = self.samples.first(own, theirs)
+        if first is None:
             return []
-        if np.abs(target).max() < 1e-9:
+        point, target = first
+        if target == 0:
             return [ZERO]
-        one = self._number(target, theirs)
-        most = length(e) - 1 + (isinstance(e, Add) or slack)
+        one = self._number(own, theirs, point, target)
+        most = max(length(e) - 1 + (isinstance(e, Add) or slack), 0)
         found = [] if one is None else [one]
         if not e.free and canon(e) is self._loss:
             found.append(self.graph[self.graph.loss].entry)
-        found += [in_letters(m.expr, theirs, mine) for m in self._table(theirs, own)(target, max(most, 0))]
-        return [x for x in found if canon(x) is not canon(e)]
+        matches = (m.expr for m in self._table(theirs, own, point)(target, most))
+        others = (x for x in matches if canon(x) is not canon(own))
+        same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
+        return [*found, *(in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES))]
 
-    def _number(self, target: Vector, letters: tuple[Index, ...]) -> Expr | None:
+    def _number(self, e: Expr, letters: tuple[Index, ...], point: int, value: float) -> Expr | None:
         """A value that is the same small number at every point and place."""
-        whole = self.samples.fingerprint(ONE, letters)
-        assert whole is not None
+        whole = float(self.samples.weights(point, letters).sum())
         for n in (ONE, MINUS_ONE, TWO):
-            if np.allclose(target, float(n.value) * whole, rtol=1e-9, atol=1e-12):
+            close = abs(value - float(n.value) * whole) <= DIGITS * abs(whole)
+            if close and self.samples.same(e, n, letters, 1e-9):
                 return n
         return None
 
-    def _table(self, letters: tuple[Index, ...], e: Expr) -> Table:
-        near = self._near(e)
+    def _table(self, letters: tuple[Index, ...], e: Expr, point: int) -> Table:
+        near = self._scope
         hidden = tuple(
             x
             for x in walk(e)
             if isinstance(x, (Call, Reduce)) and x is not e and x.free <= set(letters) and length(x) <= 2 and x.tensors
         )
         hidden = tuple(x for x in hidden if not (isinstance(x, Reduce) and x.op == "sum"))
-        key = (letters, near, hidden)
+        key = (letters, near, hidden, point)
         found = self._tables.get(key)
         if found is None:
             base = (*entries(self.graph, letters, near), *hidden)
-            found = self._tables[key] = Table(self.samples, self.known, letters, base)
+            found = self._tables[key] = Table(self.samples, self.known, letters, base, point)
         return found
 
     def _near(self, e: Expr) -> tuple[str, ...]:
@@ -419,24 +428,18 @@ class Shortener:
 
     def _same(self, a: Expr, b: Expr) -> bool:
         mine, theirs = canonical_letters(a)
-        one = self.samples.fingerprint(in_letters(a, mine, theirs), theirs)
-        if not b.free <= a.free:
-            return False
-        two = self.samples._project(in_letters(b, mine, theirs), theirs)
-        return one is not None and two is not None and bool(np.allclose(one, two, rtol=1e-8, atol=1e-12))
+        return b.free <= a.free and self.samples.same(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
 
     def _ratio(self, a: Expr, b: Expr) -> int | None:
         if a.free != b.free or not a.free:
             return None
         mine, theirs = canonical_letters(a)
-        one = self.samples.fingerprint(in_letters(a, mine, theirs), theirs)
-        two = self.samples.fingerprint(in_letters(b, mine, theirs), theirs)
-        if one is None or two is None or not np.abs(two).min() > 1e-11:
-            return None
-        for r in (1, -1, 2):
-            if np.allclose(one, r * two, rtol=1e-8, atol=0):
-                return r
-        return None
+        return self.samples.ratio(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
+
+
+def _turned(e: Expr, x: Expr) -> bool:
+    """Is one a difference and the other −1 times the opposite one? Points need not be drawn for that."""
+    return isinstance(e, Add) and isinstance(x, Mul) and canon(expand(x)) is canon(expand(e))
 
 
 def _itself(e: Expr) -> Expr:
