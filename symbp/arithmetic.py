@@ -71,7 +71,7 @@ def _length(e: Expr) -> int:
             if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
                 arrays = [a for a in e.body.args if a.free]
                 joined = sum(map(_work, contraction_tree(arrays, e.bound)))
-                rest = len(e.body.args) - sum(a is MINUS_ONE for a in e.body.args) - len(arrays)
+                rest = len(e.body.args) - len(arrays)
                 return sum(length(_divisor(a)) for a in e.body.args) + joined + rest
             if e.op == "sum" and isinstance(e.body, Mul):
                 bound = frozenset(e.bound)

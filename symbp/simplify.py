@@ -16,7 +16,7 @@ every use is reported.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
 from symbp.expr import (
@@ -29,7 +29,7 @@ from symbp.expr import (
     substitute,
 )
 from symbp.expr import replace as rewrite
-from symbp.graph import Fact, Graph, Node
+from symbp.graph import Fact, Graph, Node, primal
 from symbp.identities import (
     clipped,
     common_power,
@@ -47,6 +47,7 @@ from symbp.identities import (
 )
 from symbp.known import Known
 from symbp.merge import one_sum, under_one_sum
+from symbp.orient import readable
 from symbp.piecewise import (
     between,
     bounded,
@@ -125,6 +126,7 @@ class Simplifier:
         for node in graph.inner if fold else ():
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
+        self._symmetric_nodes: dict[str, tuple[Fact, ...] | None] = {}
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._done: dict[tuple[Expr, tuple[str, ...], tuple[str, ...]], Result] = {}
@@ -139,6 +141,7 @@ class Simplifier:
             found = self._simplify(e)
             if self.by_values:
                 found = self._shortened(found, siblings, without)
+            found = self._readable(found)
             self._done[e, siblings, without] = found
         return found
 
@@ -175,15 +178,40 @@ class Simplifier:
         """What values find beyond the laws, proved: further stages."""
         if length(found.result) < 2:
             return found
-        if self._shortener is None:
-            self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
         stages, facts = list(found.stages), dict.fromkeys(found.facts)
-        for before, after, proof in self._shortener(found.result, siblings, without):
+        for before, after, proof in self.shortener(found.result, siblings, without):
             because = reason(self.graph, proof)
             stages.append((Law("fold", because=because), before, after))
             facts.update(dict.fromkeys(because))
         e = stages[-1][2] if stages else found.result
         return Result(e, tuple(stages), tuple(facts))
+
+    def _readable(self, found: Result) -> Result:
+        """Symmetric matrices the way round in which products read, as part of the last stage."""
+        used: dict[Fact, None] = {}
+
+        def is_symmetric(e: Expr) -> bool:
+            if isinstance(e, Entry):
+                fact = self.symmetric.get(e.tensor)
+                why = (fact,) if fact is not None else self.symmetric_node(e)
+            else:
+                why = self.symmetric_body(e.bound, e.body) if isinstance(e, Reduce) else None
+            used.update(dict.fromkeys(why or ()))
+            return why is not None
+
+        e = readable(found.result, is_symmetric)
+        if e is found.result:
+            return found
+        law, before, _ = found.stages[-1] if found.stages else (Law("facts"), found.result, e)
+        because = tuple(dict.fromkeys((*law.because, *used)))
+        last = (replace(law, because=because), before, e)
+        return Result(e, (*found.stages[:-1], last), tuple(dict.fromkeys((*found.facts, *used))))
+
+    @property
+    def shortener(self) -> Shortener:
+        if self._shortener is None:
+            self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
+        return self._shortener
 
     def by_laws(self, e: Expr) -> Expr:
         """The laws alone, until nothing changes."""
@@ -271,13 +299,34 @@ class Simplifier:
 
     def _oriented(self, e: Entry, used: Used) -> Expr:
         """A_ji = A_ij for a symmetric A: the letter of the result first."""
-        if e.tensor not in self.symmetric or len(e.idx) != 2:
+        if len(e.idx) != 2 or not out_of_order(*e.idx):
             return e
-        one, two = e.idx
-        if out_of_order(one, two):
-            used.facts[self.symmetric[e.tensor]] = None
-            return Entry(e.tensor, (two, one))
-        return e
+        fact = self.symmetric.get(e.tensor)
+        why = (fact,) if fact is not None else self.symmetric_node(e)
+        if why is None:
+            return e
+        used.facts.update(dict.fromkeys(why))
+        return Entry(e.tensor, e.idx[::-1])
+
+    def symmetric_node(self, e: Entry) -> tuple[Fact, ...] | None:
+        """What makes the tensor of an entry symmetric by its definition (S = H P Hᵀ + R), if it is."""
+        if e.tensor not in self._symmetric_nodes:
+            self._symmetric_nodes[e.tensor] = self._why_symmetric(e)
+        return self._symmetric_nodes[e.tensor]
+
+    def _why_symmetric(self, e: Entry) -> tuple[Fact, ...] | None:
+        name = primal(e.tensor)
+        node = self.graph.nodes.get(name if name is not None else e.tensor)
+        if node is None or not self.by_values or len(node.axes) != 2 or node.shape[0] is not node.shape[1]:
+            return None
+        if (node.body is None) if name is None else (name not in self.adjoints):
+            return None
+        i, j = (Index(f"§{n}", d) for n, d in enumerate(node.shape))
+        one, two = Entry(e.tensor, (i, j)), Entry(e.tensor, (j, i))
+        if not self.shortener.samples.same(one, two, (i, j)):
+            return None
+        proof = self.shortener.prover.equal(one, two)
+        return None if proof is None else reason(self.graph, proof)
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
