@@ -231,7 +231,7 @@ def inverse_cancels(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """A⁻¹A = I. Ends: an inverse disappears."""
     if not (isinstance(e, Reduce) and e.op == "sum"):
         return None
-    indices, body = e.expose()
+    indices, body = flat(e).expose()
     factors = factors_of(body)
     for k in indices:
         users = [f for f in factors if k in f.free]

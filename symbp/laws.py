@@ -67,6 +67,7 @@ LAWS: tuple[Row, ...] = (
     Row("expand_terms", "combine", r"y (s - 1) + (1 - y) s = s - y", "a sum of products multiplied out, where that shortens", "展开乘积之和（使式子变短时）"),
     Row("complement", "collect", r"1 - [c] = [\lnot c],\quad a[c] + b[\lnot c] = a + (b - a)[\lnot c]", "a condition and its opposite are one condition", "条件与其否定合为一个条件"),
     Row("masks", "collect", r"a[c] + b[\lnot c] = a \text{ if } c \text{ else } b", "two masks are a case distinction", "两个掩码合为分情形"),
+    Row("clipped_minimum", "collect", r"[c u \le r u]\,[l < r]\,[r < h] + [r u < c u] = [r u \le c u] \quad (c = \operatorname{clip}(r, l, h))", "a minimum with a clipped copy is one condition; at the bounds there is no slope", "与截断值取最小：合为一个条件；边界处无导数"),
     Row("kinked", "collect", r"a[x > 0] + b[x < 0] = a \text{ if } x > 0 \text{ else } b \quad (x \ne 0)", "two masks on either side of a kink; at the kink there is no slope", "折点两侧的掩码合为分情形；折点处无导数"),
     Row("common_power", "collect", r"a x^\gamma - b x^{1 + \gamma} = x^\gamma (a - b x)", "a common power with a letter as exponent", "提取字母指数的公因幂"),
     Row("common_factor", "collect", r"a b + a c = a (b + c)", "what all terms share stands in front", "提取所有项的公因子"),

@@ -7,8 +7,27 @@ does not apply, and says why it ends.
 
 from __future__ import annotations
 
-from symbp.arithmetic import MIRRORED, canon, factors_of, length, plus, powers, sign_of, split
-from symbp.expr import HALF, MINUS_ONE, ONE, TWO, ZERO, Add, Call, Compare, Expr, Mul, Num, Pow, Select, mul
+from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, powers, sign_of, split
+from symbp.expr import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    TWO,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Entry,
+    Expr,
+    Mul,
+    Num,
+    Pow,
+    Select,
+    mul,
+    replace,
+    walk,
+)
+from symbp.graph import DEFINITION, Fact
 from symbp.rules import Knowledge, Used
 
 LESS, MORE = ("<", "<="), (">", ">=")
@@ -48,7 +67,7 @@ def bounded(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     else:
         return None
     for u, own in (inner.args, inner.args[::-1]):
-        if s.known.is_positive(plus((powers((Num(room), limit)), powers((Num(-room), own))))):
+        if s.known.is_positive(expand(plus((mul(Num(room), limit), mul(Num(-room), own))))):
             return Compare(e.fn, u, limit)
     return None
 
@@ -154,9 +173,44 @@ def scaled_clip(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return result if length(result) < length(e) else None
 
 
+def clipped_minimum(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """[c u ≤ r u][lo < r][r < hi] + [r u < c u] = [r u ≤ c u] for c = min(max(r, lo), hi), as c is r
+    between the bounds; but at the bounds, where no slope exists. Ends: four conditions become one."""
+    if not isinstance(e, Add) or len(e.args) != 2:
+        return None
+    for inside, outside in (e.args, e.args[::-1]):
+        for less in (f for f in factors_of(outside) if isinstance(f, Compare) and f.fn == "<"):
+            tie = Compare("<=", less.args[1], less.args[0])
+            for c in (x for x in walk(less) if isinstance(x, Entry)):
+                between = _clip(s, c)
+                whole = {tie, *between} if between else {tie}
+                if between is None or not whole <= set(factors_of(inside)):
+                    continue
+                r = between[0].args[0]
+                same = canon(replace(less.args[1], lambda x: r if x is c else None))  # noqa: B023
+                rest, other = (powers(f for f in factors_of(t) if f not in {less, *whole}) for t in (inside, outside))
+                if same is canon(less.args[0]) and canon(rest) is canon(other):
+                    used.facts.update({Fact("definition", c.tensor, text=DEFINITION + c.tensor): None})
+                    return powers([rest, Compare("<=", *less.args)])
+    return None
+
+
+def _clip(s: Knowledge, c: Entry) -> tuple[Compare, Compare] | None:
+    """The conditions under which a node defined as min(max(r, lo), hi) is r."""
+    body = s.known.body_at(c)
+    if not (isinstance(body, Call) and body.fn == "minimum"):
+        return None
+    inner, high = body.args
+    if not (isinstance(inner, Call) and inner.fn == "maximum"):
+        return None
+    r, low = inner.args
+    return Compare(">", r, low), Compare("<", r, high)
+
+
 __all__ = [
     "between",
     "bounded",
+    "clipped_minimum",
     "double_angle",
     "idle_sign",
     "isolated",

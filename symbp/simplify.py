@@ -15,16 +15,22 @@ every use is reported.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
+from symbp.arithmetic import arithmetic, factors_of, length, powers, term_by_term
 from symbp.expr import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
     Entry,
     Expr,
     Index,
     Mul,
+    Num,
     Reduce,
+    mul,
     rebuild,
     substitute,
 )
@@ -51,6 +57,7 @@ from symbp.orient import readable
 from symbp.piecewise import (
     between,
     bounded,
+    clipped_minimum,
     double_angle,
     idle_sign,
     isolated,
@@ -126,7 +133,7 @@ class Simplifier:
         for node in graph.inner if fold else ():
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
-        self._symmetric_nodes: dict[str, tuple[Fact, ...] | None] = {}
+        self._mirrored: dict[tuple[str, int, int], tuple[int, tuple[Fact, ...]]] = {}
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._done: dict[tuple[Expr, tuple[str, ...], tuple[str, ...]], Result] = {}
@@ -192,12 +199,12 @@ class Simplifier:
 
         def is_symmetric(e: Expr) -> bool:
             if isinstance(e, Entry):
-                fact = self.symmetric.get(e.tensor)
-                why = (fact,) if fact is not None else self.symmetric_node(e)
-            else:
-                why = self.symmetric_body(e.bound, e.body) if isinstance(e, Reduce) else None
-            used.update(dict.fromkeys(why or ()))
-            return why is not None
+                sign, why = self.mirrored_node(e)
+                used.update(dict.fromkeys(why if sign > 0 else ()))
+                return sign > 0
+            because = self.symmetric_body(e.bound, e.body) if isinstance(e, Reduce) else None
+            used.update(dict.fromkeys(because or ()))
+            return because is not None
 
         e = readable(found.result, is_symmetric)
         if e is found.result:
@@ -298,35 +305,51 @@ class Simplifier:
         return found[0]
 
     def _oriented(self, e: Entry, used: Used) -> Expr:
-        """A_ji = A_ij for a symmetric A: the letter of the result first."""
-        if len(e.idx) != 2 or not out_of_order(*e.idx):
-            return e
+        """A_ji = A_ij for a symmetric A, E_ji = −E_ij where a definition says so: the letter of the result
+        first."""
+        for n, m in itertools.combinations(range(len(e.idx)), 2):
+            if not out_of_order(e.idx[n], e.idx[m]):
+                continue
+            sign, why = self.mirrored_node(e, n, m)
+            if sign:
+                used.facts.update(dict.fromkeys(why))
+                turned = _swapped(e, n, m)
+                return turned if sign > 0 else mul(MINUS_ONE, turned)
+        return e
+
+    def mirrored_node(self, e: Entry, n: int = 0, m: int = 1) -> tuple[int, tuple[Fact, ...]]:
+        """1 or −1 where the tensor of an entry stays the same, or turns its sign, when two axes are
+        swapped, and why: a fact, or its definition (S = H P Hᵀ + R, E_ij = y_i − y_j). Else 0."""
         fact = self.symmetric.get(e.tensor)
-        why = (fact,) if fact is not None else self.symmetric_node(e)
-        if why is None:
-            return e
-        used.facts.update(dict.fromkeys(why))
-        return Entry(e.tensor, e.idx[::-1])
+        if fact is not None and len(e.idx) == 2:
+            return 1, (fact,)
+        key = (e.tensor, n, m)
+        if key not in self._mirrored:
+            self._mirrored[key] = self._why_mirrored(e, n, m)
+        return self._mirrored[key]
 
-    def symmetric_node(self, e: Entry) -> tuple[Fact, ...] | None:
-        """What makes the tensor of an entry symmetric by its definition (S = H P Hᵀ + R), if it is."""
-        if e.tensor not in self._symmetric_nodes:
-            self._symmetric_nodes[e.tensor] = self._why_symmetric(e)
-        return self._symmetric_nodes[e.tensor]
-
-    def _why_symmetric(self, e: Entry) -> tuple[Fact, ...] | None:
+    def _why_mirrored(self, e: Entry, n: int, m: int) -> tuple[int, tuple[Fact, ...]]:
         name = primal(e.tensor)
         node = self.graph.nodes.get(name if name is not None else e.tensor)
-        if node is None or not self.by_values or len(node.axes) != 2 or node.shape[0] is not node.shape[1]:
-            return None
+        if node is None or not self.by_values or node.shape[n] is not node.shape[m] or node.shape[n] is ONE:
+            return 0, ()
         if (node.body is None) if name is None else (name not in self.adjoints):
-            return None
-        i, j = (Index(f"§{n}", d) for n, d in enumerate(node.shape))
-        one, two = Entry(e.tensor, (i, j)), Entry(e.tensor, (j, i))
-        if not self.shortener.samples.same(one, two, (i, j)):
-            return None
-        proof = self.shortener.prover.equal(one, two)
-        return None if proof is None else reason(self.graph, proof)
+            return 0, ()
+        letters = tuple(Index(f"§{k}", d) for k, d in enumerate(node.shape))
+        one = Entry(e.tensor, [i if d is not ONE else ZERO for i, d in zip(letters, node.shape)])
+        letters = tuple(i for i in letters if i in one.free)
+        for sign in (1, -1):
+            two = powers((Num(sign), _swapped(one, n, m)))
+            if self.shortener.samples.same(one, two, letters):
+                proof = self.shortener.prover.equal(one, two)
+                return (0, ()) if proof is None else (sign, reason(self.graph, proof))
+        return 0, ()
+
+
+def _swapped(e: Entry, n: int, m: int) -> Entry:
+    idx = list(e.idx)
+    idx[n], idx[m] = idx[m], idx[n]
+    return Entry(e.tensor, idx)
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
@@ -363,6 +386,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
     ),
     "collect": (
         complement,
+        clipped_minimum,
         masks,
         kinked,
         common_power,

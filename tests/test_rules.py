@@ -68,7 +68,8 @@ GRAPH = read_network(
         m = mean(x)
         d = x - m
         G = A*B + 1
-        L = sum(a) + sum(h) + sum(E) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
+        w = minimum(maximum(y, -1), 1)
+        L = sum(w + a + h + E) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -79,7 +80,7 @@ GRAPH = read_network(
 )
 N, K = Size("N"), Size("K")
 i, j, k, o = Index("i", N), Index("j", N), Index("k", K), Index("o", K)
-x, y, z, s, M, a, h, E, d = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "a", "h", "E", "d"])
+x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "a", "h", "E", "d", "w"])
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 simplifier = Simplifier(GRAPH)
@@ -365,6 +366,16 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         Select(positive(x), y, z),
     ),
     (piecewise.kinked, Add((mul(y, positive(x)), mul(y, Compare("<", x, ZERO)))), y),
+    (
+        piecewise.clipped_minimum,
+        Add(
+            (
+                mul(z, Compare("<=", mul(w, x), mul(y, x)), Compare(">", y, MINUS_ONE), Compare("<", y, ONE)),
+                mul(z, Compare("<", mul(y, x), mul(w, x))),
+            )
+        ),
+        mul(z, Compare("<=", mul(y, x), mul(w, x))),
+    ),
     (piecewise.sign_of_product, Call("sign", mul(-2, x, Call("exp", y))), minus(Call("sign", x))),
     (piecewise.sign_of_product, Call("abs", mul(-2, x)), mul(2, Call("abs", x))),
     (
@@ -430,6 +441,7 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (piecewise.between, mul(Compare(">", x, MINUS_ONE), Compare("<", x, TWO))),
     (piecewise.between, mul(Compare(">", x, ONE), Compare("<", x, MINUS_ONE))),  # nowhere
     (piecewise.kinked, Add((mul(y, positive(x)), mul(z, Compare("<", y, ZERO))))),
+    (piecewise.clipped_minimum, Add((mul(z, Compare("<=", w, y)), mul(z, Compare("<", y, w))))),  # no bounds
     (piecewise.kinked, Add((mul(y, Compare(">=", x, ZERO)), mul(z, Compare("<", x, ZERO))))),  # that is masks
     (piecewise.sign_of_product, Call("sign", mul(x, y))),
     (piecewise.sign_of_product, Call("tanh", mul(2, x))),
