@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from symbp.network import Gradient as Gradient
     from symbp.network import Network as Network
     from symbp.network import Values as Values
+    from symbp.network import Verdicts as Verdicts
     from symbp.network import lambdify as lambdify
     from symbp.network import load as load
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "symbp.network": "Network Derivation Gradient Check Values derive load zoo lambdify",
+    "symbp.network": "Network Derivation Gradient Check Values Verdicts derive load zoo lambdify",
     "symbp.errors": "SymbpError DeclarationError ReadError RequestError LimitError NoRule",
     "symbp.functions": (
         "exp log sin cos tan sinh cosh tanh arctan erf sigmoid softplus softsign silu gelu mish relu leaky_relu elu "

@@ -49,7 +49,7 @@ and is edited as a leaf. `mark` is how an operation was written ("⊙", "\\cdot"
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -61,7 +61,7 @@ from symbp.errors import Place
 class Tree:
     """One node of a formula; equal nodes are the same object. Made by the functions below."""
 
-    __slots__ = ("__weakref__", "args", "data", "op", "weight")
+    __slots__ = ("__weakref__", "args", "data", "lettered", "op", "weight")
     _all: ClassVar[WeakValueDictionary[Any, Tree]] = WeakValueDictionary()
 
     op: str
@@ -69,6 +69,8 @@ class Tree:
     data: Any
     weight: int
     """How many nodes it has."""
+    lettered: bool
+    """Is an index letter used as a number in it?"""
 
     def __new__(cls, op: str, args: tuple[Tree, ...] = (), data: Any = ()) -> Tree:
         key = (op, args, data)
@@ -76,7 +78,8 @@ class Tree:
         if found is None:
             found = super().__new__(cls)
             found.op, found.args, found.data = op, args, data
-            found.weight = 1 + sum(a.weight for a in args)
+            found.weight = 1 + sum([a.weight for a in args])
+            found.lettered = op == "letter" or any([a.lettered for a in args])
             cls._all[key] = found
         return found
 
@@ -249,3 +252,32 @@ class Claim:
     notes: tuple[str, ...] = ()
     update: bool = field(default=False)
     """The left side is a step of descent (`Δw = …`, `w -= …`), not a gradient."""
+    at: tuple[tuple[str, int], ...] = ()
+    """The numbers that letters of the text had when it was read: l = 2."""
+    instances: tuple[Claim, ...] = ()
+    """The claim at every number that its letters can have; then the claim itself is the first of them."""
+    own: tuple[Own, ...] = ()
+    """Names that the student's program gave to parts of the links, which hold the parts themselves."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A name of a program, what it stands for, and the node whose gradient it is meant to be ("" for none)."""
+
+    name: str
+    tree: Tree
+    node: str = ""
+
+
+def by_name(tree: Tree, own: Iterable[Own]) -> Tree:
+    """The tree as the program wrote it: a part that has a name is that name, outermost first. The names of
+    gradients are the true gradients then."""
+    names = {o.tree: gradient(o.node, o.name) if o.node else alias(o.tree, o.name) for o in own}
+
+    def written(part: Tree) -> Tree:
+        found = names.get(part)
+        if found is not None:
+            return found
+        return part.with_args([written(a) for a in part.args]) if part.args and part.op != "alias" else part
+
+    return written(tree) if names else tree

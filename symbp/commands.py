@@ -490,8 +490,9 @@ class VerifyOptions:
 def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Screen) -> Answer:
     """`symbp verify`: 1 when a claim is wrong, 2 when one is unreadable or undefined, 3 when one is undecided."""
     from symbp.judge.lines import Lines
-    from symbp.judge.points import Points
+    from symbp.judge.points import Points, written_out
     from symbp.judge.verdict import Judge
+    from symbp.read.counts import counts
     from symbp.read.document import is_document
     from symbp.show.repair import in_latex
 
@@ -509,13 +510,11 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
         )
     else:
         graph = open_network(options.net or spec)
-    if graph.bounds:  # a network of any depth, at a depth that has a beginning, a middle and an end
-        from symbp.unroll import unroll
-
-        graph = unroll(graph, dict.fromkeys(graph.bounds, 3))
+    letters = counts(graph)
+    graph = written_out(graph)
     points = Points(graph, options.seed)
     macros = document.macros if document is not None else {}
-    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros)
+    reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros, letters)
     given, reader.numpy.rate = _given_point(graph, options.at)
     judge = Judge(points, given=given)
     if document is not None:

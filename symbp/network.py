@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -35,6 +35,10 @@ from symbp.sympy_code import lambdify
 from symbp.sympy_out import network_to_sympy, to_expr
 from symbp.sympy_symbols import Symbols
 from symbp.unroll import unroll, unroll_derivation
+
+if TYPE_CHECKING:
+    from symbp.judge.points import Points
+    from symbp.judge.verdict import Verdict
 
 Key = Any  # a SymPy symbol or a name
 
@@ -216,6 +220,33 @@ class Network(Shown):
     def check(self, level: str = "full", seed: int = 0) -> Check:
         """Derived gradients against numbers, and against SymPy where it was declared there."""
         return self._default.check(level, seed)
+
+    def verify(
+        self,
+        *claims: str,
+        about: Key = "",
+        let: Iterable[str] = (),
+        at: Mapping[Key, Any] | None = None,
+        lang: str = "en",
+        seed: int = 0,
+    ) -> Verdicts:
+        """Whether formulas for gradients are right, each in NumPy or LaTeX: `net.verify("dW = X.T @ (P - Y)")`.
+
+        `about` is the tensor that formulas without a left side are the gradient of, `let` says what LaTeX symbols
+        stand for (r"\\hat{y} := P"), `at` gives values of all leaves for claims about numbers.
+        Raises RequestError for a key that the network does not have, ReadError for a bad `let`."""
+        from symbp.judge.lines import Lines
+        from symbp.judge.points import Points, written_out
+        from symbp.judge.verdict import Judge
+        from symbp.read.counts import counts
+
+        graph = written_out(self.graph)
+        points = Points(graph, seed)
+        given = Points.at(graph, _arrays(self.keys.named(at)), {}) if at is not None else None
+        lines = Lines(points, let, counts=counts(self.graph))
+        judge = Judge(points, given=given)
+        subject = self.keys.name(about) if about else ""
+        return Verdicts([judge(lines.line(claim, subject)) for claim in claims], points, lang)
 
     def draw(self, at: Mapping[Key, Any] | None = None, *, lang: str = "en", view: str = "auto") -> Drawing:
         """The computational graph as a picture, which shows itself in Jupyter; with values of all
@@ -607,6 +638,41 @@ class Check(Shown, Mapping[str, steps.Checked]):
     def _markdown(self) -> str:
         rows = [(f"`{c.name}`", f"{c.error:.1e}", "✓" if c.ok else "✗") for c in self._found.values()]
         return _table(("gradient", "relative error", ""), rows)
+
+
+class Verdicts(Shown, Sequence[Mapping[str, Any]]):
+    """What was found out about claims: one mapping each, as `symbp verify --json` has it, with `verdict`, `mistake`,
+    `message`, `repair` and `counterexample`; `ok` when none is wrong, unreadable or undecided."""
+
+    def __init__(self, verdicts: Sequence[Verdict], points: Points, lang: str) -> None:
+        from symbp.show.repair import in_latex
+
+        self._verdicts, self._graph, self._latex, self._lang = verdicts, points.graph, in_latex(points), lang
+
+    @cached_property
+    def json(self) -> dict[str, Any]:
+        """All verdicts and their summary."""
+        from symbp.show.verdict import verdicts_json
+
+        return verdicts_json(self._verdicts, self._graph, self._latex, self._lang)
+
+    @property
+    def ok(self) -> bool:
+        return all(v.verdict in ("correct", "loose") for v in self._verdicts)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __getitem__(self, n: Any) -> Any:
+        return self.json["claims"][n]
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    def __repr__(self) -> str:
+        from symbp.show.verdict import verdicts_text
+
+        return verdicts_text(self._verdicts, self._graph, 80, False, self._lang, self._latex).rstrip()
 
 
 # ---- small things ---------------------------------------------------------------------------------------

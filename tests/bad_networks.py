@@ -77,6 +77,7 @@ BAD: list[tuple[str, str, str, int]] = [
     ("keyword", "lambda: (3, 2)\nL = 1", "As a name, write lambda_", 1),
     ("keyword used", "x: ()\nL = x*lambda", "the name lambda_", 2),
     ("None", "None: (3, 2)\nL = 1", "not in the language", 1),
+    ("two facts", "x: (n,)\nL = sum(x)\nassert x > 0, fixed(x)", "an assert states one fact", 3),
     # order
     ("cycle of one", "W: (n, n)\nz = W @ z\nL = sum(z)", "'z' is used in its own definition", 2),
     ("cycle of two", "x: ()\na = b + x\nb = a\nL = a", "a cycle: a -> b -> a", 2),

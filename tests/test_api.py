@@ -259,3 +259,25 @@ def test_public_names_exist() -> None:
         assert getattr(sb, name) is not None
     with pytest.raises(AttributeError):
         sb.nothing_of_the_kind  # noqa: B018
+
+
+def test_formulas_are_judged_in_python() -> None:
+    """The same mappings as `symbp verify --json`, the report as text; keys may be symbols."""
+    net = sb.zoo("relu-2")
+    found = net.verify("dW2 = outer(df, a)", "da = W2 @ df")
+    assert [f["verdict"] for f in found] == ["correct", "wrong"]
+    assert not found.ok and not found and len(found) == 2 and net.verify("outer(df, a)", about="W2").ok
+    assert found[1]["mistake"] == "missing-transpose" and found.json["summary"]["wrong"] == 1
+    assert "1 right · 1 wrong" in str(found) and "right line" in found._repr_mimebundle_()["text/plain"]
+    assert net.verify(r"\bar a = W_2^T g", let=["g := df", r"\bar a := da"]).ok
+
+
+def test_numbers_are_judged_in_python() -> None:
+    x, y, z, q, f = sp.symbols("x y z q f")
+    net = sb.Network([sp.Eq(q, x + y), sp.Eq(f, q * z)])
+    at = {x: -2, y: 5, z: -4}
+    assert net.verify("dx = -4", "f = -12", at=at).ok
+    assert [v["verdict"] for v in net.verify("dx = 4", "q = 3", at=at)] == ["wrong", "correct"]
+    assert net.verify("z", about=x).ok
+    with pytest.raises(sb.RequestError, match="no 'nope'"):
+        net.verify("z", about="nope")

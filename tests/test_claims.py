@@ -19,7 +19,7 @@ from symbp.judge.verdict import Judge
 from symbp.read.claims import ClaimReader, read_expression
 from symbp.read.homework import read_program
 from symbp.read.network import read_network
-from symbp.show.verdict import verdicts_json, verdicts_text
+from symbp.show.verdict import repaired, spelled, verdicts_json, verdicts_text
 
 TWO_LAYERS = """
 X: (N, D)
@@ -176,6 +176,31 @@ def test_what_is_not_followed_in_a_program() -> None:
     text = "for i in range(3):\n    dP = P\ndW2 = A.T @ (2*(P - Y)/N)\n"
     claims = {x.about: x for x in read_program(ClaimReader(GRAPH), text)}
     assert claims["P"].problem == "unreadable" and not claims["W2"].problem
+
+
+MISTAKEN = """
+def backward(X, Y, W2, Z, A, P):
+    scale = 2 / N
+    dP = scale * (P - Y)
+    dA = dP @ W2
+    dZ = dA * (Z > 0)
+    dW1 = X.T @ dZ * N
+    dW2 = np.dot(A.T, dP)
+"""
+
+
+def test_a_line_of_a_program_answers_for_its_own_mistake_only() -> None:
+    """dA lacks a transpose, dZ carries that, dW1 has a mistake of its own beside; names stay names in repairs."""
+    verdicts = {v.claim.about: v for v in map(Judge(POINTS), read_program(ClaimReader(GRAPH), MISTAKEN))}
+    first, carried, both = (verdicts[n] for n in ("A", "Z", "W1"))
+    assert verdicts["P"].verdict == verdicts["W2"].verdict == "correct"
+    assert first.mistake is not None and first.mistake.name == "missing-transpose"
+    assert spelled(c.by_name(repaired(first), first.claim.own)) == "dP @ W2.T"
+    assert (carried.verdict, carried.carried, carried.mistake, carried.sources) == ("wrong", "correct", None, ("dA",))
+    assert carried.counterexample is not None
+    assert both.mistake is not None and both.mistake.name == "missing-mean-factor" and both.carried is None
+    assert both.sources == ("dZ",)
+    assert spelled(c.by_name(repaired(both), both.claim.own)) == "X.T @ dZ"
 
 
 # ---- strangers' text -----------------------------------------------------------------------------------

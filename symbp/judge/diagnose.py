@@ -16,11 +16,13 @@ import numpy as np
 
 from symbp import claim as c
 from symbp.claim import Claim, Tree
-from symbp.judge.equal import same
+from symbp.judge.equal import OTHER, same
+from symbp.judge.forgotten import Forgotten, claimed, wrong_derivations
 from symbp.judge.functions import Array
 from symbp.judge.grafts import Grafts
 from symbp.judge.lexicon import Lexicon
 from symbp.judge.naming import COST, RIVAL, Mistake, Namer
+from symbp.judge.rewrite import added, flattened
 from symbp.judge.search import Repair
 from symbp.judge.value import ShapeError, Value
 
@@ -33,21 +35,24 @@ def diagnose(
     start = time.thread_time()
     lefts = lexicon.points.value(claim.left, claim.links)
     paper, until = claim.notation != "numpy", start + 0.5 * seconds
-    search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
-    found = Explanations(lexicon, search)
-    mistake = found.single(values)
-    if mistake is None or mistake.cost > 9.5:
-        double = found.double(values, start + seconds)
-        if double is not None and (mistake is None or double.cost < mistake.cost):
-            mistake = double
+    if paper:
+        link = flattened(link)
+    with np.errstate(all="ignore"):
+        search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
+        found = Explanations(lexicon, search, claim.left)
+        mistake = found.single(values)
+        if mistake is None or mistake.cost > 9.5:
+            double = found.double(values, start + seconds)
+            if double is not None and (mistake is None or double.cost < mistake.cost):
+                mistake = double
     return mistake or Mistake("other")
 
 
 class Explanations:
     """All explanations of one wrong formula that were found so far."""
 
-    def __init__(self, lexicon: Lexicon, search: Grafts) -> None:
-        self.lexicon, self.search = lexicon, search
+    def __init__(self, lexicon: Lexicon, search: Grafts, left: Tree | None = None) -> None:
+        self.lexicon, self.search, self.left = lexicon, search, left
         self.namer = Namer(lexicon, search)
         self.mistakes: list[Mistake] = []
         self.seen = 0
@@ -61,7 +66,7 @@ class Explanations:
             (4.6, (s.orders, s.deletions)),
             (5.0, (s.reductions, s.lookups, s.products)),
             (5.5, (s.within_chains, s.names, s.brackets, s.letters, s.numbers, s.everywhere)),
-            (5.8, (lambda: self.backwards(values),)),
+            (5.8, (lambda: self.forgotten(values), lambda: self.backwards(values))),
             (6.0, (s.functions, s.symmetric)),
             (99.0, (s.grafts, s.insertions)),
         ]
@@ -95,6 +100,51 @@ class Explanations:
         also = {m.name: m.cost for m in sorted(self.mistakes, key=lambda m: -m.cost) if m.name != best.name}
         near = tuple(n for n, cost in sorted(also.items(), key=lambda x: x[1]) if cost <= best.cost + RIVAL)
         return replace(best, also=near)
+
+    # ---- from the right derivation ---------------------------------------------------------------
+
+    def forgotten(self, values: Sequence[Array] | None) -> None:
+        """The right derivation without one of its paths or slopes, carried on to this gradient."""
+        s = self.search
+        if values is None or not s.about or self.left is None:
+            return
+        for x in wrong_derivations(self.lexicon).about(s.about):
+            if s.late:
+                return
+            left = claimed(self.left, s.about, x.gradient)
+            try:
+                wrong = [v.array for v in self.lexicon.points.value(left, (s.link,))]
+            except ShapeError:
+                continue
+            if not same(values, wrong, OTHER):
+                continue
+            tree = self._mended(x) if x.at == s.about else None
+            cost = COST[x.name] + (0.2 if x.at == s.about else 0.6) - (0.5 if x.name.startswith("wrong") else 0.0)
+            if x.name == "missing-path" and len(self.lexicon.graph.consumers()[x.at]) == 1:
+                cost += 0.7  # of the product rule inside one node
+            self.mistakes.append(
+                Mistake(
+                    x.name,
+                    tree,
+                    s.link,
+                    tree,
+                    x.detail,
+                    kind="forgotten",
+                    function=x.function,
+                    node=x.node or x.at,
+                    at=x.at,
+                    whole=True,
+                    cost=cost,
+                )
+            )
+
+    def _mended(self, x: Forgotten) -> Tree | None:
+        """The student's formula with what was forgotten put back, if it is as simple as that."""
+        s = self.search
+        if x.name != "missing-path" or s.lefts[0].letters:
+            return None
+        tree = added(s.link, s.pool.on_paper(x.detail) if s.paper else x.detail, 1)
+        return tree if s.holds(tree) else None
 
     # ---- from the right formula ------------------------------------------------------------------
 
@@ -221,7 +271,7 @@ class Explanations:
             inner.transposes()
         if not inner.found:
             inner.sites = inner.sites[:1]
-            inner.lookups()
+            inner.lookups(("multiply", "add"))
         if not inner.found:
             return None
         namer = Namer(self.lexicon, inner)

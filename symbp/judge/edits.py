@@ -29,6 +29,7 @@ from symbp.judge.rewrite import (
     joined_sum,
     marked,
     other_axes,
+    relettered,
     scaled,
     turned,
     unmarked,
@@ -56,29 +57,23 @@ class Edits(Search):
             ratio = ratio_between(value, site.wanted)
             if ratio is None:
                 continue
-            for tree, sizes in self._scalars_like(ratio):
-                for sign in (1, -1):
-                    new = scaled(site.tree, tree, sign)
-                    if self._scalar_value(tree, sign, ratio):
-                        one = tree.op == "number" and tree.data[0] == 1
-                        kind = "sign" if one else "scale" if sign > 0 else "scale-sign"
-                        self.attempt(site, new, kind, detail=tree, scalar=True, sizes=sizes)
+            for tree, sign, sizes in self.scalars_like(ratio):
+                one = tree.op == "number" and tree.data[0] == 1
+                kind = "sign" if one else "scale" if sign > 0 else "scale-sign"
+                new = scaled(site.tree, tree, sign)
+                self.attempt(site, new, kind, detail=tree, scalar=True, sizes=sizes)
 
-    def _scalars_like(self, ratio: Array) -> Iterator[tuple[Tree, bool]]:
-        yield ONE, False
-        seen = 0
-        for (tree, sizes), values in zip(self.lexicon.scalars, self.lexicon._scalar_values, strict=True):
-            if np.allclose(np.abs(ratio), np.abs(values[0]), rtol=1e-6):
-                yield tree, sizes
-                seen += 1
+    def scalars_like(self, ratio: Array) -> Iterator[tuple[Tree, int, bool]]:
+        """What a formula may be off by: scalars with these values, one for each point, and their signs."""
         first = float(ratio.ravel()[0])
+        if np.allclose(np.abs(ratio), 1.0, rtol=1e-6) and np.allclose(ratio, first):
+            yield ONE, 1 if first > 0 else -1, False
+        known = sorted(self.lexicon.scalars_like(ratio), key=lambda x: (x[0], -x[1]))
+        for k, sign in known:
+            yield self.lexicon.scalars[k][0], sign, self.lexicon.scalars[k][1]
         nice = Fraction(first).limit_denominator(64)
-        if not seen and nice and np.allclose(ratio, float(nice), rtol=1e-8):
-            yield c.number(abs(nice)), False
-
-    def _scalar_value(self, tree: Tree, sign: int, ratio: Array) -> bool:
-        value = self.value(tree)
-        return value is not None and bool(np.allclose(sign * np.ravel(value.array), ratio, rtol=1e-6))
+        if not known and nice and np.allclose(ratio, float(nice), rtol=1e-8):
+            yield c.number(abs(nice)), 1 if nice > 0 else -1, False
 
     def signs(self) -> None:
         """Signs of summands, alone and in pairs, and of arguments; comparisons reversed."""
@@ -100,6 +95,10 @@ class Edits(Search):
         """Another number in its place."""
         for site in self.sites:
             if site.tree.op == "number":
+                if site.tree.data[0] == 1 and site.above[-1:] == ("call",):
+                    for tree, sizes in self.lexicon.scalars:
+                        if tree.op == "name":
+                            self.attempt(site, tree, "scale", detail=tree, scalar=True, sizes=sizes)
                 n = Fraction(site.tree.data[0])
                 for m in dict.fromkeys(
                     x for x in [2 * n, n / 2, n + 1, n - 1, -n, n * n, 1 / n if n else n, Fraction(1), 3 * n] if x
@@ -144,6 +143,7 @@ class Edits(Search):
 
     def orders(self) -> None:
         """The factors of a matrix product in another order, with all transposes."""
+        self._turned_round()
         for site in self.sites:
             t = site.tree
             if t.op == "chain" and len(t.args) <= 4:
@@ -153,6 +153,13 @@ class Edits(Search):
                 self.attempt(site, c.chain(t.args[::-1]), "order")
             if t.op == "product":
                 self._regroup(site, t)
+
+    def _turned_round(self) -> None:
+        """All products of two matrices turned round, as they stand or with a transpose moved."""
+        for site in self.sites:
+            if site.tree.op == "sum" and sum(a.op == "chain" and len(a.args) == 2 for a in site.tree.args) > 1:
+                args = [a.with_args(a.args[::-1]) if a.op == "chain" and len(a.args) == 2 else a for a in site.tree.args]
+                self.attempt(site, site.tree.with_args(args), "order")
 
     def _permute(self, site: Site, t: Tree) -> None:
         n = len(t.args)
@@ -495,8 +502,15 @@ class Edits(Search):
             self.attempt(site, both, "symmetric")
             self.attempt(site, c.product((both, c.number(2)), (1, -1)), "symmetric")
 
+    def _letters_exchanged(self) -> None:
+        """Two free indices exchanged throughout: the left side has them the other way round."""
+        free = self.lefts[0].letters
+        for a, b in itertools.combinations(sorted(set(free)), 2):
+            self.accept(relettered(self.link, {a: b, b: a}), self.sites[0], relettered(self.link, {a: b, b: a}), "index")
+
     def letters(self) -> None:
         """einsum: two letters exchanged; entries: two indices exchanged, another letter."""
+        self._letters_exchanged()
         for site in self.sites:
             t = site.tree
             if t.op == "call" and t.data[0] == "einsum":

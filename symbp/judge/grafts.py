@@ -93,10 +93,11 @@ class Grafts(Edits):
             wide = spread(site.wanted, letters, shape)
             if not trees or wide is None:
                 continue
-            for k, sign in proportional(matrix, wide):
-                self.attempt(site, trees[k] if sign > 0 else c.negative(trees[k]), "replace")
-            if site.tree.op == "product" and len(site.tree.args) > 2:
-                self._groups(site, trees, matrix, shape)
+            if "replace" in kinds:
+                for k, sign in proportional(matrix, wide):
+                    self.attempt(site, trees[k] if sign > 0 else c.negative(trees[k]), "replace")
+                if site.tree.op == "product" and len(site.tree.args) > 2:
+                    self._groups(site, trees, matrix, shape)
             value = self.value(site.tree)
             own = spread(value, letters, shape) if value is not None else None
             if own is None or kinds == ("replace",):
@@ -169,8 +170,7 @@ class Grafts(Edits):
             off = np.abs(matrix[:, known] * ratio[:, None] - rest[known]).max(axis=1, initial=0.0)
             close = np.flatnonzero(off <= CLOSE * max(np.abs(rest[known]).max(initial=0.0), 1e-12))
         for k in close[:6]:
-            for tree, sizes in self._scalars_like(ratio[k : k + 1]):
-                sign = 1 if ratio[k] > 0 else -1
+            for tree, sign, sizes in self.scalars_like(ratio[k : k + 1]):
                 if tree is not ONE:
                     term = c.product((tree, trees[k]))
                     self.attempt(site, added(site.tree, term, sign), "add", detail=term, sizes=sizes)

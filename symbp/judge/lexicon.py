@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,12 +22,17 @@ from symbp.derive import derive
 from symbp.errors import SymbpError
 from symbp.expr import Add, Call, Compare, Const, Entry, Expr, Mul, Num, Pow, Select, Size
 from symbp.form import NotReducible
+from symbp.judge.functions import Array
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
 from symbp.numpy_code import numpy_text
 from symbp.prove import Prover
 from symbp.read.claims import ClaimReader, Unread
 from symbp.steps import Derivation
+
+if TYPE_CHECKING:
+    from symbp.judge.forgotten import Derivations
+    from symbp.judge.pool import Pool
 
 _SETTINGS = re.compile(
     r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
@@ -59,6 +64,8 @@ class Lexicon:
         self._raw: dict[str, Tree | None] = {}
         self._deltas: dict[str, Tree | None] = {}
         self.prover: Prover | None = None  # of prove.py, which makes it
+        self.derivations: Derivations | None = None  # wrong ones, of forgotten.py, which makes them
+        self.pools: dict[tuple[str, bool], Pool] = {}  # of pool.py, which makes them
         self._below: dict[str, frozenset[str]] = {}
 
     # ---- the network -----------------------------------------------------------------------------
@@ -327,8 +334,22 @@ class Lexicon:
         return tuple(found.items())
 
     @cached_property
-    def _scalar_values(self) -> list[list[Any]]:
-        return [[np.ravel(b.value(t).array) for b in self.points.batches] for t, _ in self.scalars]
+    def _scalar_rows(self) -> list[Array]:
+        """For every batch, the values of the scalars as rows, one number for each point."""
+        return [
+            np.array([np.broadcast_to(np.ravel(b.value(t).array), (b.count,)) for t, _ in self.scalars])
+            for b in self.points.batches
+        ]
+
+    def scalars_like(self, ratio: Any, batch: int = 0, within: float = 1e-6) -> list[tuple[int, int]]:
+        """The scalars that are this number (one, or one for each point) up to sign: (which, sign)."""
+        rows = self._scalar_rows[batch]
+        wanted = np.broadcast_to(np.ravel(ratio), rows.shape[1:])
+        close = within * np.abs(rows) + 1e-8
+        found: list[tuple[int, int]] = []
+        for sign in (1, -1):
+            found += [(int(k), sign) for k in np.flatnonzero((np.abs(sign * wanted - rows) <= close).all(axis=1))]
+        return found
 
     def scalar(self, ratios: Sequence[Any]) -> tuple[Tree, int, bool] | None:
         """The simplest scalar that has these values in the batches (one number, or one for each
@@ -336,10 +357,10 @@ class Lexicon:
         for sign in (1, -1):
             if all(np.allclose(r, sign, rtol=1e-8) for r in ratios):
                 return c.number(1, "1"), sign, False
-        for (tree, sizes), values in zip(self.scalars, self._scalar_values, strict=True):
-            for sign in (1, -1):
-                if all(np.allclose(sign * np.asarray(r), v, rtol=1e-8) for r, v in zip(ratios, values, strict=True)):
-                    return tree, sign, sizes
+        common = [set(self.scalars_like(r, n, 1e-8)) for n, r in enumerate(ratios)]
+        for k, sign in sorted(set.intersection(*common) if common else (), key=lambda x: (x[0], -x[1])):
+            tree, sizes = self.scalars[k]
+            return tree, sign, sizes
         first = float(np.ravel(ratios[0])[0])
         if all(np.allclose(r, first, rtol=1e-9) for r in ratios):
             nice = Fraction(first).limit_denominator(64)
@@ -466,7 +487,7 @@ def elementwise(e: Expr, inside: dict[Expr, Tree]) -> Tree | None:
         return inside[e]
     match e:
         case Num():
-            return c.number(e.value)
+            return c.number(e.value, str(e.value) if e.value == int(e.value) >= 0 else "")  # as the reader has it
         case Const() | Size():
             return c.name(e.name)
         case Add():

@@ -18,6 +18,7 @@ from symbp.judge.equal import same
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
 from symbp.read.claims import ClaimReader, Unread, read_expression
+from symbp.read.counts import NONE, Counts
 from symbp.read.homework import read_program
 
 if TYPE_CHECKING:
@@ -58,9 +59,16 @@ class Evaluator:
 class Lines:
     """Reads one student's lines about one network."""
 
-    def __init__(self, points: Points, lets: Iterable[str] = (), macros: Mapping[str, Macro] | None = None) -> None:
-        self.points, self.lets, self.macros = points, list(lets), macros or {}
+    def __init__(
+        self,
+        points: Points,
+        lets: Iterable[str] = (),
+        macros: Mapping[str, Macro] | None = None,
+        counts: Counts = NONE,
+    ) -> None:
+        self.points, self.lets, self.macros, self.counts = points, list(lets), macros or {}, counts
         self.numpy = ClaimReader(points.graph)
+        self.numpy.counts = counts
         for let in self.lets:  # a bad one is an error of the call, not of a line
             self.latex.let(*split_let(let))
 
@@ -68,7 +76,9 @@ class Lines:
     def latex(self) -> LatexReader:
         from symbp.read.latex.reader import LatexReader
 
-        return LatexReader(self.points.graph, Evaluator(self.points), self._expression, macros=self.macros)
+        return LatexReader(
+            self.points.graph, Evaluator(self.points), self._expression, macros=self.macros, counts=self.counts
+        )
 
     def _expression(self, text: str, letters: Collection[str]) -> Tree:
         try:

@@ -22,7 +22,7 @@ from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon, Slope, quotient
 from symbp.judge.pool import spread
 from symbp.judge.rewrite import ONE
-from symbp.judge.search import CLOSE, Repair, Search, proportional
+from symbp.judge.search import CLOSE, Repair, Search, proportional, shape_of_names
 from symbp.judge.value import ShapeError, Value
 
 NAMES = (
@@ -38,6 +38,8 @@ COST = {
     "wrong-activation-derivative": 6.6, "wrong-argument": 6.2, "missing-factor": 5.6, "extra-term": 5.5,
     "value": 9.0, "other": 8.0,
 }  # fmt: skip
+PLAIN = ("sum", "mean", "outer", "dot", "transpose", "reshape", "ravel", "einsum", "diag", "column", "row")
+"""Functions that are linear: a change of what they are applied to is a change of the formula."""
 RIVAL = 0.6  # a name this near to the cheapest is a rival
 
 
@@ -56,6 +58,7 @@ class Mistake:
     kind: str = ""
     function: str = ""
     node: str = ""
+    at: str = ""  # the node in whose gradient something was forgotten
     whole: bool = False  # the edit is at the root
     cost: float = 99.0
     second: Mistake | None = field(default=None)
@@ -78,6 +81,8 @@ class Namer:
             weight += 1.0  # the student's formula has no gradients of other nodes
         if name in ("missing-activation-derivative", "missing-path") and r.kind in ("multiply", "add"):
             weight = min(weight, 1.0)
+        if name == "wrong-activation-derivative" and slope is not None and self._is_value(r.old, slope):
+            weight = min(weight, 0.35)
         cost = COST[name] + adjust + weight
         return Mistake(
             name,
@@ -105,7 +110,7 @@ class Namer:
         }.get(r.kind, r.kind)
         turned = replace(r, tree=form, old=r.new, new=r.old, kind=back)
         mistake = self(turned)
-        extra = 7.0 if r.kind in ("sign", "signs") and r.path else 0.6
+        extra = 7.0 if r.kind in ("sign", "signs", "comparison") and r.path else 0.6
         if r.kind == "delete-term":
             extra = -0.6 - min(1.0, 0.35 * max(0, _moved(turned.old, turned.new) - 1))
         kept = r.kind in ("ratio", "sign", "scale") and not r.path
@@ -118,6 +123,10 @@ class Namer:
         in_argument = self._in_argument(r)
         slope = self._slope_mended(r)
         kind = r.kind
+        if kind in ("multiply", "divide", "delete-factor") and r.detail is not None and not in_argument:
+            scalar = self._scalar(r.detail)  # inside a slope too
+            if scalar is not None:
+                return scalar, 0.3, None
         if (
             slope is not None
             and r.path
@@ -135,7 +144,7 @@ class Namer:
         if kind == "comparison":
             return "wrong-activation-derivative", -1.5, slope
         if kind in ("scale", "scale-sign", "number"):
-            if slope is not None and r.path:
+            if slope is not None and r.path and kind != "scale":
                 return "wrong-activation-derivative", -1.0, slope
             if in_argument:
                 return "wrong-argument", -0.5, None
@@ -167,6 +176,8 @@ class Namer:
             return "missing-path", 0.5, None
         if kind == "multiply" or kind == "insert":
             assert r.detail is not None
+            if kind == "multiply" and self._divided(r):
+                return self._extra(r.detail, replace(r, kind="divide"), slope)
             name, adjust, which = self._missing(r.detail, r)
             if which is not None and self._is_output(r, which):
                 return "wrong-argument", 0.5, None  # z · 1[z > 0] is the activation itself
@@ -182,6 +193,24 @@ class Namer:
             return self._replaced(r, slope, in_argument, above)
         return "other", 0.0, None
 
+    def _inside_call(self, tree: Tree, part: Tree) -> bool:
+        """Is a part inside the argument of a function?"""
+        return any(
+            t.op == "call" and t.data[0] not in (*PLAIN, "where") and t is not part and part in t.walk()
+            for t in tree.walk()
+        )
+
+    def _divided(self, r: Repair) -> bool:
+        """Does the formula divide by what stands at the place?"""
+        tree, below = self.search.link, False
+        for k in r.path:
+            if tree.op == "product" and k < len(tree.args):
+                below ^= tree.data[0][k] < 0
+            if k >= len(tree.args):
+                break
+            tree = tree.args[k]
+        return below
+
     def _above(self, r: Repair) -> tuple[str, ...]:
         ops, tree = [], self.search.link
         for k in r.path:
@@ -191,22 +220,17 @@ class Namer:
         return tuple(ops)
 
     def _in_argument(self, r: Repair) -> bool:
-        """Is the place inside the argument of a function (no reduction, no product)?"""
-        plain = {
-            "sum",
-            "mean",
-            "outer",
-            "dot",
-            "transpose",
-            "reshape",
-            "ravel",
-            "einsum",
-            "inv",
-            "diag",
-            "column",
-            "row",
-        }
-        return any(a.startswith("call:") and a[5:] not in plain for a in self._above(r))
+        """Is the place inside the argument of a function of something that varies (no reduction, no
+        product, no branch of a case distinction)?"""
+        tree = self.search.link
+        for k in r.path:
+            if tree.op == "call" and tree.data[0] not in PLAIN and not (tree.data[0] == "where" and k > 0):
+                if self._scalar(tree) is None:
+                    return True
+            if k >= len(tree.args):
+                break
+            tree = tree.args[k]
+        return False
 
     def _bracket(self, r: Repair, slope: Slope | None) -> tuple[str, float, Slope | None]:
         if r.detail is not None:
@@ -217,7 +241,8 @@ class Namer:
 
     def _order(self, r: Repair) -> tuple[str, float, None]:
         """A transpose, or the order: by the names of the matrix factors read from left to right."""
-        if self._above(r)[-1:] in (("call:sum",), ("call:mean",)):
+        above = [a for a in self._above(r) if a not in ("product", "sum", "transpose")]
+        if above[-1:] in (["call:sum"], ["call:mean"]):
             return "wrong-argument", 0.5, None
         adjust = {"transpose-all": 0.4, "transposes": 0.8, "regroup": 0.5}.get(r.kind, 0.0)
         if not r.path and r.kind == "transpose":
@@ -251,18 +276,31 @@ class Namer:
             return "missing-activation-derivative", 0.0, slope
         whole = self._slope_within(r.tree, True)
         if whole is not None and self._slope_within(self.student, True) is None:
-            within = self._slope_within(tree)
+            within = None if self._is_value(r.old, whole) else self._slope_within(tree)
             if within is not None:
                 return "missing-activation-derivative", 0.3, within
-            return "wrong-activation-derivative", -1.0, whole
+            return "wrong-activation-derivative", (-1.6 if self._is_value(r.old, whole) else -1.0), whole
         return "missing-factor", 0.0, None
+
+    def _is_value(self, old: Tree, slope: Slope) -> bool:
+        """Does the function's value stand where its slope belongs?"""
+        like = shape_of_names(slope.output)
+        return any(shape_of_names(f) == like for f in self._factors(old))
 
     def _extra(self, tree: Tree, r: Repair, slope: Slope | None) -> tuple[str, float, Slope | None]:
         scalar = self._scalar(tree)
         if scalar is not None:
             return scalar, 0.3, None
+        if r.kind == "delete-factor" and (tree, -1) in _flat(r.old)[0]:
+            gone = self.slope_like(tree)
+            if gone is not None:  # what is divided by a slope lacks it
+                return "missing-activation-derivative", -0.3, gone
         if slope is not None and r.path:
             return "wrong-activation-derivative", -0.6, slope
+        if r.kind == "delete-factor":
+            value = self._value_for_slope(tree, r)
+            if value is not None:
+                return "wrong-activation-derivative", -1.3, value
         if r.kind == "divide" and tree not in self._factors(r.old):
             inverse = self.slope_like(c.product((ONE, tree), (1, -1)))
             if inverse is not None:
@@ -273,6 +311,14 @@ class Namer:
         if self._completes(r):
             return "wrong-activation-derivative", -0.6, self._slope_within(r.tree, True)
         return "extra-term", 0.0, None
+
+    def _value_for_slope(self, tree: Tree, r: Repair) -> Slope | None:
+        """The slope in whose place its function's value stands: z · 1[z > 0] for 1[z > 0]."""
+        for slope in self.lexicon.slopes:
+            if shape_of_names(slope.argument) == shape_of_names(tree) and slope.tree.op == "compare":
+                if any(shape_of_names(t) == shape_of_names(slope.tree) for t in r.old.walk()):
+                    return slope
+        return None
 
     def _completes(self, r: Repair) -> bool:
         """Does the edit make a slope of what was none?"""
@@ -321,7 +367,9 @@ class Namer:
         if not r.path and r.kind in ("replace", "function") and self.student is self.search.link:
             old, new = self.search.link, r.tree
         if r.kind == "replace":
+            start = old
             old, new = _narrowed(old, new)
+            in_argument |= self._inside_call(start, old)
         softmax = self._softmax_diagonal()
         if softmax is not None and not self._has_diagonal(r.tree):
             return "wrong-activation-derivative", -0.5, softmax
@@ -336,8 +384,12 @@ class Namer:
         same_kind = _skeleton(old) == _skeleton(new)
         if r.kind == "names" or (r.kind == "name" and _one_family(old, new)):
             return "index-swap", 0.0, None
-        if r.kind in ("name",) and old.op == new.op == "gradient":
+        if r.kind == "name" and old.op == new.op == "gradient":
             return self._other_gradient(old, new)
+        if r.kind == "name" and old.op == new.op == "name" and self._computed_from(old, new):
+            return "wrong-argument", -0.7, None
+        if _turned(old, new):
+            return "missing-transpose", 1.0, None
         ratio = self._ratio_of(old, new) if mended is None else None
         if ratio is not None and not in_argument:
             return ratio, 1.0, None
@@ -354,8 +406,6 @@ class Namer:
             return missing[0], missing[1] + 0.2, missing[2]
         if _inverted(old, new) and self._divides(new):
             return "hadamard-vs-matmul", 0.0, None
-        if _turned(old, new):
-            return "missing-transpose", 1.0, None
         if self._transposed(old, new):
             return "missing-transpose", 0.5, None
         factor = _factor_between(old, new)
@@ -383,6 +433,8 @@ class Namer:
             return ("wrong-argument" if in_argument else "missing-path"), 1.0, None
         if terms == "less":
             return "extra-term", 0.5, None
+        if new.op == "name" and new.data[0] in self.lexicon.definitions:
+            return "wrong-argument", 0.5, None
         if in_argument or r.kind == "name" or same_kind or old.op in ("name", "gradient"):
             return "wrong-argument", 0.0, None
         if r.kind == "function":
@@ -475,6 +527,15 @@ class Namer:
         a, b = self.search.value(r.new), self.search.value(slope.output)
         return a is not None and b is not None and a.shape == b.shape and bool(np.allclose(a.array, b.array))
 
+    def _computed_from(self, old: Tree, new: Tree) -> bool:
+        """Is one node a step of the network away from the other: before or after a mask, an activation?"""
+        a, b = str(old.data[0]), str(new.data[0])
+        nodes = self.lexicon.graph.nodes
+        if a not in nodes or b not in nodes or len(nodes[a].shape) != len(nodes[b].shape):
+            return False
+        users = self.lexicon.graph.consumers()
+        return b in users.get(a, ()) or a in users.get(b, ())
+
     def _before(self, old: Tree, new: Tree) -> bool:
         """Is one the function value of the other: before for after the activation, or the reverse?"""
         if old.op != "name" or new.op != "name":
@@ -544,9 +605,9 @@ class Namer:
     def _slope_within(self, tree: Tree, whole: bool = False) -> Slope | None:
         """A slope of the network among the parts of a formula; with `whole`, of a node itself."""
         for part in tree.walk():
-            if part.op in ("number", "gradient", "letter", "name") or part.weight > 16:
+            if part.op in ("number", "gradient", "letter", "name"):
                 continue
-            found = self.slope_like(part, whole)
+            found = self.slope_like(part, whole) if part.weight <= 16 else None
             if found is not None:
                 return found
             n = len(part.args)
@@ -556,6 +617,8 @@ class Namer:
             groups += list(itertools.combinations(range(n), n - 1)) if 3 < n < 7 else []
             for group in groups:
                 some = c.product([part.args[i] for i in group], [part.data[0][i] for i in group])
+                if some.weight > 20:
+                    continue
                 found = self.slope_like(some, whole)
                 if found is not None:
                     return found
@@ -632,6 +695,15 @@ def _narrowed(old: Tree, new: Tree) -> tuple[Tree, Tree]:
         if len(other) != 1:
             break
         old, new = old.args[other[0]], new.args[other[0]]
+    if old.op == new.op in ("sum", "product") and old is not new:
+        signs = (old.data, new.data) if old.op == "sum" else (old.data[0], new.data[0])
+        left, right = (list(zip(t.args, s, strict=True)) for t, s in zip((old, new), signs, strict=True))
+        for pair in list(left):
+            if pair in right:
+                left.remove(pair)
+                right.remove(pair)
+        if len(left) == len(right) == 1 and left[0][1] == right[0][1]:
+            return _narrowed(left[0][0], right[0][0])
     if old.op == new.op == "chain":
         a, b = list(old.args), list(new.args)
         while len(a) > 1 and len(b) > 1 and a[0] is b[0]:
@@ -724,6 +796,13 @@ def _flat(tree: Tree) -> tuple[Counter[tuple[Tree, int]], bool]:
 
 def _factor_between(old: Tree, new: Tree) -> tuple[Tree | None, Tree | None] | None:
     """What `new` has as factors that `old` lacks, and the reverse; None if they share nothing."""
+    if new.op == "chain":
+        a, b = (list(t.args) if t.op == "chain" else [t] for t in (old, new))
+        extra = len(b) - len(a)
+        for k in range(extra + 1) if extra > 0 else ():
+            if b[k : k + len(a)] == a and 0 in (k, extra - k):
+                rest = [*b[:k], *b[k + len(a) :]]
+                return (rest[0] if len(rest) == 1 else c.chain(rest)), None
     a, sa = _flat(old)
     b, sb = _flat(new)
     common = a & b

@@ -24,15 +24,22 @@ from symbp.graph import Graph, adjoint
 from symbp.judge.functions import Array
 from symbp.judge.value import Batch, ShapeError, Value
 from symbp.ops import UNKNOWN
+from symbp.read.counts import DEPTH
 from symbp.sample import Point, choose_sizes, draw
 from symbp.steps import Derivation
 from symbp.unknown import samples
+from symbp.unroll import unroll
 from symbp.values import sizes_from
 
 DRAWS = (4, 3, 2)  # at different sizes, at other different sizes, at equal sizes
 RATES = ("rate", "eps", "epsilon", "ε", "lr", "eta", "η", "alpha", "α", "learning_rate", "mu", "step", "gamma")
 """Names that a learning rate has in an update, where the network has no such name."""
 MORE = 24  # further draws at most, to see every kink from both sides
+
+
+def written_out(graph: Graph) -> Graph:
+    """A network of symbolic depth at three layers, so that it has a first, a middle and a last one."""
+    return unroll(graph, dict.fromkeys(graph.bounds, DEPTH)) if graph.bounds else graph
 
 
 class Points:

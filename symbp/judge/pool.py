@@ -118,6 +118,13 @@ class Pool:
         return self._rows[key]
 
 
+def pool_of(lexicon: Lexicon, about: str, paper: bool) -> Pool:
+    """The parts for claims about `about`, at the first batch; made once."""
+    if (about, paper) not in lexicon.pools:
+        lexicon.pools[about, paper] = Pool(lexicon, lexicon.points.batches[0], about, paper)
+    return lexicon.pools[about, paper]
+
+
 def spread(value: Value, letters: tuple[str, ...], shape: tuple[int, ...]) -> Array | None:
     """A value laid out in this shape (points, letters, axes) as one row; None if it does not fit."""
     if not set(value.letters) <= set(letters) or len(value.shape) > len(shape) - 1 - len(letters):

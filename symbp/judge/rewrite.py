@@ -5,7 +5,7 @@ Nothing here looks at values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -53,6 +53,30 @@ def tidy(tree: Tree) -> Tree:
     if tree.op == "chain" and any(a.op == "chain" for a in args):
         return Tree("chain", tuple(x for a in args for x in (a.args if a.op == "chain" else (a,))), tree.data)
     return tree.with_args(args)
+
+
+ELEMENTWISE = ("\\odot", "\\circ", "\\bullet", "⊙", "∘", "*")
+
+
+def flattened(tree: Tree) -> Tree:
+    """Products inside products joined: on paper brackets and juxtaposition are one product (fractions stay)."""
+    if not tree.args:
+        return tree
+    args = [flattened(a) for a in tree.args]
+    if tree.op != "product":
+        return tree.with_args(args)
+    powers, mark = tree.data
+    if all(a.op != "product" or p < 0 for a, p in zip(args, powers, strict=True)):
+        return tree.with_args(args)
+    factors: list[Tree] = []
+    flat: list[int] = []
+    marks = [mark]
+    for a, p in zip(args, powers, strict=True):
+        inside = a.op == "product" and p > 0 and a.data[1] != "\\frac"
+        factors += a.args if inside else (a,)
+        flat += a.data[0] if inside else (p,)
+        marks += [a.data[1]] if inside else []
+    return c.product(factors, flat, next((m for m in marks if m in ELEMENTWISE), mark))
 
 
 def joined_sum(terms: Sequence[Tree], signs: Sequence[int]) -> Tree:
@@ -162,6 +186,17 @@ def everywhere(tree: Tree, old: Tree, new: Tree) -> Tree:
     if tree.op == "transpose" and args[0].op == "transpose":
         return args[0].args[0]
     return tree.with_args(args)
+
+
+def relettered(tree: Tree, letters: Mapping[str, str]) -> Tree:
+    """A formula with other index letters."""
+    args = tuple(relettered(a, letters) for a in tree.args)
+    data = tree.data
+    if tree.op in ("entry", "letter", "array"):
+        data = tuple(letters.get(x, x) if isinstance(x, str) else x for x in data)
+    elif tree.op == "over":
+        data = (data[0], tuple(letters.get(x, x) for x in data[1]))
+    return Tree(tree.op, args, data)
 
 
 def has_axis(tree: Tree) -> bool:

@@ -22,7 +22,7 @@ from symbp.claim import Tree
 from symbp.judge.equal import OTHER, fitted, same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon
-from symbp.judge.pool import Pool
+from symbp.judge.pool import Pool, pool_of
 from symbp.judge.rewrite import rebuilt, tidy
 from symbp.judge.value import ShapeError, Value
 
@@ -55,6 +55,17 @@ class Site:
     above: tuple[str, ...]  # operations on the way, from the root
 
 
+@dataclass(frozen=True)
+class _Goal:
+    """The value that a place ought to have: `array` where it is `known` (None: everywhere), within `within`."""
+
+    kept: Array  # so that its id stays its own
+    array: Array
+    known: Array | None
+    within: float
+    first: float | None
+
+
 class Search:
     """Edits of `link` that give it the values `truth`, laid out as `left` is."""
 
@@ -72,14 +83,15 @@ class Search:
     ) -> None:
         self.lexicon, self.link, self.truth, self.lefts = lexicon, link, truth, lefts
         self.about, self.paper, self.until = about, paper, until
-        self.beside = (link, *beside) if any(t.op == "letter" for t in link.walk()) else ()
+        self.beside = (link, *beside) if link.lettered else ()
         self.batches = lexicon.points.batches
         self.batch = self.batches[0]
         self.found: dict[tuple[Tree, str], Repair] = {}
+        self._goals: dict[int, _Goal] = {}
         self.tried: set[tuple[Tree, tuple[int, ...]]] = set()
         self.sites = list(self._sites())
         self.shape_fits = self._fits(link)
-        self.pool = pool or Pool(lexicon, self.batch, about, paper)
+        self.pool = pool or pool_of(lexicon, about, paper)
 
     # ---- values ----------------------------------------------------------------------------------
 
@@ -120,7 +132,7 @@ class Search:
     # ---- places ----------------------------------------------------------------------------------
 
     def _sites(self) -> Iterator[Site]:
-        root = Value(self.truth[0], self.lefts[0].letters)
+        root = self._root()
         stack = [Site(self.link, (), root, 0, ())]
         while stack:
             site = stack.pop()
@@ -132,6 +144,20 @@ class Search:
                 path = (*site.path, k)
                 anchor = len(path) if wanted is not None else site.anchor
                 stack.append(Site(child, path, wanted, anchor, (*site.above, site.tree.op)))
+
+    def _root(self) -> Value:
+        """What the whole formula must be, laid out as the formula is: on paper a vector is a column."""
+        truth, letters = self.truth[0], self.lefts[0].letters
+        if not self.paper:
+            return Value(truth, letters)
+        lead, own = truth.shape[: 1 + len(letters)], self.lefts[0].shape
+        value = self.value(self.link)
+        turned = value is not None and len(value.shape) == len(own) == 2 and value.shape != own
+        if value is not None and not turned and [n for n in value.shape if n != 1] == [n for n in own if n != 1]:
+            own = value.shape
+        elif len(own) == 1 and any(t.op == "call" and t.data[0] == "column" for t in self.link.walk()):
+            own = (*own, 1)
+        return Value(truth.reshape((*lead, *own)), letters)
 
     def _wanted(self, parent: Tree, k: int, whole: Value) -> Value | None:
         """What the k-th part must be for the parent to be `whole`; nan where anything will do."""
@@ -163,10 +189,10 @@ class Search:
                     for (i, _), a in zip(known, arrays[1:], strict=True):
                         divisor = a if powers[i] > 0 else 1.0 / a
                         small = np.abs(rest) <= 1e-12 * np.nanmax(np.abs(whole.array), initial=1e-300)
-                        impossible = (divisor == 0) & ~small & np.isfinite(rest)
-                        if impossible.any():
+                        nothing = np.abs(divisor) <= 1e-13 * np.nanmax(np.abs(divisor), initial=0.0)
+                        if (nothing & ~small & np.isfinite(rest)).any():
                             return None
-                        rest = np.where(divisor == 0, np.nan, rest / np.where(divisor == 0, 1.0, divisor))
+                        rest = np.where(nothing, np.nan, rest / np.where(nothing, 1.0, divisor))
                     if powers[k] < 0:
                         rest = 1.0 / rest
                         rest = np.where(np.isfinite(rest), rest, np.nan)
@@ -232,11 +258,15 @@ class Search:
     def _close(self, value: Value, wanted: Value) -> bool:
         if self.paper and not set(value.letters) <= set(wanted.letters):
             return False
-        w = wanted.array
+        goal = self._goal(wanted.array)
         a = value.array
-        if value.letters == wanted.letters and a.shape[1:] == w.shape[1:]:
-            pass
-        else:
+        if value.letters == wanted.letters and a.shape == goal.array.shape:
+            if goal.first is not None and not abs(a.item(0) - goal.first) <= goal.within:
+                return False
+            near = np.abs(a - goal.array) <= goal.within
+            return bool(near.all() if goal.known is None else (near | ~goal.known).all())
+        w = wanted.array
+        if value.letters != wanted.letters or a.shape[1:] != w.shape[1:]:
             try:
                 (a, w), _ = self.batch.aligned([value, wanted])
                 np.broadcast_shapes(a.shape, w.shape)
@@ -245,16 +275,25 @@ class Search:
             if not self.paper and a.ndim > w.ndim:
                 return False
         known = np.isfinite(w)
-        scale = np.abs(np.where(known, w, 0.0)).max(initial=0.0)
-        with np.errstate(all="ignore"):
-            try:
-                d = np.abs(a - w)
-            except ValueError:
-                return False
+        try:
+            d = np.abs(a - w)
+        except ValueError:
+            return False
         if d.shape != np.broadcast_shapes(w.shape, d.shape):
             return False
-        d = np.where(known, d, 0.0)
-        return bool((d <= CLOSE * max(scale, 1e-9)).all())
+        return bool((np.where(known, d, 0.0) <= goal.within).all())
+
+    def _goal(self, wanted: Array) -> _Goal:
+        """What an array is compared with, prepared once."""
+        found = self._goals.get(id(wanted))
+        if found is None:
+            known = np.isfinite(wanted)
+            every = bool(known.all())
+            array = wanted if every else np.where(known, wanted, 0.0)
+            within = CLOSE * max(float(np.abs(array).max(initial=0.0)), 1e-9)
+            first = float(wanted.item(0)) if wanted.size and bool(known.item(0)) else None
+            found = self._goals[id(wanted)] = _Goal(wanted, array, None if every else known, within, first)
+        return found
 
 
 # ---- comparing with many -------------------------------------------------------------------------------

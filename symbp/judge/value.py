@@ -75,10 +75,16 @@ class Batch:
 
     def value(self, tree: Tree, beside: Sequence[Tree] = ()) -> Value:
         """The value of a tree; letters that stand for themselves run as in `tree` or in those `beside` it."""
+        if not tree.lettered:
+            known = self._memos[()].get(tree)
+            if known is not None:
+                if isinstance(known, ShapeError):
+                    raise known
+                return known
         if len(self._memos[()]) > REMEMBERED:
             self.forget()
         self._memo, self._letters = self._memos[()], {}
-        if any(t.op == "letter" for t in tree.walk()):
+        if tree.lettered:
             self._letters = self._extents((tree, *beside))
             key = tuple(sorted(self._letters.items()))
             self._memo = self._memos.setdefault(key, {})
@@ -89,7 +95,7 @@ class Batch:
         found: dict[str, int] = {}
         for tree in trees:
             for t in tree.walk():
-                if t.op == "entry" and not any(x.op == "letter" for x in t.args[0].walk()):
+                if t.op == "entry" and not t.args[0].lettered:
                     shape = self._value(t.args[0]).shape
                     for i, n in zip(t.data, shape, strict=False):
                         if isinstance(i, str) and i != "*":

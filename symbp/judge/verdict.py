@@ -4,18 +4,20 @@ The truth is the value of the claim's left side. A claim is `correct` when every
 at every point, `wrong` when one does not (always with a counterexample), `undecided` when rounding
 does not allow to say. What a line says is absolute: `dH1` on the right is the true gradient, unless
 an earlier definition of a new name gives it. A line that is wrong only because an earlier line of
-the same student was, is wrong too, and `carried` says "correct".
+the same student was, is wrong too, and `carried` says "correct". In a program, where a name stands
+for what an earlier line made of it, the mistake of a line is looked for with the true gradients in
+the place of those names: its own mistake, not an earlier one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from symbp.claim import Claim, Tree, call, gradient, number
+from symbp.claim import Claim, Own, Tree, by_name, call, gradient, number
 from symbp.judge.diagnose import diagnose
 from symbp.judge.equal import OTHER, SAME, Difference, difference, fitted, same
 from symbp.judge.functions import Array
@@ -42,7 +44,8 @@ class Counterexample:
 @dataclass(frozen=True)
 class Verdict:
     """What is to be said of one claim. `right` is the right formula for the left side (a tree),
-    where `mistake` has no repair of the student's own."""
+    where `mistake` has no repair of the student's own. `sources` are names of earlier lines that a line
+    carries the mistake of."""
 
     claim: Claim
     verdict: str
@@ -54,6 +57,7 @@ class Verdict:
     right: Tree | None = None
     link: int = 0
     reason: str = ""
+    sources: tuple[str, ...] = ()
 
 
 class Judge:
@@ -66,6 +70,8 @@ class Judge:
 
     def __call__(self, claim: Claim) -> Verdict:
         """The verdict on one claim; definitions in it are known to later ones."""
+        if claim.instances:
+            return self._at_every_number(claim)
         if claim.problem:
             return Verdict(claim, claim.problem, reason=claim.message)
         if self.points.reason:
@@ -80,6 +86,22 @@ class Judge:
         except ShapeError as why:
             return Verdict(claim, "unreadable", reason=f"the left side: {why.reason}")
         return self._against(claim, truth)
+
+    def _at_every_number(self, claim: Claim) -> Verdict:
+        """A formula for every l is right if it is right at all of them; else the one whose mistake is clearest is
+        shown."""
+        found = [self(replace(one, text=claim.text, place=claim.place)) for one in claim.instances]
+        for verdict in ("wrong", "unreadable", "undefined", "undecided"):
+            kind = [v for v in found if v.verdict == verdict]
+            if kind:
+                worst = min(kind, key=lambda v: v.mistake.cost if v.mistake is not None else 99.0)
+                example = worst.counterexample
+                if example is not None:
+                    example = replace(example, sizes={**example.sizes, **dict(worst.claim.at)})
+                return replace(worst, counterexample=example)
+        loose = next((v for v in found if v.verdict == "loose"), found[0])
+        numeric = next((v for v in found if v.proof != "symbolic"), found[0])
+        return loose if loose.verdict == "loose" else numeric
 
     # ---- kinds of claims -------------------------------------------------------------------------
 
@@ -132,10 +154,17 @@ class Judge:
                     fitted(v, t, paper) for v, t in zip(self.points.value(link, (claim.left,)), lefts, strict=True)
                 ]
             except ShapeError as why:
-                return self._unfit(claim, why, truth, n)
+                alone = self._alone(claim, n, truth)
+                return (
+                    replace(alone, counterexample=self._misfit(why, truth))
+                    if alone
+                    else self._unfit(claim, why, truth, n)
+                )
             found = difference(values, truth)
             if not found.error <= OTHER:
-                return self._wrong(claim, values, truth, found, n)
+                wrong = self._alone(claim, n, truth) or self._wrong(claim, values, truth, found, n)
+                example = self._example(values, truth, found)
+                return replace(wrong, counterexample=example, ratio=ratio_of(values, truth, self.lexicon))
             worst = max(worst, found.error)
         if worst > SAME:
             reason = f"the values agree to {worst:.0e} only: rounding, or a very small mistake"
@@ -167,6 +196,27 @@ class Judge:
 
     # ---- what is wrong ---------------------------------------------------------------------------
 
+    def _alone(self, claim: Claim, n: int, truth: list[Array]) -> Verdict | None:
+        """The verdict on a wrong line of a program with the true gradients in the place of the program's own; None if
+        it uses none that is wrong."""
+        link = claim.links[n]
+        alone = by_name(link, (o for o in claim.own if o.node))
+        sources = tuple(o.name for o in claim.own if o.node in alone.gradients and self._is_wrong(o))
+        if not sources:
+            return None
+        line = replace(claim, links=(*claim.links[:n], alone, *claim.links[n + 1 :]), own=())
+        verdict = self._against(line, truth)
+        if verdict.verdict == "wrong":
+            return replace(verdict, claim=claim, sources=sources)
+        return Verdict(claim, "wrong", carried="correct", link=n, sources=sources)
+
+    def _is_wrong(self, own: Own) -> bool:
+        try:
+            said, true = self.points.value(own.tree), self.points.value(gradient(own.node))
+            return not same([fitted(v, t, False) for v, t in zip(said, true, strict=True)], [t.array for t in true])
+        except ShapeError:
+            return True
+
     def _wrong(self, claim: Claim, values: list[Array], truth: list[Array], found: Difference, n: int) -> Verdict:
         example = self._example(values, truth, found)
         ratio = ratio_of(values, truth, self.lexicon)
@@ -183,11 +233,7 @@ class Judge:
 
     def _unfit(self, claim: Claim, why: ShapeError, truth: list[Array] | None, n: int) -> Verdict:
         """A formula whose parts, or whose value, do not have the shapes they must have."""
-        batch = self.points.batches[0]
-        entry = (0,) * (truth[0].ndim - 1) if truth is not None else ()
-        true = float(truth[0][(0, *entry)]) if truth is not None else None
-        shapes = (why.shapes[0], why.shapes[1]) if len(why.shapes) == 2 else None
-        example = Counterexample(dict(batch.sizes), entry, None, true, shapes)
+        example = self._misfit(why, truth)
         mistake = None
         if truth is not None:
             mistake = diagnose(self.lexicon, claim, claim.links[n], None, truth, self.seconds)
@@ -203,6 +249,12 @@ class Judge:
             link=n,
             reason=reason,
         )
+
+    def _misfit(self, why: ShapeError, truth: list[Array] | None) -> Counterexample:
+        entry = (0,) * (truth[0].ndim - 1) if truth is not None else ()
+        true = float(truth[0][(0, *entry)]) if truth is not None else None
+        shapes = (why.shapes[0], why.shapes[1]) if len(why.shapes) == 2 else None
+        return Counterexample(dict(self.points.batches[0].sizes), entry, None, true, shapes)
 
     def _example(self, values: Sequence[Array], truth: Sequence[Array], found: Difference) -> Counterexample:
         batch = self.points.batches[found.batch]

@@ -15,6 +15,7 @@ import ast
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +26,7 @@ from symbp.expr import Num, Size
 from symbp.graph import Graph
 from symbp.judge.points import RATES
 from symbp.judge.value import KNOWN
+from symbp.read.counts import Counts
 from symbp.read.source import parse
 
 LONGEST, DEEPEST, DIGITS, HIGHEST = 20_000, 150, 50, 1000
@@ -138,19 +140,39 @@ class ClaimReader:
         self.rate = ""  # the rate that updates by numbers are taken at
         self.depth = 0
         self.local: dict[str, Tree] = {}  # names that stand for a tree, inside a pasted function
+        self.counts = Counts()
+        self.numbers: dict[str, int] = {}  # what letters that count layers are now
 
     # ---- lines -----------------------------------------------------------------------------------
 
     def line(self, text: str, about: str = "", place: Place | None = None) -> Claim:
         """The claim of one line. `about` says what a formula without a left side is the gradient of."""
+        self.numbers = dict(self.counts.ends)
         try:
             return self._line(text, about, place)
         except Unread as why:
+            for_every = self._for_every_number(text, about, place)
+            if for_every is not None:
+                return for_every
             return Claim(text, about=about, place=self._moved(place, why), problem=why.kind, message=why.reason)
         except DeclarationError as error:
             return Claim(text, about=about, place=place, problem="unreadable", message=_reason(error))
         except (RecursionError, MemoryError):
             return Claim(text, about=about, place=place, problem="unreadable", message="this is nested too deeply")
+
+    def _for_every_number(self, text: str, about: str, place: Place | None) -> Claim | None:
+        """A line with letters that count layers, once for each number; None if it has none or fits nowhere."""
+        used = set(re.findall(r"(?<![\w.])[^\W\d]\w*", " ".join(re.findall(r"\[([^\[\]]*)\]", text))))
+        if not used.intersection(self.counts.letters):
+            return None
+        found: list[Claim] = []
+        for choice in self.counts.choices(used):
+            self.numbers = {**self.counts.ends, **choice}
+            try:
+                found.append(replace(self._line(text, about, place), at=tuple(choice.items())))
+            except (Unread, DeclarationError, RecursionError, MemoryError):
+                continue
+        return replace(found[0], instances=tuple(found)) if found else None
 
     def _moved(self, place: Place | None, why: Unread) -> Place | None:
         if place is None or why.node is None:
@@ -497,17 +519,33 @@ class ClaimReader:
         return found
 
     def _member(self, node: ast.Subscript) -> str:
-        """`W[2]`, a member of a family of tensors, as it is written; else nothing."""
-        if isinstance(node.value, ast.Name) and isinstance(node.slice, ast.Constant) and type(node.slice.value) is int:
-            return f"{node.value.id}[{node.slice.value}]"
-        return ""
+        """`W[2]`, a member of a family of tensors, as the network calls it; else nothing."""
+        units = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        numbers = [self._number(u) for u in units]
+        if not isinstance(node.value, ast.Name) or None in numbers:
+            return ""
+        return f"{node.value.id}[{','.join(map(str, numbers))}]"
+
+    def _number(self, node: ast.expr) -> int | None:
+        """`2`, `l`, `l + 1`, `L - 1`, where l and L are numbers now."""
+        match node:
+            case ast.Constant(value=int(value)) if type(value) is int:
+                return value
+            case ast.Name(id=name):
+                return self.numbers.get(name)
+            case ast.BinOp(left=left, op=(ast.Add() | ast.Sub()) as op, right=right):
+                a, b = self._number(left), self._number(right)
+                if a is None or b is None:
+                    return None
+                return a + b if isinstance(op, ast.Add) else a - b
+        return None
 
     def _subscript(self, node: ast.Subscript) -> Tree:
         member = self._member(node)
         if member in self.graph.nodes:
-            return c.name(member)
+            return c.name(member, ast.unparse(node))
         if member in self.gradients:
-            return c.gradient(self.gradients[member], member)
+            return c.gradient(self.gradients[member], ast.unparse(node))
         if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
             dims = self._dims(self.expression(node.value.value))
             place = self._items(node)
@@ -564,12 +602,35 @@ class ClaimReader:
 
     def _call(self, node: ast.Call) -> Tree:
         if isinstance(node.func, ast.Name):
+            if node.func.id == "sum" and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+                return self._total(node.args[0])
             return self._function(node, node.func.id, [])
         if isinstance(node.func, ast.Attribute):
             if _is_numpy(node.func.value):
                 return self._function(node, node.func.attr, [])
             return self._function(node, node.func.attr, [node.func.value], method=True)
         raise Unread("only functions of the language can be called", node=node)
+
+    def _total(self, node: ast.GeneratorExp) -> Tree:
+        """`sum(… for t in range(1, T + 1))`: the members written out."""
+        match node.generators:
+            case [ast.comprehension(target=ast.Name(id=letter), iter=ast.Call(func=ast.Name(id="range"), args=ends))]:
+                numbers = [self._number(e) for e in ends]
+            case _:
+                raise Unread("sum(… for t in range(…)) runs over one letter and a range", node=node)
+        if None in numbers or not 1 <= len(numbers) <= 3 or numbers[2:] == [0]:
+            raise Unread("the ends of this range are not known", "undefined", node)
+        members = range(*(n for n in numbers if n is not None))
+        if not 0 < len(members) <= 64:
+            raise Unread("this range is empty or longer than 64", node=node)
+        before, trees = self.numbers, []
+        try:
+            for n in members:
+                self.numbers = {**before, letter: n}
+                trees.append(self.expression(node.elt))
+        finally:
+            self.numbers = before
+        return c.sum_(trees)
 
     def _function(self, node: ast.Call, name: str, before: list[ast.expr], method: bool = False) -> Tree:
         if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from symbp import claim as c
-from symbp.claim import Claim, Tree
+from symbp.claim import Claim, Own, Tree
 from symbp.errors import DeclarationError, Place
 from symbp.read.claims import ClaimReader, Unread, _subject_of, plain
 from symbp.read.source import Source, parse
@@ -138,9 +138,11 @@ class _Program:
 
     def result(self) -> Iterator[Claim]:
         """The gradients, in the order in which the program gives them their last values."""
+        own: list[Own] = []
         for name in self.order:
             line = self.names[name]
             node = self.reader.gradients.get(name)
+            before, own = own, self._named(own, name, line, node or "")
             if node is None or node == self.reader.graph.loss:
                 continue
             if line.tree is None:
@@ -148,7 +150,14 @@ class _Program:
                 yield Claim(line.text, None, (), node, place=line.place, problem=why.kind, message=why.reason)
             else:
                 left = c.gradient(node, name)
-                yield Claim(line.text, left, (line.tree,), _subject_of(left), place=line.place)
+                yield Claim(line.text, left, (line.tree,), _subject_of(left), place=line.place, own=tuple(before))
+
+    def _named(self, own: list[Own], name: str, line: _Line, node: str) -> list[Own]:
+        """The names so far and this one, unless it stands for a name or a number; of two names for one part the first
+        one counts."""
+        if line.tree is None or line.tree.weight < 2 or any(o.tree is line.tree for o in own):
+            return own
+        return [*own, Own(name, line.tree, node)]
 
 
 def read_program(reader: ClaimReader, text: str, file: str = "") -> list[Claim]:

@@ -179,6 +179,10 @@ class _Network:
                 case ast.AnnAssign():
                     self._collect_leaf(statement, into)
                 case ast.Assert():
+                    if statement.msg is not None and not isinstance(statement.msg, ast.Constant):
+                        raise self.formulas.error(
+                            statement.msg, "an assert states one fact", "Write each fact on an assert line of its own."
+                        )
                     self.asserts.append((statement.test, tuple(self.families.open)))
                 case ast.For():
                     self._collect_loop(statement, into)

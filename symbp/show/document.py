@@ -10,16 +10,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from symbp.arithmetic import length
 from symbp.differential import Differentials, differential
-from symbp.expr import ONE, Add, Call, Delta, Entry, Expr, Index, Num, Reduce, Size, walk
+from symbp.expr import ONE, Add, Delta, Entry, Expr, Index, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
 from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet, bare
 from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
 from symbp.show.changes import with_changes
+from symbp.show.kinks import conventions
 from symbp.show.math import MathPrinter, NumberPrinter
 from symbp.show.style import USUAL, Style
 from symbp.show.words import law_name, say
@@ -82,7 +84,6 @@ class Writer:
         self.lang = options.lang
         self.moves = self._movers()
         self.shapes: dict[tuple[Expr, ...], str] = {}
-        self.kinks: dict[str, bool] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
         self.diagonal = False  # has the local slope just shown a δ?
         self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
@@ -144,8 +145,8 @@ class Writer:
                 for n, why in self.derivation.left_out.items()
             ]
             yield Prose(self.listed("held", held))
-        if self.has_kinks():
-            yield Prose(self.kink())
+        if note := self.kinks():
+            yield Prose(note)
 
     # ---- parts ---------------------------------------------------------------------------------
 
@@ -157,10 +158,23 @@ class Writer:
         """A tensor and the space it lives in."""
         return self.alphabet.member(self.print.tensor(node.name), self._shape(node))
 
-    def kink(self) -> str:
-        """The convention at a kink."""
-        zero = self.alphabet.inline(self.alphabet.slope_at_zero(self.alphabet.function("relu")))
-        return say("kink", self.lang, zero)
+    def kinks(self, name: str = "") -> str:
+        """The conventions at the kinks in the definition of a node, or in all definitions; empty without any."""
+        nodes = [self.graph[name]] if name else self.graph.inner
+        found = conventions(node.body for node in nodes if node.body is not None)
+        sentences = [self._convention(key, found[key]) for key in found]
+        return reduce(lambda before, after: say("two-sentences", self.lang, before, after), sentences, "").strip()
+
+    def _convention(self, key: str, functions: tuple[str, ...]) -> str:
+        alphabet = self.alphabet
+        if key == "kink":
+            words = [
+                alphabet.apply("sign", ["0"]) + " = 0" if f == "abs" else alphabet.slope_at_zero(alphabet.function(f))
+                for f in functions
+            ]
+        else:
+            words = [alphabet.function(f) for f in functions]
+        return say(key, self.lang, say("comma", self.lang).join(alphabet.inline(w) for w in words))
 
     def summary(self) -> Table:
         """All error terms and all gradients in one table, with their shapes."""
@@ -312,7 +326,7 @@ class Writer:
             if shown is None:
                 shown = printer.index(d.expr, letters)
                 left = printer.index(Entry(differential(d.consumer), consumer.axes), letters)
-            yield Row(left, shown, say("take-d", self.lang), aside=self.kink() if self._has_kink(d.consumer) else "")
+            yield Row(left, shown, say("take-d", self.lang), aside=self.kinks(d.consumer))
             if d.consumer == loss:
                 ways.append(shown)
                 continue
@@ -383,8 +397,7 @@ class Writer:
                     if step.law and self.options.detail == "full" and self.alphabet.name == "latex"
                     else ""
                 )
-                kink = self.kink() if self._has_kink(step.via) else ""
-                yield Row(left, right, rule, self.alphabet.inline(note) if note else "", aside=kink)
+                yield Row(left, right, rule, self.alphabet.inline(note) if note else "", aside=self.kinks(step.via))
             case "contraction":
                 rule = rule if self.diagonal else say("put-in", self.lang)
                 if step.via != self.graph.loss or self.options.detail == "full":
@@ -582,21 +595,6 @@ class Writer:
             between = numbers.index(e, {})
             steps = list(dict.fromkeys([shown, between, value.replace("-", self.alphabet.minus)]))
             yield Row(left, " = ".join(steps))
-
-    def has_kinks(self) -> bool:
-        return any(self._has_kink(node.name) for node in self.graph.inner)
-
-    def _has_kink(self, name: str) -> bool:
-        """Is a function without a slope at some point used in a definition?"""
-        if name not in self.kinks:
-            self.kinks[name] = any(self._is_kinked(e) for e in walk(self.graph[name].body or Num(1)))
-        return self.kinks[name]
-
-    def _is_kinked(self, e: Expr) -> bool:
-        table = self.graph.table
-        if isinstance(e, Call):
-            return bool(table[e.fn].kinks(*[Num(1)] * table[e.fn].arity))
-        return isinstance(e, Reduce) and e.op in ("max", "min")
 
 
 def without_repeats(rows: list[Row]) -> Iterator[Row]:

@@ -77,8 +77,8 @@ class HigherWriter(Writer):
         yield Rows(tuple(self.whole()))
         if d.structure.kind == "diagonal" and d.terms:
             yield Prose(say("never-built", self.lang, self.alphabet.inline(self.name())))
-        if self.network_writer.has_kinks():
-            yield Prose(self.network_writer.kink())
+        if note := self.network_writer.kinks():
+            yield Prose(note)
 
     # ---- names and letters -----------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from symbp.claim import Tree
+from symbp.claim import Tree, by_name
 from symbp.errors import Place
 from symbp.graph import Graph
 from symbp.judge.text import NoText, numpy_text
@@ -39,6 +39,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "numbers": ("numbers", "数值"),
     "ratio": ("true = {0} × claimed", "正确值 = {0} × 所写"),
     "carried": ("It follows from an earlier wrong line.", "这一行由前面错误的一行推出。"),
+    "carried-from": (
+        "The line itself is right: it carries on the mistake in {0}.",
+        "这一行本身正确，错误来自前面的 {0}。",
+    ),
+    "besides": ("Besides, {0} is wrong already.", "此外，{0} 已经有错。"),
+    "earlier": ("from an earlier line", "沿用前面的错误"),
     "entry": ("at {0}: {1} is {2}, and should be {3}", "{0} 时：{1} 为 {2}，应为 {3}"),
     "shapes": ("at {0}: the shape is {1}, and should be {2}", "{0} 时：形状为 {1}，应为 {2}"),
     "unfit": ("at {0} it has no value", "{0} 时没有值"),
@@ -87,7 +93,9 @@ def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
     said = sentence(v.mistake, v.claim, graph.loss, spell, lang) if v.mistake is not None else ""
     if v.reason and (v.mistake is None or v.mistake.name in ("shape", "other")):
         said = f"{_capital(v.reason)}. {said}".strip()
-    if v.carried:
+    if v.sources:
+        said += " " + say("carried-from" if v.carried else "besides", lang, ", ".join(v.sources))
+    elif v.carried:
         said += " " + say("carried", lang)
     return said.strip()
 
@@ -113,6 +121,7 @@ def _claim_json(v: Verdict, graph: Graph, latex: Callable[[Verdict, Tree], str] 
     spell = _speller(v, latex)
     repair = None
     if tree is not None:
+        tree = by_name(tree, v.claim.own)
         repair = {
             "numpy": spelled(tree) or spelled(v.right) or None,
             "latex": (latex(v, tree) or None) if latex else None,
@@ -173,8 +182,8 @@ def _number(x: float | None) -> float | None:
 
 def _speller(v: Verdict, latex: Callable[[Verdict, Tree], str] | None) -> Spell:
     if v.claim.notation == "latex" and latex is not None:
-        return lambda tree: latex(v, tree)
-    return spelled
+        return lambda tree: latex(v, by_name(tree, v.claim.own))
+    return lambda tree: spelled(by_name(tree, v.claim.own))
 
 
 # ---- the terminal --------------------------------------------------------------------------------------
@@ -212,6 +221,8 @@ def _lines(
     elif v.verdict == "wrong" and v.mistake is not None:
         names = [v.mistake.name] + ([v.mistake.second.name] if v.mistake.second else [])
         right = f"{right}: {' + '.join(TITLES[n][lang == 'zh'] for n in names)}"
+    elif v.verdict == "wrong" and v.sources:
+        right = f"{right}: {say('earlier', lang)}"
     text = " ".join(v.claim.text.split())
     where = f"{v.claim.place.line:>3} " if v.claim.place is not None and v.claim.place.file else ""
     head = f"{where}{MARK[v.verdict]} "

@@ -8,11 +8,13 @@ English, and a test finds it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 
 ENGLISH = "en"
+_PLACE = re.compile(r"\{([0-9])\}")
 
 
 @lru_cache(maxsize=1)
@@ -46,11 +48,9 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 
 
 def say(key: str, lang: str = ENGLISH, *args: str) -> str:
-    """The phrase in the language, its places filled."""
+    """The phrase in the language, its places filled, all at once: what is put in may hold `{1}` itself."""
     phrase = catalogue(lang).get(key) or catalogue(ENGLISH)[key]
-    for n, a in enumerate(args):
-        phrase = phrase.replace(f"{{{n}}}", a)
-    return phrase
+    return _PLACE.sub(lambda place: args[int(place[1])] if int(place[1]) < len(args) else place[0], phrase)
 
 
 def method_name(method: str, lang: str = ENGLISH) -> str:

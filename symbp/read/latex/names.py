@@ -287,6 +287,7 @@ class Symbols:
             with suppress(SymbpError):
                 first.append((key(read_symbol(shown, self.words)), n))
             first.append((n, n))
+            later += [(s, n) for s in member_spellings(n)]
             a, b = spellings(n)
             later += [(s, n) for s in a]
             last += [(s, n) for s in b]
@@ -547,6 +548,17 @@ def spellings(name: str) -> tuple[list[str], list[str]]:
     if taken.subs[-1:] == ("prev",):
         unlikely += [f"{b}_t-1" for b in bases] + [f"{b}^t-1" for b in bases]
     return likely, unlikely
+
+
+def member_spellings(name: str) -> list[str]:
+    """The keys of a member of a family: `W[2]` is `W^{(2)}`, `W_2`; `h[1, 4]` is `h^{(1)}_4`."""
+    family, bracket, numbers = name.partition("[")
+    if not bracket:
+        return []
+    units = [u.strip() for u in numbers.rstrip("]").split(",")]
+    likely, _ = spellings(family)
+    found = [s for base in likely if "_" not in base and "^" not in base for s in _with(base, units)]
+    return found + [f"{base}^{units[0]}" for base in likely if "_" in base and "^" not in base and len(units) == 1]
 
 
 def _bases(base: str) -> list[str]:

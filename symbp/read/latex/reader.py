@@ -15,9 +15,11 @@ from symbp import claim
 from symbp.claim import Claim, Tree
 from symbp.errors import DeclarationError, Place, ReadError
 from symbp.graph import Graph
+from symbp.read.counts import NONE, Counts
 from symbp.read.latex.formula import Formula
 from symbp.read.latex.grammar import parse
 from symbp.read.latex.macros import LONGEST, Macro, error, expand, scan
+from symbp.read.latex.members import counting, numbered
 from symbp.read.latex.names import (
     Ambiguous,
     Let,
@@ -66,6 +68,7 @@ class LatexReader:
         expression: Expression,
         lets: Iterable[tuple[str, str]] = (),
         macros: Mapping[str, Macro] | None = None,
+        counts: Counts = NONE,
     ) -> None:
         self.graph, self.evaluator, self.expression = graph, evaluator, expression
         self.view = View(graph)
@@ -76,6 +79,7 @@ class LatexReader:
             for spelling in (*likely, *unlikely, function):
                 self.symbols.functions.setdefault(spelling, function)
         self.macros = dict(macros or {})
+        self.counts = counts
         self.unfit: dict[str, str] = {}  # symbols whose own line does not fit together
         for symbol, meaning in lets:
             self.let(symbol, meaning)
@@ -165,7 +169,24 @@ class LatexReader:
         return replace(chosen if unread is None or main is not None else unread, text=text)
 
     def _statement(self, statement: Statement, formula: str, about: str) -> Claim | None:
+        """One statement; with letters that count layers, once for each number that they can be."""
+        plain = self._once(statement, formula, about, {})
+        if plain is None or plain.problem != "undefined" or not self.counts.letters:
+            return plain
+        try:
+            used = set().union(*(counting(parse(s.tokens, formula), self.counts.letters) for s in statement.sides))
+        except (Unread, DeclarationError, RecursionError):
+            return plain
+        found = []
+        for choice in self.counts.choices(used) if used else ():
+            made = self._once(statement, formula, about, choice)
+            if made is not None and not made.problem:
+                found.append(replace(made, at=tuple(choice.items())))
+        return replace(found[0], instances=tuple(found)) if found else plain
+
+    def _once(self, statement: Statement, formula: str, about: str, choice: Mapping[str, int]) -> Claim | None:
         start, end = statement.start, statement.end
+        numbers = {letter: str(n) for letter, n in {**self.counts.ends, **choice}.items()}
         shown = formula[start:end].strip() or formula.strip()
         if "\\begin" not in shown:
             shown = re.sub(r"\s*(?<!\\)&\s*", " ", shown)
@@ -176,7 +197,7 @@ class LatexReader:
                 raise Unread(f"a chain of more than {MOST_LINKS} links is not read")
             if len(statement.sides) > 1 and not statement.is_equation:
                 return self._other(statement, base)
-            nodes = [parse(s.tokens, formula) for s in statement.sides]
+            nodes = [numbered(parse(s.tokens, formula), numbers) for s in statement.sides]
             if len(nodes) == 1:
                 return self._bare(nodes[0], formula, about, base)
             if any(not s.tokens for s in statement.sides):

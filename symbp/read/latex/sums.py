@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from symbp import claim
 from symbp.claim import Tree
+from symbp.read.latex.members import numbered
 from symbp.read.latex.names import filled, flat_subscripts, free_letters, key, letters_of
 from symbp.read.latex.resolve import Resolver, Unread, Value, big_operator
 from symbp.read.latex.tree import (
@@ -81,7 +82,8 @@ def _spelled_out(
         r.reading.misfits, r.reading.notes = before
     trees = []
     for n in range(low, high + 1):
-        trees.append(_renumbered(r.expression(filled(body, {letter: str(n)})).tree, letter, n))
+        put = {letter: str(n)}
+        trees.append(_renumbered(r.expression(filled(numbered(body, put), put)).tree, letter, n))
     r.note(f"{r.words(node)} is read with {letter} = {low} to {high}")
     if kind == "sum":
         return r.value(claim.sum_(trees), node.span)
