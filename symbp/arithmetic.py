@@ -55,8 +55,8 @@ def length(e: Expr) -> int:
 def _length(e: Expr) -> int:
     match e:
         case Add():
-            negative = sum(sign_of(a) < 0 for a in e.args)
-            return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + (negative == len(e.args))
+            lonely = all(sign_of(a) < 0 and (abs(split(a)[0]) == 1 and not isinstance(a, Num)) for a in e.args)
+            return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + lonely
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
             lonely = all((isinstance(a, Pow) and a.exponent is MINUS_ONE) or _is_unit(a) for a in e.args)

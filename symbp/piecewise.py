@@ -7,7 +7,7 @@ does not apply, and says why it ends.
 
 from __future__ import annotations
 
-from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, powers, sign_of, split
+from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, positive, powers, sign_of, split
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -28,7 +28,7 @@ from symbp.expr import (
     walk,
 )
 from symbp.graph import DEFINITION, Fact
-from symbp.rules import Knowledge, Used
+from symbp.rules import ODD, Knowledge, Used
 
 LESS, MORE = ("<", "<="), (">", ">=")
 PASSES = {"exp": ONE, "sigmoid": HALF, "log": ZERO, "tanh": ZERO, "sinh": ZERO, "arctan": ZERO, "softsign": ZERO}
@@ -127,6 +127,13 @@ def sign_of_product(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return whole if number > 0 else mul(MINUS_ONE, whole)
 
 
+def odd_function(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """tanh(−u) = −tanh(u), and so for other odd functions. Ends: the minus stands in front."""
+    if isinstance(e, Call) and e.fn in ODD and e.fn != "sign" and isinstance(e.args[0], Mul) and sign_of(e.args[0]) < 0:
+        return mul(MINUS_ONE, Call(e.fn, positive(e.args[0])))
+    return None
+
+
 def idle_sign(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """sign(u)² [|u| > c] = [|u| > c] for c ≥ 0: where |u| is above c, u is not 0. Ends: a factor
     disappears."""
@@ -216,6 +223,7 @@ __all__ = [
     "isolated",
     "kinked",
     "monotone",
+    "odd_function",
     "scaled_clip",
     "sign_of_product",
 ]

@@ -434,7 +434,7 @@ def common_factor(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
     """a b + a c = a (b + c), numbers and divisors too. Ends: shorter, or as short with fewer nodes."""
     if not isinstance(e, Add):
         return None
-    split_terms = [split(t) for t in e.args]
+    split_terms = [split(t) for t in _one_way(e.args)]
     content = _content([c for c, _ in split_terms])
     tables = [_power_table(rest) for _, rest in split_terms]
     shared: dict[Expr, Fraction] = {}
@@ -459,6 +459,23 @@ def common_factor(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
     if not shared and length(result) > length(e):
         return None
     return result if length(result) <= length(e) else None
+
+
+def _one_way(terms: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor."""
+    seen: dict[Expr, Expr] = {}
+    result = []
+    for t in terms:
+        factors = list(factors_of(t))
+        for n, f in enumerate(factors):
+            if isinstance(f, Add) and any(sign_of(a) < 0 for a in f.args) and any(sign_of(a) > 0 for a in f.args):
+                turned = canon(plus(powers((MINUS_ONE, a)) for a in f.args))
+                if turned in seen and canon(f) not in seen:
+                    factors[n] = mul(MINUS_ONE, seen[turned])
+                else:
+                    seen.setdefault(canon(f), f)
+        result.append(t if all(a is b for a, b in zip(factors, factors_of(t))) else powers(factors))
+    return tuple(result)
 
 
 def _place(taken: list[Expr], terms: list[tuple[Fraction, Expr]]) -> tuple[list[Expr], list[Expr]]:
@@ -566,6 +583,9 @@ def positive_first(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
         return None
     n = next((n for n, t in enumerate(e.args) if sign_of(t) > 0), None)
     if n is None:
+        free = next((n for n, t in enumerate(e.args) if abs(split(t)[0]) != 1 or isinstance(t, Num)), None)
+        if free is not None:  # −2x − y needs no minus in front
+            return Add((e.args[free], *e.args[:free], *e.args[free + 1 :])) if free else None
         turned = plus(powers((MINUS_ONE, t)) for t in e.args)
         return mul(MINUS_ONE, turned) if isinstance(turned, Add) else None
     return Add((e.args[n], *e.args[:n], *e.args[n + 1 :]))

@@ -251,6 +251,7 @@ class Shortener:
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
                 if length(e) <= SPREAD:
+                    yield e, e, self._spread_out(e, r)
                     front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
@@ -337,6 +338,16 @@ class Shortener:
                 folded = [min(self.shorter(p), key=length, default=p) for p in pieces]
                 if folded != pieces:
                     yield t, plus(folded), plus([*(a for m, a in enumerate(e.args) if m != n), *folded])
+
+    def _spread_out(self, e: Mul, r: Add) -> Expr:
+        """The product multiplied out over the sum, with every Σ of a sum in its summands taken apart."""
+        terms: list[Expr] = []
+        for t in r.args:
+            factors = factors_of(t)
+            reduced = next((f for f in factors if isinstance(f, Reduce) and f.op == "sum" and self._spread(f)), None)
+            parts = self._spread(reduced) if isinstance(reduced, Reduce) else [ONE]
+            terms += [powers(x if f is reduced else f for f in factors) if reduced else t for x in parts]
+        return expand(powers([*(f for f in e.args if f is not r), plus(terms)]), 16)
 
     def _spread(self, r: Reduce) -> list[Expr]:
         """Σ c x and Σ c y for Σ c (x + y)."""

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from symbp import merge, piecewise, quotients, rules
+from symbp import identities, merge, piecewise, quotients, rules
 from symbp.arithmetic import arithmetic, canon, expand, length, plus, power, powers, split, sum_over
 from symbp.evaluate import Evaluation, run
 from symbp.expr import (
@@ -80,6 +80,7 @@ GRAPH = read_network(
 )
 N, K = Size("N"), Size("K")
 i, j, k, o = Index("i", N), Index("j", N), Index("k", K), Index("o", K)
+k2 = Index("l", N)
 x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "a", "h", "E", "d", "w"])
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
@@ -383,6 +384,52 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         mul(Pow(Call("sign", x), TWO), y, positive(Call("abs", x))),
         mul(y, positive(Call("abs", x))),
     ),
+    (
+        identities.clipped,
+        Select(Compare("<=", Call("abs", x), TWO), x, mul(2, Call("sign", x))),
+        Call("minimum", Call("maximum", x, Num(-2)), TWO),
+    ),
+    (
+        identities.common_power,
+        Add((mul(y, Pow(a, z)), minus(Pow(a, Add((ONE, z)))))),
+        mul(Pow(a, z), Add((y, minus(a)))),
+    ),
+    (identities.compared, Compare(">", mul(2, x, a), mul(x, a)), positive(x)),
+    (identities.complement, Add((ONE, minus(positive(x)))), other(x)),
+    (identities.complement, Add((mul(y, positive(x)), mul(Add((y, ONE)), other(x)))), Add((y, other(x)))),
+    (identities.inverse_of_inverse, Reduce("inv", (i, j), inverse("F", i, j), (i, j)), Entry("F", (i, j))),
+    (
+        identities.inverse_cancels,
+        total((k2,), mul(inverse("F", i, k2), Entry("F", (k2, j)))),
+        Delta(i, j),
+    ),
+    (
+        identities.inverse_of_product,
+        Reduce("inv", (i, j), total((k2,), mul(Entry("F", (i, k2)), Entry("S", (k2, j)))), (i, j)),
+        total((k2,), mul(inverse("S", i, k2), inverse("F", k2, j))),
+    ),
+    (identities.on_diagonal, mul(Entry("F", (i, i)), div(Entry("F", (i, j))), Delta(i, j)), Delta(i, j)),
+    (identities.roots, mul(x, Pow(TWO, HALF), Pow(Num(3), HALF)), mul(x, Pow(Num(6), HALF))),
+    (identities.sign_quotient, mul(Call("sign", x), div(Call("abs", x))), div(x)),
+    (identities.spread_number, mul(HALF, Add((x, mul(2, y)))), Add((mul(HALF, x), y))),
+    (
+        identities.symmetric_by_definition,
+        Reduce("inv", (i, j), Add((Entry("F", (i, j)), Entry("F", (j, i)))), (j, i)),
+        Reduce("inv", (i, j), Add((Entry("F", (i, j)), Entry("F", (j, i)))), (i, j)),
+    ),
+    (piecewise.odd_function, Call("tanh", mul(-2, x)), minus(Call("tanh", mul(2, x)))),
+    (identities.half_angle, Add((mul(2, Call("sigmoid", x)), MINUS_ONE)), Call("tanh", mul(HALF, x))),
+    (identities.mirrored, Add((ONE, minus(Call("sigmoid", minus(x))))), Call("sigmoid", x)),
+    (
+        identities.mirrored,
+        Add((Call("sigmoid", x), minus(Call("sigmoid", minus(x))))),
+        Add((mul(2, Call("sigmoid", x)), MINUS_ONE)),
+    ),
+    (
+        identities.log_quotient,
+        Add((Call("log", Call("exp", x)), minus(Call("log", a)))),
+        Call("log", mul(Call("exp", x), div(a))),
+    ),
     (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", x)), Call("sin", mul(2, x))),
     (
         piecewise.scaled_clip,
@@ -446,6 +493,23 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (piecewise.sign_of_product, Call("sign", mul(x, y))),
     (piecewise.sign_of_product, Call("tanh", mul(2, x))),
     (piecewise.idle_sign, mul(Pow(Call("sign", x), TWO), y)),
+    (identities.clipped, Select(Compare("<=", Call("abs", x), TWO), x, Call("sign", x))),
+    (identities.common_power, Add((Pow(a, z), Pow(a, y)))),
+    (identities.compared, Compare(">", mul(x, y), z)),
+    (identities.complement, Add((positive(x), other(y)))),
+    (identities.inverse_of_inverse, inverse("F", i, j)),
+    (identities.inverse_cancels, total((k2,), mul(inverse("F", i, k2), Entry("S", (k2, j))))),
+    (identities.inverse_of_product, inverse("F", i, j)),
+    (identities.on_diagonal, mul(Entry("F", (i, j)), Entry("S", (i, j)))),
+    (identities.roots, mul(Pow(a, HALF), Pow(TWO, HALF))),
+    (identities.sign_quotient, mul(Call("sign", x), div(Call("abs", y)))),
+    (identities.spread_number, mul(HALF, Add((x, y)))),
+    (identities.symmetric_by_definition, inverse("F", j, i)),
+    (piecewise.odd_function, Call("tanh", mul(2, x))),
+    (piecewise.odd_function, Call("cos", minus(x))),
+    (identities.half_angle, Add((mul(2, Call("sigmoid", x)), ONE))),
+    (identities.mirrored, Add((ONE, minus(Call("sigmoid", x))))),
+    (identities.log_quotient, Add((Call("log", x), minus(Call("log", y))))),  # of what sign?
     (piecewise.double_angle, mul(Call("sin", x), Call("cos", x))),  # sin 2x / 2 is no shorter
     (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", y))),
     (piecewise.scaled_clip, Select(Compare("<", Call("abs", x), ONE), mul(HALF, x), Call("sign", x))),
@@ -458,7 +522,7 @@ def laws() -> dict[str, Callable[..., Expr | None]]:
     """The laws: functions of a simplifier, an expression and what was used."""
     return {
         name: f
-        for module in (rules, merge, piecewise, quotients)
+        for module in (rules, merge, identities, piecewise, quotients)
         for name, f in vars(module).items()
         if inspect.isfunction(f) and not name.startswith("_") and list(inspect.signature(f).parameters) == LAW
     }

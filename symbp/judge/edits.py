@@ -158,7 +158,9 @@ class Edits(Search):
         """All products of two matrices turned round, as they stand or with a transpose moved."""
         for site in self.sites:
             if site.tree.op == "sum" and sum(a.op == "chain" and len(a.args) == 2 for a in site.tree.args) > 1:
-                args = [a.with_args(a.args[::-1]) if a.op == "chain" and len(a.args) == 2 else a for a in site.tree.args]
+                args = [
+                    a.with_args(a.args[::-1]) if a.op == "chain" and len(a.args) == 2 else a for a in site.tree.args
+                ]
                 self.attempt(site, site.tree.with_args(args), "order")
 
     def _permute(self, site: Site, t: Tree) -> None:
@@ -506,7 +508,9 @@ class Edits(Search):
         """Two free indices exchanged throughout: the left side has them the other way round."""
         free = self.lefts[0].letters
         for a, b in itertools.combinations(sorted(set(free)), 2):
-            self.accept(relettered(self.link, {a: b, b: a}), self.sites[0], relettered(self.link, {a: b, b: a}), "index")
+            self.accept(
+                relettered(self.link, {a: b, b: a}), self.sites[0], relettered(self.link, {a: b, b: a}), "index"
+            )
 
     def letters(self) -> None:
         """einsum: two letters exchanged; entries: two indices exchanged, another letter."""
