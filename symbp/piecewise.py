@@ -83,7 +83,7 @@ def monotone(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def between(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """[u > −c][u < c] = [|u| < c]. Ends: two conditions become one."""
+    """[u > −c] · [u < c] = [|u| < c]. Ends: two conditions become one."""
     if not isinstance(e, Mul):
         return None
     for low in e.args:
@@ -181,7 +181,7 @@ def scaled_clip(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def clipped_minimum(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """[c u ≤ r u][lo < r][r < hi] + [r u < c u] = [r u ≤ c u] for c = min(max(r, lo), hi), as c is r
+    """[c u ≤ r u] · [lo < r < hi] + [r u < c u] = [r u ≤ c u] for c = min(max(r, lo), hi), as c is r
     between the bounds; but at the bounds, where no slope exists. Ends: four conditions become one."""
     if not isinstance(e, Add) or len(e.args) != 2:
         return None
