@@ -494,7 +494,7 @@ class Emitter:
         for n in nodes:
             parts.extend(self._flat(n))
         tops = [self._part(p, order) for p, divides in parts if not divides]
-        tops.sort(key=lambda t: (t.is_truth, not _is_upstream(t)))  # what comes from upstream first, masks last
+        tops.sort(key=lambda t: (t.is_truth, not self._is_upstream(t)))  # what comes from upstream first, masks last
         bottoms = [self._part(p, order) for p, divides in parts if divides]
         if not top and not tops and not bottoms and len(bottom) == 0:
             return scalar(ONE)
@@ -505,6 +505,13 @@ class Emitter:
         if len(forms) == 1:
             return forms[0]
         return form("times", forms, axes, len(bottoms) + len(bottom), cost=len(forms) - 1)
+
+    def _is_upstream(self, x: Form) -> bool:
+        """Does it name an adjoint, or what is given in place of one?"""
+        if x.kind == "name":
+            name = str(x.data[0])
+            return primal(name) is not None or self.manner(name)[0]
+        return any(map(self._is_upstream, x.args))
 
     def _flat(self, node: Node) -> Iterable[tuple[Expr | Node, bool]]:
         """The factors of a group, divisors marked."""
@@ -553,7 +560,7 @@ class Emitter:
             whole = len(vectors) == len(node.inner.factors) and all(len(x.axes) == 1 for x in vectors)
             if whole and not any(x.is_truth for x in (vectors if len(vectors) > 2 else vectors[:0])):
                 if len(vectors) > 2:
-                    vectors.sort(key=lambda x: not _is_upstream(x))  # gᵀ (a ⊙ b): what comes from upstream first
+                    vectors.sort(key=lambda x: not self._is_upstream(x))  # gᵀ (a ⊙ b): what comes from upstream first
                     vectors[1:] = [form("times", vectors[1:], vectors[0].axes, 0, cost=len(vectors) - 2)]
                 if not all(x.is_truth for x in vectors):
                     return form("dot", vectors, ())
@@ -617,8 +624,13 @@ class Emitter:
         rows have them, `g @ W.T`."""
         if x.kind != "transpose" or x.args[0].kind != "name":
             return x.kind == "transpose"
-        name = x.args[0].data[0]
-        return any(f.kind in ("symmetric", "posdef") and f.tensor == name for f in self.graph.facts)
+        return self.manner(str(x.args[0].data[0]))[1]
+
+    def manner(self, name: str) -> tuple[bool, bool]:
+        """What of a tensor decides how it is laid out, beside its shape: is it given from upstream, is it
+        symmetric?"""
+        symmetric = any(f.kind in ("symmetric", "posdef") and f.tensor == name for f in self.graph.facts)
+        return bool(self.graph.given) and name == self.graph.given, symmetric
 
     def _matmul(self, left: Form, right: Form, k: Index) -> Form:
         """left (…, k) @ right (k, …), with axes of size 1 as they come."""
@@ -747,12 +759,6 @@ class Emitter:
         if letters == order:
             return x
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
-
-
-def _is_upstream(x: Form) -> bool:
-    while x.kind in ("transpose", "subscript"):
-        x = x.args[0]
-    return x.kind == "name" and primal(str(x.data[0])) is not None
 
 
 def _quotient_powers(

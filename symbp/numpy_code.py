@@ -258,7 +258,7 @@ class NumpyPrinter:
             if a.kind == "matmul" and n > 0 and not any(t.axes for t in tops[:n]):
                 spaced, tight = False, PRODUCT  # 2*A @ B is (2*A) @ B, which is 2*(A @ B)
             out += (" * " if spaced else "*") * (n > 0) + piece.at(tight)
-        bottoms.sort(key=lambda b: b.kind != "num")  # 1/(2*a)
+        bottoms.sort(key=lambda b: (b.kind != "num", b.kind not in ("size", "const")))  # 1/(2*n*a)
         below = "*".join(self.piece(b).at(POWER) for b in bottoms)
         out += f"/({below})" if len(bottoms) > 1 else "/" + below if bottoms else ""
         return Text(("-" + out) if minus else out, MINUS if minus else PRODUCT)

@@ -152,6 +152,8 @@ class Shortener:
         for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
             if p.gain < 1 and length(e) > SHORT:
                 break
+            if p.gain < 2 and length(p.becomes) and _names_others(p.becomes, e):
+                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
             after = self.laws(build(p.after))
             if length(after) >= length(e):
                 continue
@@ -491,6 +493,11 @@ def _returns(body: Expr) -> bool:
     The value of such a loss is named in its gradients; that of a sum of losses is not."""
     quotient = any(isinstance(f, Pow) and f.base.tensors and f.exponent is not TWO for f in factors_of(body))
     return quotient or (isinstance(body, Call) and body.fn == "exp") or (isinstance(body, Reduce) and body.op == "det")
+
+
+def _names_others(e: Expr, than: Expr) -> bool:
+    """Does it name adjoints that the other does not?"""
+    return any(primal(t) is not None for t in e.tensors - than.tensors)
 
 
 def _itself(e: Expr) -> Expr:

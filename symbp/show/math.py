@@ -210,7 +210,7 @@ class MathPrinter:
     def _from_template(self, e: Expr, axes: Sequence[Expr]) -> str | None:
         numbers: dict[str, str] = {}
         kind = skeleton(e, numbers)
-        key = (kind, tuple(axes), tuple(self.graph[name].shape for name in numbers))
+        key = (kind, tuple(axes), tuple((self.graph[name].shape, self.emitter.manner(name)) for name in numbers))
         if key not in self.templates:
             shown = self.names
             self.names = {}
