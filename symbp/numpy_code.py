@@ -546,12 +546,14 @@ def backward_lines(derivation: Derivation, form: str = "delta") -> Iterator[str]
             continue
         e = a.closed if form == "closed" and a.closed is not None else a.delta
         try:
-            yield f"{graph.adjoint_name(a.node.name)} = {numpy_text(graph, e, a.node.axes)}"
+            yield f"{graph.adjoint_name(a.node.name)} = {numpy_text(graph, e, a.node.axes, number=True)}"
         except NotReducible as why:
             yield f"# {graph.adjoint_name(a.node.name)} has no expression in the network language: {why}"
 
 
-def numpy_text(graph: Graph, e: Expr, axes: Sequence[Expr]) -> str:
-    """The expression in the network language: `X.T @ dH1`."""
+def numpy_text(graph: Graph, e: Expr, axes: Sequence[Expr], number: bool = False) -> str:
+    """The expression in the network language: `X.T @ dH1`; with `number`, a mask as numbers, so that lines
+    that follow can compute with it (NumPy has no minus for booleans)."""
     target = tuple(a if isinstance(a, Index) else None for a in axes)
-    return NumpyPrinter(graph)(WindowEmitter(graph).exactly(e, target))
+    printer, form = NumpyPrinter(graph), WindowEmitter(graph).exactly(e, target)
+    return printer.number(form).text if number else printer(form)
