@@ -75,9 +75,9 @@ def _length(e: Expr) -> int:
                 return sum(length(_divisor(a)) for a in e.body.args) + joined + rest
             if e.op == "sum" and isinstance(e.body, Mul):
                 bound = frozenset(e.bound)
-                carriers = [a.free for a in e.body.args if not bound.isdisjoint(a.free)]
-                kinds = set(carriers)  # a matrix product has two; a dot product vectors of one
-                dot = len(carriers) >= 2 and kinds == {bound} and not any(_divisor(a) is not a for a in e.body.args)
+                carriers = [a for a in e.body.args if not bound.isdisjoint(a.free)]
+                kinds = {a.free for a in carriers}  # a matrix product has two; a dot product vectors of one
+                dot = kinds == {bound} and sum(_divisor(a) is a for a in carriers) >= 2
                 return body if len(kinds) >= 2 or dot else body + 1
             squared = _squares(e)
             if squared is not None and not e.free:

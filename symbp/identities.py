@@ -144,8 +144,13 @@ def sign_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def _off_diagonal(x: Expr, one: Index, two: Expr) -> Expr:
+    """A_ij for A_ii, beside a δ_ij."""
+    return Entry(x.tensor, (one, two)) if isinstance(x, Entry) and x.idx == (one, one) else x
+
+
 def on_diagonal(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """δ_ij f(i, j) = δ_ij f(i, i). Ends: shorter."""
+    """δ_ij f(i, j) = δ_ij f(i, i), δ_ij A_ii = δ_ij A_ij. Ends: shorter."""
     if not isinstance(e, Mul):
         return None
     for f in e.args:
@@ -153,6 +158,9 @@ def on_diagonal(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             for one, two in (f.args, f.args[::-1]):
                 rest = powers(x for x in e.args if x is not f)
                 assert isinstance(one, Index)
+                parts = [_off_diagonal(x, one, two) for x in factors_of(rest)]  # none below: A_ij may be 0
+                if length(powers(parts)) < length(rest):
+                    return powers((*parts, f))
                 if one in rest.free:
                     result = powers((*factors_of(substitute(rest, {one: two})), f))
                     if length(result) < length(e):

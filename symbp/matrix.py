@@ -556,14 +556,18 @@ class Emitter:
 
     def _sum_out(self, node: SumOut, order: Axes) -> Form:
         if len(node.inner.letters) == 1 and isinstance(node.inner, Group) and len(node.inner.factors) >= 2:
-            vectors = [self._part(f, node.ks) for f, divides in self._flat(node.inner) if not divides]
-            whole = len(vectors) == len(node.inner.factors) and all(len(x.axes) == 1 for x in vectors)
-            if whole and not any(x.is_truth for x in (vectors if len(vectors) > 2 else vectors[:0])):
-                if len(vectors) > 2:
-                    vectors.sort(key=lambda x: not self._is_upstream(x))  # gᵀ (a ⊙ b): what comes from upstream first
-                    vectors[1:] = [form("times", vectors[1:], vectors[0].axes, 0, cost=len(vectors) - 2)]
-                if not all(x.is_truth for x in vectors):
-                    return form("dot", vectors, ())
+            flat = list(self._flat(node.inner))
+            vectors = [self._part(f, node.ks) for f, divides in flat if not divides]
+            bottoms = [self._part(f, node.ks) for f, divides in flat if divides]
+            plain = all(len(x.axes) == 1 for x in (*vectors, *bottoms)) and len(vectors) >= 2
+            several = len(vectors) + len(bottoms) > 2
+            if plain and not any(x.is_truth for x in vectors if several) and not all(x.is_truth for x in vectors):
+                if several:  # gᵀ (a ⊙ b): what comes from upstream first
+                    vectors.sort(key=lambda x: not self._is_upstream(x))
+                    rest = (*vectors[1:], *bottoms)
+                    whole = form("times", rest, vectors[0].axes, len(bottoms), cost=len(rest) - 1)
+                    vectors = [vectors[0], whole]
+                return form("dot", vectors, ())
         inner_order = (*node.ks, *order) if len(order) + len(node.ks) > 2 or not order else None
         if inner_order is None:
             k, free = node.ks[0], order[0]

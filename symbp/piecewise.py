@@ -149,6 +149,20 @@ def idle_sign(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def idle_condition(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """max(u, 0) [u > 0] = max(u, 0). Ends: a condition disappears."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        base = f.base if isinstance(f, Pow) else f
+        if isinstance(base, Call) and (base.fn == "relu" or (base.fn == "maximum" and base.args[1] is ZERO)):
+            c = Compare(">", base.args[0], ZERO)
+            same = next((x for x in (c, isolated(s, c, used)) if x is not None and x in e.args), None)
+            if same is not None:
+                return powers(x for x in e.args if x is not same)
+    return None
+
+
 def double_angle(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """2 sin u cos u = sin 2u. Ends: two functions become one."""
     if not isinstance(e, Mul) or not isinstance(e.args[0], Num):
@@ -219,6 +233,7 @@ __all__ = [
     "bounded",
     "clipped_minimum",
     "double_angle",
+    "idle_condition",
     "idle_sign",
     "isolated",
     "kinked",

@@ -38,16 +38,19 @@ def exact_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def divisor_inside(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """1/(x (a + b/x)) = 1/(a x + b): a divisor goes into another where it cancels. Ends: shorter."""
-    if not isinstance(e, Mul):
+    """1/(x (a + b/x)) = 1/(a x + b), x²/(1 + y²/x²) likewise: a divisor of a summand of a divisor goes.
+    Ends: shorter."""
+    if not isinstance(e, (Mul, Pow)):
         return None
-    for f in e.args:
+    factors = factors_of(e)
+    for f in factors:
         if not (isinstance(f, Pow) and f.exponent is MINUS_ONE and isinstance(f.base, Add)):
             continue
-        for x in {g for t in f.base.args for g in factors_of(t) if isinstance(g, Pow) and g.exponent is MINUS_ONE}:
-            if x in e.args:
-                whole = plus(powers((x.base, t)) for t in f.base.args)
-                result = powers(power(whole, MINUS_ONE) if g is f else g for g in e.args if g is not x)
+        for x in dict.fromkeys(g for t in f.base.args for g in factors_of(t) if isinstance(g, Pow)):
+            if isinstance(x.exponent, Num) and x.exponent.value < 0:
+                gone = power(x.base, Num(-x.exponent.value))
+                whole = plus(powers((gone, t)) for t in f.base.args)
+                result = powers([gone, *(power(whole, MINUS_ONE) if g is f else g for g in factors)])
                 if length(result) < length(e):
                     return result
     return None

@@ -430,6 +430,17 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         Add((Call("log", Call("exp", x)), minus(Call("log", a)))),
         Call("log", mul(Call("exp", x), div(a))),
     ),
+    (
+        piecewise.idle_condition,
+        mul(y, Call("maximum", Add((ONE, minus(x))), ZERO), Compare("<", x, ONE)),
+        mul(y, Call("maximum", Add((ONE, minus(x))), ZERO)),
+    ),
+    (
+        quotients.divisor_inside,
+        mul(div(x), div(Add((ONE, mul(Pow(y, TWO), Pow(x, Num(-2))))))),
+        mul(x, div(Add((Pow(x, TWO), Pow(y, TWO))))),
+    ),
+    (identities.on_diagonal, mul(Entry("F", (i, i)), Delta(i, j)), mul(Entry("F", (i, j)), Delta(i, j))),
     (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", x)), Call("sin", mul(2, x))),
     (
         piecewise.scaled_clip,
@@ -510,6 +521,8 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (identities.half_angle, Add((mul(2, Call("sigmoid", x)), ONE))),
     (identities.mirrored, Add((ONE, minus(Call("sigmoid", x))))),
     (identities.log_quotient, Add((Call("log", x), minus(Call("log", y))))),  # of what sign?
+    (piecewise.idle_condition, mul(Call("maximum", x, ZERO), positive(y))),
+    (piecewise.idle_condition, mul(Call("maximum", x, ONE), positive(x))),
     (piecewise.double_angle, mul(Call("sin", x), Call("cos", x))),  # sin 2x / 2 is no shorter
     (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", y))),
     (piecewise.scaled_clip, Select(Compare("<", Call("abs", x), ONE), mul(HALF, x), Call("sign", x))),
