@@ -49,7 +49,8 @@ and is edited as a leaf. `mark` is how an operation was written ("⊙", "\\cdot"
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -79,7 +80,7 @@ class Tree:
             found = super().__new__(cls)
             found.op, found.args, found.data = op, args, data
             found.weight = 1 + sum([a.weight for a in args])
-            found.lettered = op == "letter" or any([a.lettered for a in args])
+            found.lettered = op == "letter" or any(a.lettered for a in args)
             cls._all[key] = found
         return found
 
@@ -281,3 +282,35 @@ def by_name(tree: Tree, own: Iterable[Own]) -> Tree:
         return part.with_args([written(a) for a in part.args]) if part.args and part.op != "alias" else part
 
     return written(tree) if names else tree
+
+
+def in_letters(tree: Tree, at: Sequence[tuple[str, int]], member: Callable[[str, str], str], loss: str = "") -> Tree:
+    """The tree with letters for the numbers that they had: at l = 2, `z[2]` is written `member("z", "l")` and `W[3]`
+    `member("W", "l+1")`; gradients so with `d` before the name, or over `loss` as a LaTeX fraction. What the student
+    wrote stays. Members with several numbers keep them."""
+    if len(at) != 1:
+        return tree
+    letter, number = at[0]
+
+    def written(part: Tree) -> Tree:
+        if part.op not in ("name", "gradient"):
+            return part.with_args([written(a) for a in part.args]) if part.args and part.op != "alias" else part
+        of, text = part.data
+        found = re.fullmatch(r"(\w+)\[([0-9]+)\]", of)
+        if letter in re.findall(r"[a-z]+", text.removeprefix("d").replace("\\partial", "")):
+            return part if loss or part.op == "gradient" else Tree("name", (), (text, text))
+        if not found:
+            return part
+        step = int(found[2]) - number
+        index = letter + (f"{step:+d}" if step else "")
+        if part.op == "name":
+            text = member(found[1], index)
+            return Tree("name", (), (of if loss else text, text))
+        text = (
+            rf"\frac{{\partial {loss}}}{{\partial {member(found[1], index)}}}"
+            if loss
+            else f"d{member(found[1], index)}"
+        )
+        return Tree("gradient", (), (of, text))
+
+    return written(tree) if at else tree

@@ -39,6 +39,16 @@ Output = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 Net = Annotated[str, typer.Argument(metavar="NET", help="File, -, built-in name, or file.py:name.")]
+Detail = Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")]
+Notation = Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")]
+Format = Annotated[str, typer.Option(metavar=FORMATS, help="How it is written.")]
+Standalone = Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")]
+Lang = Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")]
+Checking = Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")]
+At = Annotated[list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value at a point; may be repeated.")]
+Depth = Annotated[
+    list[str] | None, typer.Option("--set", metavar="L=3", help="The end of a loop as a number: the loop written out.")
+]
 
 
 def _version(value: bool) -> None:
@@ -54,11 +64,6 @@ def _root(
     pass
 
 
-Depth = Annotated[
-    list[str] | None, typer.Option("--set", metavar="L=3", help="The end of a loop as a number: the loop written out.")
-]
-
-
 @app.command()
 def derive(
     nets: Annotated[list[str], typer.Argument(metavar="NET...", help="File, -, built-in name, or file.py:name.")],
@@ -68,11 +73,11 @@ def derive(
     form: Annotated[
         str, typer.Option(metavar="delta|closed|both", help="In error terms, in leaves, or both.")
     ] = "both",
-    detail: Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")] = "normal",
-    notation: Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")] = "matrix",
-    format: Annotated[str, typer.Option(metavar=FORMATS, help="How it is written.")] = "terminal",
-    standalone: Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")] = False,
-    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    detail: Detail = "normal",
+    notation: Notation = "matrix",
+    format: Format = "terminal",
+    standalone: Standalone = False,
+    lang: Lang = "en",
     delta: Annotated[str, typer.Option(metavar="plus|minus", help="minus shows δ := −∂L/∂z.")] = "plus",
     style: Styles = None,
     update: Annotated[bool, typer.Option("--update", help="Add the descent rules.")] = False,
@@ -80,11 +85,9 @@ def derive(
         str, typer.Option(metavar="chain|differential", help="By the chain rule, or by differentials: dL = tr(Gᵀ dX).")
     ] = "chain",
     exercise: Annotated[bool, typer.Option("--exercise", help="Leave the answers blank.")] = False,
-    at: Annotated[
-        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Values at a point; may be repeated.")
-    ] = None,
+    at: At = None,
     set_: Depth = None,
-    check: Annotated[str, typer.Option(metavar="full|quick|none", help="How the result is checked.")] = "quick",
+    check: Checking = "quick",
     picture: Annotated[bool, typer.Option("--picture", help="Put a picture of the graph into the document.")] = False,
     output: Output = "",
     force: Force = False,
@@ -102,15 +105,7 @@ def derive(
         exercise=exercise, method=method, picture=picture,
         at=tuple(at or ()), set=tuple(set_ or ()), check=check, seed=seed,
     )  # fmt: skip
-    _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug)
-
-
-Detail = Annotated[str, typer.Option(metavar="brief|normal|full", help="How many steps.")]
-Notation = Annotated[str, typer.Option(metavar="matrix|index|both", help="Matrices or entries.")]
-Format = Annotated[str, typer.Option(metavar=FORMATS, help="How it is written.")]
-Standalone = Annotated[bool, typer.Option("--standalone", help="LaTeX: a whole document.")]
-Lang = Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")]
-Checking = Annotated[str, typer.Option(metavar="full|quick|none", help="Compare with numerical derivatives.")]
+    _finish(lambda screen: commands.derive(nets, options, screen), color, output, force, debug, lang)
 
 
 @app.command()
@@ -140,7 +135,7 @@ def jacobian(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
         style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
-    _finish(lambda screen: commands.jacobian(net, node, wrt, options, screen), color, output, force, debug)
+    _finish(lambda screen: commands.jacobian(net, node, wrt, options, screen), color, output, force, debug, lang)
 
 
 @app.command()
@@ -170,7 +165,7 @@ def hessian(
         detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
         style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
     )  # fmt: skip
-    _finish(lambda screen: commands.hessian(net, wrt, wrt2, options, screen), color, output, force, debug)
+    _finish(lambda screen: commands.hessian(net, wrt, wrt2, options, screen), color, output, force, debug, lang)
 
 
 @app.command()
@@ -185,7 +180,7 @@ def check(
     """Derived gradients against numerical ones, every entry. Exit code 1 when something is off."""
     from symbp import commands
 
-    _finish(lambda screen: commands.check(net, json, seed, screen, lang), color, "", False, debug)
+    _finish(lambda screen: commands.check(net, json, seed, screen, lang), color, "", False, debug, lang)
 
 
 @app.command()
@@ -201,11 +196,9 @@ def verify(
         list[str] | None, typer.Option("--let", metavar="'SYMBOL := EXPR'", help="What a LaTeX symbol stands for.")
     ] = None,
     lets: Annotated[str, typer.Option("--lets", metavar="FILE", help="A file of such lines.")] = "",
-    at: Annotated[
-        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Judge numbers at this point.")
-    ] = None,
+    at: At = None,
     annotate: Annotated[str, typer.Option("--annotate", metavar="FILE", help="Write the document with verdicts.")] = "",
-    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    lang: Lang = "en",
     json: Json = False,
     output: Output = "",
     force: Force = False,
@@ -220,7 +213,7 @@ def verify(
         claims=file, net=other_net, about=about, let=tuple(let or ()), lets=lets, at=tuple(at or ()),
         annotate=annotate, force=force, json=json, lang=lang, seed=seed,
     )  # fmt: skip
-    _finish(lambda screen: commands.verify(net, claims or [], options, screen), color, output, force, debug)
+    _finish(lambda screen: commands.verify(net, claims or [], options, screen), color, output, force, debug, lang)
 
 
 @app.command()
@@ -237,14 +230,10 @@ def draw(
     format: Annotated[
         str, typer.Option(metavar="svg|tikz|mermaid|dot", help="By default as the output file's suffix says, or svg.")
     ] = "",
-    at: Annotated[
-        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value of a leaf; may be repeated.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="L=3", help="A symbolic depth as a number.")
-    ] = None,
+    at: At = None,
+    set_: Depth = None,
     view: Annotated[str, typer.Option(metavar="auto|gates|blocks", help="Single operations, or tensors.")] = "auto",
-    lang: Annotated[str, typer.Option(metavar="en|zh", help="English or Chinese.")] = "en",
+    lang: Lang = "en",
     standalone: Annotated[bool, typer.Option("--standalone", help="TikZ: a whole document.")] = False,
     output: Output = "",
     force: Force = False,
@@ -263,7 +252,7 @@ def draw(
         standalone=standalone,
         output=output,
     )
-    _finish(lambda screen: commands.draw(net, options, screen), color, output, force, debug)
+    _finish(lambda screen: commands.draw(net, options, screen), color, output, force, debug, lang)
 
 
 @app.command()
@@ -271,9 +260,7 @@ def descend(
     net: Net,
     rate: Annotated[str, typer.Option("--rate", metavar="R", help="A number, 1/70, or a column of the data.")],
     steps: Annotated[int, typer.Option("--steps", metavar="N", help="How many steps.")],
-    at: Annotated[
-        list[str] | None, typer.Option("--at", metavar="NAME=VALUE", help="Value of a leaf; may be repeated.")
-    ] = None,
+    at: At = None,
     data: Annotated[str, typer.Option("--data", metavar="FILE", help=".csv (one sample a row), .json or .npz.")] = "",
     wrt: Annotated[
         list[str] | None, typer.Option("--wrt", metavar="NAME", help="A leaf that moves; may be repeated.")
@@ -295,7 +282,7 @@ def descend(
         rate=rate, steps=steps, at=tuple(at or ()), data=data, wrt=tuple(wrt or ()), set=tuple(set_ or ()),
         svg=svg, force=force, json=json, lang=lang, seed=seed,
     )  # fmt: skip
-    _finish(lambda screen: commands.descend(net, options, screen), color, output, force, debug)
+    _finish(lambda screen: commands.descend(net, options, screen), color, output, force, debug, lang)
 
 
 @app.command()
@@ -310,7 +297,7 @@ def zoo(
     _finish(lambda screen: commands.zoo(name, screen), color, "", False, debug)
 
 
-def _finish(run: object, color: str, output: str, force: bool, debug: bool) -> None:
+def _finish(run: object, color: str, output: str, force: bool, debug: bool, lang: str = "en") -> None:
     """Run a command, print its result, and leave with its exit code."""
     from symbp import commands
     from symbp.errors import SymbpError
@@ -322,7 +309,7 @@ def _finish(run: object, color: str, output: str, force: bool, debug: bool) -> N
     except SymbpError as error:
         if debug:
             raise
-        _fail(str(error))
+        _fail(str(error), lang)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
@@ -331,7 +318,7 @@ def _finish(run: object, color: str, output: str, force: bool, debug: bool) -> N
     except (RecursionError, MemoryError):
         if debug:
             raise
-        _fail("This network is too deep or too large for one formula; give its parts names of their own.")
+        _fail("This network is too deep or too large for one formula; give its parts names of their own.", lang)
     except Exception as error:
         if debug:
             raise
@@ -342,10 +329,11 @@ def _finish(run: object, color: str, output: str, force: bool, debug: bool) -> N
     raise typer.Exit(status)
 
 
-def _fail(message: str) -> NoReturn:
-    from symbp.commands import clean
+def _fail(message: str, lang: str = "en") -> NoReturn:
+    from symbp.errors import clean
+    from symbp.show.problems import translated
 
-    print(f"symbp: {clean(message)}", file=sys.stderr)
+    print(f"symbp: {clean(translated(message, lang))}", file=sys.stderr)
     raise typer.Exit(2)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symbp.errors import RequestError, nearest
+from symbp.errors import RequestError, clean, nearest
 from symbp.family import base_of
 
 if TYPE_CHECKING:
@@ -169,6 +169,13 @@ def at_depth(graph: Graph, settings: Sequence[str]) -> Graph:
     return unroll(graph, numbers) if numbers else graph
 
 
+def _written_out(graph: Graph) -> Graph:
+    """A network whose loops end at numbers, with all its turns; one of symbolic depth as it is."""
+    from symbp.unroll import unroll
+
+    return unroll(graph, {}) if graph.has_families and not graph.bounds else graph
+
+
 # ---- commands ----------------------------------------------------------------------------------
 
 
@@ -206,6 +213,8 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
     from symbp.show.document import Options
 
     graph = at_depth(open_network(spec), options.set)
+    if options.method == "differential":
+        graph = _written_out(graph)
     names, entries = _wanted(options.wrt, graph)
     want_steps = options.detail != "brief" and options.format != "numpy"
     derivation = run(graph, names or None, closed=options.form != "delta", steps=want_steps)
@@ -221,7 +230,7 @@ def _derivation(spec: str, options: DeriveOptions) -> tuple[Derivation, Options]
     if options.at:
         from symbp.values import at_point, read_values
 
-        values = at_point(derivation, read_values(graph, options.at))
+        values = at_point(derivation, read_values(graph, options.at), style.layout == "numerator")
     view = Options(
         options.form,
         options.detail,
@@ -346,10 +355,13 @@ def _laid_out(documents: Sequence[Written], options: DeriveOptions, screen: Scre
     if options.format == "terminal":
         from symbp.show.terminal import legend, lines
 
-        texts = ["\n".join(lines(d.blocks(Unicode(style=d.style)), screen.width, screen.colour)) for d in documents]
+        texts = [
+            "\n".join(lines(d.blocks(Unicode(style=d.style, lang=options.lang)), screen.width, screen.colour))
+            for d in documents
+        ]
         key = legend(screen.colour, options.lang)
         return "\n\n".join(texts) + "\n" + (f"\n{key}\n" if key else "")
-    parts = [d.blocks(Latex(d.graph.latex, d.style)) for d in documents]
+    parts = [d.blocks(Latex(d.graph.latex, d.style, options.lang)) for d in documents]
     whole = (block for part in parts for block in part)
     match options.format:
         case "latex":
@@ -393,9 +405,12 @@ def hessian(spec: str, wrt: str, wrt2: str | None, options: DeriveOptions, scree
     from symbp.higher import hessian as run
 
     options.validate()
-    graph = at_depth(open_network(spec), options.set)
+    graph = _written_out(at_depth(open_network(spec), options.set))
     if graph.has_families:
-        raise RequestError(f"A Hessian needs a network of a given depth: --set {graph.bounds[0]}=3.")
+        raise RequestError(
+            f"A Hessian needs a network whose layers are written out: give {graph.bounds[0]} a number, "
+            f"--set {graph.bounds[0]}=3."
+        )
     (name, above), (second, below) = _one_wanted(wrt, graph), _one_wanted(wrt if wrt2 is None else wrt2, graph)
     if wrt2 is None:
         below = ()
@@ -427,6 +442,12 @@ def _higher(
         derivative = check_derivative(derivative, options.check, options.seed)
     status = _status({c.name: c for c in (derivative.checked_gradient, derivative.checked) if c is not None})
     style = _style(derivative.graph, options)
+    if style.layout == "numerator" and (derivative.first is not None or not derivative.top.shape):
+        raise RequestError(
+            "layout=numerator turns gradients in symbp derive only. A Jacobian has a row for each entry of what is "
+            "differentiated in both layouts; for second derivatives and the loss itself add --style layout=denominator."
+        )
+    style = replace(style, layout="denominator")
     view = Options(detail=options.detail, notation=options.notation, lang=options.lang, style=style)
     letters = Letters(above, below)
     if options.format == "json":
@@ -724,7 +745,7 @@ def _plan(spec: str, options: DescendOptions) -> Plan:
     """The network, the data and the point, put together."""
     from symbp.descend import plan, read_rate, read_sizes
     from symbp.read.data import read_data
-    from symbp.show.math import roles
+    from symbp.show.names import roles
     from symbp.values import read_values
 
     graph = open_network(spec)
@@ -843,11 +864,3 @@ def _check_free(output: str, force: bool) -> None:
     path = Path(output)
     if path.exists() and not force and path.is_file():
         raise RequestError(f"{output} exists; --force overwrites it.")
-
-
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """A message without control and direction characters."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

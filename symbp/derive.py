@@ -30,7 +30,7 @@ from symbp.expr import (
 )
 from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, adjoint, primal
-from symbp.local import change_in_sum, rename, skeleton
+from symbp.local import change_in_sum, placed, rename
 from symbp.recursion import derive_families
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
@@ -56,14 +56,14 @@ def derive(
     simplifier = Simplifier(graph, simplify, adjoints=forms)
     known = LocalProblems(graph, consumers)
     adjoints: dict[str, Adjoint] = {}
-    for name in reversed(tuple(graph.nodes)):
-        if name in needed and name != graph.loss:
-            users = [u for u in consumers[name] if u == graph.loss or (u in adjoints and adjoints[u].delta is not ZERO)]
-            a = known.recall(graph[name], users, adjoints)
-            if a is None:
-                a = _adjoint(graph, graph[name], users, adjoints, simplifier, known, steps)
-            adjoints[name] = _with_closed(graph, a, adjoints, simplifier) if closed else a
-            forms[name] = a.delta
+    for name in _order(graph, needed - {graph.loss}, consumers, simplifier):
+        users = [u for u in consumers[name] if u == graph.loss or (u in adjoints and adjoints[u].delta is not ZERO)]
+        a = known.recall(graph[name], users, adjoints)
+        if a is None:
+            a = _adjoint(graph, graph[name], users, adjoints, simplifier, known, steps)
+        adjoints[name] = _with_closed(graph, a, adjoints, simplifier) if closed else a
+        forms[name] = a.delta
+    adjoints = _as_declared(graph, adjoints)
     if graph.loss in wanted:
         node = graph[graph.loss]
         adjoints = {graph.loss: Adjoint(node, ONE, ONE, ONE), **adjoints}
@@ -100,6 +100,47 @@ def _needed(graph: Graph, wanted: Iterable[str]) -> set[str]:
             assert node.body is not None
             above |= node.body.tensors
     return (below & above) | set(wanted)
+
+
+def _order(graph: Graph, names: set[str], consumers: Mapping[str, list[str]], simplifier: Simplifier) -> list[str]:
+    """The order of the walk. It does not depend on the order of the declarations, as what is known
+    first may be named in the others: nearest to the loss first, what has fewer axes first, leaves
+    last, of these the bias before its weights."""
+    far = {graph.loss: 0}
+    for name in reversed(tuple(graph.nodes)):
+        far.setdefault(name, 1 + max((far[u] for u in consumers[name]), default=0))
+    alike: dict[tuple[str, int], list[str]] = {}  # leaves with as many axes in the same definition
+    for name in names:
+        if graph[name].is_leaf:
+            for user in consumers[name]:
+                alike.setdefault((user, len(graph[name].indices)), []).append(name)
+    raw = dict.fromkeys(names, 0)
+    for group in alike.values():
+        for name in group if len(group) > 1 else ():
+            terms = (term for u in consumers[name] for _, term in contributions(graph, graph[name], graph[u]))
+            whole = add(*terms)
+            raw[name] = length(simplifier.by_laws(whole) if simplifier.enabled else whole)
+
+    def place(name: str) -> tuple[bool, int, int, int, str]:
+        node = graph[name]
+        return node.is_leaf, 0 if node.is_leaf else far[name], len(node.indices), raw[name], name
+
+    return sorted(names, key=place)
+
+
+def _as_declared(graph: Graph, adjoints: Mapping[str, Adjoint]) -> dict[str, Adjoint]:
+    """From the last definition to the first, each after what it names."""
+    result: dict[str, Adjoint] = {}
+    for name in reversed(tuple(graph.nodes)):
+        stack = [name] if name in adjoints else []
+        while stack:
+            missing = [u for u in adjoints[stack[-1]].uses if u in adjoints and u not in result]
+            if missing:
+                stack += missing
+            else:
+                n = stack.pop()
+                result[n] = adjoints[n]
+    return result
 
 
 def on_the_way(graph: Graph) -> frozenset[str]:
@@ -181,6 +222,10 @@ def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplif
     if whole is None:
         return replace(a, why=why)
     done = simplifier(whole)
+    if not set(a.uses) <= set(named_adjoints(a.raw)):  # it names another gradient: is it shorter without?
+        straight, _ = _closed(graph, a.raw, adjoints)
+        other = simplifier(straight) if straight is not None else done
+        done = other if length(other.result) < length(done.result) else done
     because = dict.fromkeys((*a.because, *(f.text for f in done.facts)))
     for used in a.uses:
         because.update(dict.fromkeys(adjoints[used].because))
@@ -192,16 +237,16 @@ class LocalProblems:
 
     def __init__(self, graph: Graph, consumers: dict[str, list[str]]) -> None:
         self.graph, self.consumers = graph, consumers
-        self.special = {f.tensor for f in graph.facts}
+        self.special = {f.tensor for f in graph.facts if f.kind != "fixed"}
         self.rank = {name: n for n, name in enumerate(graph.nodes)}
         self.found: dict[object, tuple[str, dict[str, str]]] = {}
         self.pending: tuple[object, str, dict[str, str], set[str]] | None = None
 
     def recall(self, node: Node, users: list[str], adjoints: dict[str, Adjoint]) -> Adjoint | None:
         """The adjoint of a tensor whose local problem was met before, renamed; else None, and the
-        problem can be kept. Near the loss and where facts are known nothing is carried over."""
+        problem can be kept. At the loss and where facts are known nothing is carried over."""
         self.pending = None
-        if self.graph.loss in users or not all(adjoints[u].uses for u in users):
+        if self.graph.loss in users:
             return None
         numbers = {node.name: "0"}
         key: list[object] = [node.axes, node.is_leaf]
@@ -210,18 +255,18 @@ class LocalProblems:
             body = self.graph[user].body
             assert body is not None
             numbers.setdefault(user, str(len(numbers)))
-            key += [numbers[user], self.graph[user].axes, skeleton(body, numbers)]
+            key += [numbers[user], self.graph[user].axes, placed(body, numbers)]
             for other in self._related(user, body):
                 related = self.graph[other].body
                 assert related is not None
-                key.append(skeleton(related, numbers))
+                key.append(placed(related, numbers))
                 defined.add(other)
-        for user in self.between(users, adjoints, self.rank):
-            key.append(skeleton(adjoints[user].delta, numbers))
+        for user in (*self.between(users, adjoints, self.rank), *(u for u in users if not adjoints[u].uses)):
+            key.append(placed(adjoints[user].delta, numbers))
             defined.add(adjoint(user))
         siblings = self.siblings(node, users, adjoints)
         for sibling in siblings:
-            key += [numbers[sibling], skeleton(adjoints[sibling].delta, numbers)]
+            key += [numbers[sibling], placed(adjoints[sibling].delta, numbers)]
             defined.add(adjoint(sibling))
         if not self.special.isdisjoint(numbers):
             return None

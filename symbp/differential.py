@@ -55,7 +55,8 @@ def differentials(derivation: Derivation) -> Differentials:
     graph = derivation.graph
     if graph.has_families:
         raise RequestError(
-            "Differentials are for networks whose layers are written out: --set gives the depth a number."
+            f"Differentials are for networks whose layers are written out: give {graph.bounds[0]} a number, "
+            f"--set {graph.bounds[0]}=3."
         )
     moves = {differential(n.name): Node(differential(n.name), n.shape, n.axes) for n in graph.nodes.values()}
     extended = replace(graph, nodes={**graph.nodes, **moves})

@@ -26,7 +26,7 @@ from symbp.show.picture.tikz import document, tikz
 from symbp.show.style import Style
 from symbp.show.words import languages, say
 from symbp.steps import Derivation
-from symbp.values import evaluate_at
+from symbp.values import evaluate_at, in_layout
 
 FORMATS = {"svg": svg, "tikz": tikz, "mermaid": mermaid, "dot": dot}
 VIEWS = ("auto", "gates", "blocks")
@@ -62,6 +62,7 @@ def draw(
     every = [n for n in shown.nodes if n not in (shown.loss, shown.given)]
     forward, backward = evaluate_at(derive(shown, every, closed=False, steps=False), values)
     backward[graph.loss] = np.ones(())
+    backward = {name: in_layout(v, style.layout == "numerator") for name, v in backward.items()}
     return picture(graph, frozenset(backward), circuit, _plain(forward), _plain(backward), lang, style)
 
 
@@ -71,7 +72,7 @@ def figure(picture: Picture) -> Figure:
         svg(picture, page=True),
         tikz(picture),
         mermaid(picture),
-        caption=say("picture-caption", picture.lang),
+        caption=say("picture-caption" if any(w.back for w in picture.wires) else "picture-caption-gates", picture.lang),
         alt=picture.summary,
     )
 

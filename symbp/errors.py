@@ -13,6 +13,7 @@ a short reason; the reader adds the place. Nothing here is ever shown as a trace
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -74,3 +75,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`Did you mean 'sigmoid'?` for the closest known name, or an empty text."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"Did you mean '{close[0]}'?" if close else ""
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """A stranger's text, or a message that quotes one, without control and direction characters."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

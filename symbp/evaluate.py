@@ -227,8 +227,12 @@ class Evaluation:
         with np.errstate(all="ignore"):
             for x in _order(e):
                 if x not in memo:
-                    memo[x] = _COMPUTE[type(x)](self, x)
+                    memo[x] = self.compute(x)
         return memo[e]
+
+    def compute(self, e: Expr) -> Named:
+        """The values of an expression whose parts are known."""
+        return _COMPUTE[type(e)](self, e)
 
     # ---- leaves of expressions ------------------------------------------------------------------
 
@@ -399,7 +403,7 @@ class Evaluation:
         if not operands:
             return Named(scale, ())
         result = _einsum(operands, bound)
-        return result if scale.ndim == 0 and scale == 1.0 else Named(_times(result.array, scale), result.axes)
+        return result if np.ndim(scale) == 0 and scale == 1.0 else Named(_times(result.array, scale), result.axes)
 
     def _read(self, array: Array, kept: tuple[Index, ...], at: Sequence[Expr]) -> Named:
         """Read the last axes of `array` at the places `at`."""

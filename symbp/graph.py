@@ -225,6 +225,11 @@ class Graph:
         held = {"onehot", "binary", "pm1", "fixed", "permutation"}
         return frozenset(f.tensor for f in self.facts if f.kind in held)
 
+    @cached_property
+    def asserted(self) -> dict[str, tuple[str, ...]]:
+        """The kinds of facts about each tensor that has some."""
+        return {t: tuple(f.kind for f in self.facts if f.tensor == t) for t in {f.tensor for f in self.facts}}
+
     def facts_of(self, tensor: str) -> tuple[Fact, ...]:
         return tuple(f for f in self.facts if f.tensor == tensor)
 

@@ -50,13 +50,33 @@ def skeleton(e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
     return tuple(tokens)
 
 
+_SHAPES: dict[Expr, tuple[int, tuple[str, ...]]] = {}
+_KINDS: dict[tuple[object, ...], int] = {}
+
+
+def placed(e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
+    """What the skeleton says, as short as it gets: the number of its kind and the numbers of the
+    tensors, by first visit. An expression is walked through once, whatever it is compared with."""
+    found = _SHAPES.get(e)
+    if found is None:
+        own: dict[str, str] = {}
+        tokens = skeleton(e, own)
+        found = _SHAPES[e] = (_KINDS.setdefault(tokens, len(_KINDS)), tuple(own))
+    kind, names = found
+    for n in names:
+        if n not in numbers:
+            numbers[n] = str(len(numbers))
+    return (kind, *[numbers[n] for n in names])
+
+
 def local_problem(graph: Graph, e: Expr, numbers: dict[str, str]) -> tuple[object, ...]:
-    """The skeletons of `e` and of the definitions of what it names, and what is asserted of these."""
-    key: list[object] = [skeleton(e, numbers)]
+    """`e` and the definitions of what it names, up to names, and what is asserted of these."""
+    key: list[object] = [placed(e, numbers)]
     for t in sorted(e.tensors, key=lambda t: (numbers[primal(t) or t], t)):
         body = graph[primal(t) or t].body
-        key.append(None if body is None else skeleton(body, numbers))
-        key.append(tuple(f.kind for f in graph.facts if f.tensor == t))
+        key.append(None if body is None else placed(body, numbers))
+        if t in graph.asserted:
+            key.append(graph.asserted[t])
     return tuple(key)
 
 
@@ -70,7 +90,7 @@ def change_in_sum(graph: Graph, before: Expr, after: Expr) -> object:
     own = frozenset[str]().union(*(t.tensors for t in changed))
     numbers: dict[str, str] = {}
     problem = tuple(local_problem(graph, t, numbers) for t in changed)
-    shared = ((skeleton(t, {}), frozenset(numbers[primal(n) or n] for n in t.tensors & own)) for t in others)
+    shared = ((placed(t, {}), frozenset(numbers[primal(n) or n] for n in t.tensors & own)) for t in others)
     return problem, frozenset(Counter(shared).items())
 
 

@@ -499,7 +499,7 @@ class Derivation(Shown):
             view = Options(**others, delta=style.delta, style=style)
         except TypeError as error:
             raise RequestError(f"There is no such option: {error}") from None
-        return document(data, (alphabet or Latex)(data.graph.latex, style), view)
+        return document(data, (alphabet or Latex)(data.graph.latex, style, view.lang), view)
 
     def __str__(self) -> str:
         return self.text()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symbp.expr import MINUS_ONE, Add, Entry, Expr, Index, Mul, Num, Pow, Reduce, add, fresh, mul, replace, substitute
-from symbp.graph import Fact, Graph, Node, primal
+from symbp.graph import DEFINITION, Fact, Graph, Node, primal
 from symbp.known import Known
 from symbp.normal import Normaliser, Polynomial, TooLarge
 
@@ -193,4 +193,11 @@ def _is_open(e: Expr) -> bool:
     return isinstance(e, (Add, Mul)) or (isinstance(e, Reduce) and e.op == "sum")
 
 
-__all__ = ["Proof", "Prover"]
+def reason(graph: Graph, proof: Proof) -> tuple[Fact, ...]:
+    """What a proof rests on, as facts that a step can print."""
+    names = {t: primal(t) for t in proof.definitions}
+    shown = {t: t if n is None else graph.adjoint_name(n) for t, n in names.items()}
+    return (*(Fact("definition", t, text=DEFINITION + n) for t, n in shown.items()), *proof.facts)
+
+
+__all__ = ["Proof", "Prover", "reason"]

@@ -159,8 +159,10 @@ def draw(
     sizes: Mapping[str, int],
     rng: np.random.Generator,
     functions: Mapping[str, Function] | None = None,
+    largest: float = HUGE,
 ) -> Point:
-    """Random values for the leaves that respect the facts and stay away from kinks."""
+    """Random values for the leaves that respect the facts and stay away from kinks, at which the loss is at most
+    `largest`."""
     kinks = _kinks(graph)
     wide, reason = MARGIN, ""
     for attempt in range(ATTEMPTS):
@@ -171,7 +173,7 @@ def draw(
                 state = run(graph, leaves, sizes, functions)
             except NoRule as why:
                 return Point(sizes, reason=str(why))
-            reason = _objection(graph, state, kinks)
+            reason = _objection(graph, state, kinks, largest)
             if not reason and (kinks.arguments or kinks.maxima):
                 moved = {k: v + 1j * STEP * rng.standard_normal(v.shape) for k, v in leaves.items()}
                 perturbed = run(graph, moved, sizes, functions)
@@ -308,13 +310,13 @@ def _kinks(graph: Graph) -> _Kinks:
     return _Kinks(tuple(arguments.items()), tuple(maxima), tuple(matrices))
 
 
-def _objection(graph: Graph, state: Evaluation, kinks: _Kinks) -> str:
+def _objection(graph: Graph, state: Evaluation, kinks: _Kinks, largest: float) -> str:
     """Why the values will not do, or an empty text."""
     loss = state.values[graph.loss]
     if not np.isfinite(loss).all():
         return "the loss is not finite"
-    if np.abs(loss).max(initial=0.0) > HUGE:
-        return f"the loss is larger than {HUGE:g}"
+    if np.abs(loss).max(initial=0.0) > largest:
+        return f"the loss is larger than {largest:g}"
     for name, value in state.values.items():
         if np.isnan(value).any():
             return f"{name} is not a number"

@@ -26,6 +26,7 @@ from symbp.expr import (
     Add,
     Call,
     Compare,
+    Const,
     Delta,
     Entry,
     Expr,
@@ -34,15 +35,16 @@ from symbp.expr import (
     Num,
     Pow,
     Reduce,
+    Size,
     add,
     mul,
     rebuild,
     walk,
 )
 from symbp.fingerprint import DIGITS, MATCHES, Samples, Table, canonical_letters, entries, in_letters
-from symbp.graph import DEFINITION, Fact, Graph, adjoint, primal
+from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
-from symbp.local import local_problem, skeleton
+from symbp.local import local_problem, placed
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
 
@@ -53,6 +55,7 @@ SHORT = 20  # formulas in which changes of equal length are tried, as they may h
 SHORTEST = 6  # products in which two folds are tried at once
 SPREAD = 16  # longer products are not multiplied out for a trial
 SMALL = 24  # tensors of a network that are all looked at
+PLAIN = (Entry, Num, Add, Size, Const)
 SUBSETS = 6  # more factors or summands than these are not taken apart
 TABLES = 4  # letters of the largest table of values
 
@@ -94,8 +97,10 @@ class Shortener:
         self._local: dict[object, list[Proposal]] = {}
         self._done: set[Expr] = set()
         self._fruitless: set[object] = set()
-        self._barren: set[object] = set()
-        self._scope: tuple[str, ...] = ()  # tensors that a fold may name
+        self._problems: dict[tuple[Expr, tuple[str, ...]], object] = {}
+        self._barren: set[object] = set()  # problems for no part of which there is a proposal
+        self._scope: tuple[str, ...] = ()  # tensors that a fold may name, and what was found among them
+        self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
         self._loss = canon(loss) if loss is not None else None
         halves = [x for n in self.graph.inner for x in walk(n.body or ONE) if isinstance(x, Pow) and x.exponent is HALF]
@@ -137,14 +142,17 @@ class Shortener:
     def _problem(self, e: Expr) -> object:
         """What decides whether something is found, up to names: the formula and the definitions of
         what it names. Where nothing was found nothing is looked for again."""
-        numbers: dict[str, str] = {}
-        key: list[object] = [local_problem(self.graph, e, numbers)]
-        for t in self._upstream:  # adjoints that are made of the same ones may be folded to
-            form = None if t in e.tensors else self.adjoints.get(t[1:])
-            named = {u for u in form.tensors if primal(u) is not None} if form is not None else set()
-            if form is not None and named <= e.tensors:
-                key.append((numbers.get(t[1:]), skeleton(form, numbers)))
-        return tuple(key)
+        found = self._problems.get((e, self._upstream))
+        if found is None:
+            numbers: dict[str, str] = {}
+            key: list[object] = [local_problem(self.graph, e, numbers)]
+            for t in self._upstream:  # adjoints that are made of the same ones may be folded to
+                form = None if t in e.tensors else self.adjoints.get(t[1:])
+                if form is not None and not form.tensors.isdisjoint(e.tensors):
+                    if all(u in e.tensors for u in form.tensors if primal(u) is not None):
+                        key.append((numbers.get(t[1:]), placed(form, numbers)))
+            found = self._problems[e, self._upstream] = tuple(key)
+        return found
 
     def _best(self, e: Expr) -> tuple[Expr, Proof] | None:
         """The proved rewrite of one part that shortens most."""
@@ -166,43 +174,44 @@ class Shortener:
 
     # ---- where ----------------------------------------------------------------------------------
 
-    def _everywhere(self, e: Expr) -> Iterator[tuple[Proposal, Callable[[Expr], Expr]]]:
+    def _everywhere(self, e: Expr) -> list[tuple[Proposal, Callable[[Expr], Expr]]]:
         """Every proposal for every part, with how the whole is built again; outer parts first."""
         if isinstance(e, (Entry, Num, Delta)) or not e.args:
-            return
-        for p in self._proposals(e):
-            yield p, _itself
+            return []
+        mine, theirs = canonical_letters(e)
+        own = in_letters(e, mine, theirs)
+        problem = self._problem(own)
+        if problem in self._barren:
+            return []
+        found: list[tuple[Proposal, Callable[[Expr], Expr]]] = []
+        found += ((p.in_letters(theirs, mine), _itself) for p in self._proposals(own))
         if isinstance(e, Reduce):
             indices, body = e.expose()
             for p, build in self._everywhere(body):
-                yield p, lambda x, b=build: _closed(e, indices, b(x))  # type: ignore[misc]
-            return
-        for n, a in enumerate(e.args):
-            for p, build in self._everywhere(a):
-                yield p, lambda x, n=n, b=build: _rebuilt(e, n, b(x))  # type: ignore[misc]
+                found.append((p, lambda x, b=build: _closed(e, indices, b(x))))  # type: ignore[misc]
+        else:
+            for n, a in enumerate(e.args):
+                for p, build in self._everywhere(a):
+                    found.append((p, lambda x, n=n, b=build: _rebuilt(e, n, b(x))))  # type: ignore[misc]
+        if not found:
+            self._barren.add(problem)
+        return found
 
-    def _proposals(self, e: Expr) -> list[Proposal]:
-        """What this node may become that is no longer; remembered whatever its letters are called."""
-        mine, theirs = canonical_letters(e)
-        own = in_letters(e, mine, theirs)
+    def _proposals(self, own: Expr) -> list[Proposal]:
+        """What a node, in canonical letters, may become that is no longer."""
         key = (own, self._upstream)
         found = self._local.get(key)
         if found is None and own in self._done:
             return []
         if found is None:
             found = []
-            problem = self._problem(own)
-            if problem in self._barren:
-                return found
-            self._scope = self._near(own)
+            self._scope, self._found = self._near(own), {}
             for part, becomes, node in dict.fromkeys(self._propose(own)):
                 after = self.laws(node)
                 if length(after) <= length(own) and canon(after) is not canon(own):
                     found.append(Proposal(part, becomes, after, length(own) - length(after)))
             self._local[key] = found
-            if not found:
-                self._barren.add(problem)
-        return [p.in_letters(theirs, mine) for p in found]
+        return found
 
     def _mark(self, e: Expr) -> None:
         """The parts of a result are as short as they get: where they come again, only the seam is new."""
@@ -252,14 +261,25 @@ class Shortener:
                                     yield e, then, then
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
+                front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
                 if length(e) <= SPREAD:
                     yield e, e, self._spread_out(e, r)
-                    front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
+                if length(e) <= SPREAD and any(self._may_cancel(front, t) for t in r.args):
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
                     yield from self._pushed_into_terms(r, n, units, numbers)
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
                 yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
+
+    def _may_cancel(self, front: list[Expr], term: Expr, summed: tuple[Index, ...] = ()) -> bool:
+        """May a product with a summand (under a Σ over `summed`) be shorter than it is written? Entries
+        and sums that differ stay, as long as a Σ has two factors to join."""
+        bases = [[f.base if isinstance(f, Pow) else f for f in side] for side in (front, factors_of(term))]
+        if not all(isinstance(b, PLAIN) or (isinstance(b, Reduce) and b.op == "sum") for s in bases for b in s):
+            return True
+        if any(sum(i in b.free for s in bases for b in s) < 2 for i in summed):
+            return True
+        return not {canon(b) for b in bases[0] if b.tensors}.isdisjoint(map(canon, bases[1]))
 
     def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
         """Outer factors that meet factors inside a Σ."""
@@ -302,21 +322,21 @@ class Shortener:
         terms = e.args
         if len(terms) > SUBSETS:
             return
+        alike: set[object] = set()  # what some summands were that are nothing together
         for size in range(2, len(terms) if len(terms) <= 4 else 3):
             for chosen in itertools.combinations(range(len(terms)), size):
                 part = add(*(terms[n] for n in chosen))
-                for x in self.shorter(part, slack=1):
-                    yield (
-                        part,
-                        x,
-                        plus(
-                            [
-                                x if n == chosen[0] else t
-                                for n, t in enumerate(terms)
-                                if n == chosen[0] or n not in chosen
-                            ]
-                        ),
-                    )
+                problem = self._problem(part) if len(terms) > 3 else None
+                if problem in alike:
+                    continue
+                found = self.shorter(part, slack=1)
+                if not found and problem is not None:
+                    alike.add(problem)
+                for x in found:
+                    rest = [
+                        x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen
+                    ]
+                    yield part, x, plus(rest)
         yield from self._of_projections(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
@@ -365,6 +385,8 @@ class Shortener:
         for part in body.args if isinstance(body, Mul) and length(e) <= SPREAD else ():  # Σ c (x + y) = Σ c x + Σ c y
             if isinstance(part, Add) and len(part.args) <= 3:
                 rest = [f for f in body.args if f is not part]
+                if not any(self._may_cancel(rest, t, indices) for t in part.args):
+                    continue
                 yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)
         if isinstance(body, Add):
             yield e, e, plus(sum_over(indices, t) for t in body.args)
@@ -397,6 +419,12 @@ class Shortener:
         """What has the value of `e` and is shorter (sums of two: as short, as a factor may cancel)."""
         if length(e) == 0 or len(e.free) > TABLES or not e.tensors:
             return []
+        key = (e, slack)
+        if key not in self._found:
+            self._found[key] = self._shorter(e, slack)
+        return self._found[key]
+
+    def _shorter(self, e: Expr, slack: int) -> list[Expr]:
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
         first = self.samples.first(own, theirs)
@@ -438,7 +466,10 @@ class Shortener:
         found = self._tables.get(key)
         if found is None:
             base = (*entries(self.graph, letters, near), *hidden)
-            found = self._tables[key] = Table(self.samples, self.known, letters, base, point)
+            found = self._tables.get((letters, base, point))
+            if found is None:
+                found = self._tables[letters, base, point] = Table(self.samples, self.known, letters, base, point)
+            self._tables[key] = found
         return found
 
     def _near(self, e: Expr) -> tuple[str, ...]:
@@ -515,10 +546,3 @@ def _rebuilt(e: Expr, n: int, argument: Expr) -> Expr:
 
 def _names_adjoints(e: Expr) -> bool:
     return any(primal(t) is not None for t in e.tensors)
-
-
-def reason(graph: Graph, proof: Proof) -> tuple[Fact, ...]:
-    """What a proof rests on, as facts that a step can print."""
-    names = {t: primal(t) for t in proof.definitions}
-    shown = {t: t if n is None else graph.adjoint_name(n) for t, n in names.items()}
-    return (*(Fact("definition", t, text=DEFINITION + n) for t, n in shown.items()), *proof.facts)

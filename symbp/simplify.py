@@ -18,12 +18,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from symbp.arithmetic import arithmetic, factors_of, length, powers, term_by_term
 from symbp.expr import (
     MINUS_ONE,
     ONE,
     ZERO,
+    Add,
     Entry,
     Expr,
     Index,
@@ -54,6 +56,7 @@ from symbp.identities import (
     symmetric_by_definition,
 )
 from symbp.known import Known
+from symbp.local import local_problem
 from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
@@ -70,7 +73,7 @@ from symbp.piecewise import (
     scaled_clip,
     sign_of_product,
 )
-from symbp.prove import Prover
+from symbp.prove import Prover, reason
 from symbp.quotients import divisor_inside, exact_quotient
 from symbp.rules import (
     Knowledge,
@@ -95,10 +98,13 @@ from symbp.rules import (
     together,
     turn_difference,
 )
-from symbp.shorten import Shortener, reason
 from symbp.steps import Law
 
+if TYPE_CHECKING:
+    from symbp.shorten import Shortener
+
 GATHERED = 40  # longer formulas are not searched for sums over the same letters
+MANY = 4  # summands from which on those are skipped that are like one that was left alone
 LARGE = 400  # tensors of a network up to which its values are drawn to propose folds
 RuleOf = Callable[[Knowledge, Expr, Used], Expr | None]
 
@@ -140,6 +146,8 @@ class Simplifier:
         self._mirrored: dict[tuple[str, int, int], tuple[int, tuple[Fact, ...]]] = {}
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
+        self._problems: dict[Expr, object] = {}
+        self._idle: set[tuple[str, object]] = set()  # groups of laws that leave alone what is like this
         self._done: dict[tuple[Expr, tuple[str, ...], tuple[str, ...]], Result] = {}
 
     def __call__(self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> Result:
@@ -221,6 +229,8 @@ class Simplifier:
     @property
     def shortener(self) -> Shortener:
         if self._shortener is None:
+            from symbp.shorten import Shortener  # needs NumPy, which a derivation without folds does without
+
             self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
         return self._shortener
 
@@ -301,12 +311,36 @@ class Simplifier:
                 else:
                     now = Reduce(e.op, indices, inner, e.at)
             else:
-                now = rebuild(e, [self._bottom_up(group, a, own) for a in e.args])
+                now = rebuild(
+                    e,
+                    self._alike(group, e.args, own)
+                    if isinstance(e, Add)
+                    else [self._bottom_up(group, a, own) for a in e.args],
+                )
             result = GROUPS[group](self, now, own)
             found = self._memo[key] = (result, own)
         used.laws.update(found[1].laws)
         used.facts.update(found[1].facts)
         return found[0]
+
+    def _alike(self, group: str, terms: tuple[Expr, ...], used: Used) -> list[Expr]:
+        """Summands, those left alone that are like one, up to names, that the group left alone."""
+        done: list[Expr] = []
+        for t in terms:
+            problem = self._problem(t) if len(terms) >= MANY else None
+            if problem is None or (group, problem) not in self._idle:
+                done.append(self._bottom_up(group, t, used))
+                if done[-1] is t and problem is not None:
+                    self._idle.add((group, problem))
+            else:
+                done.append(t)
+        return done
+
+    def _problem(self, e: Expr) -> object:
+        found = self._problems.get(e)
+        if found is None:
+            found = self._problems[e] = local_problem(self.graph, e, {})
+        return found
 
     def _oriented(self, e: Entry, used: Used) -> Expr:
         """A_ji = A_ij for a symmetric A, E_ji = −E_ij where a definition says so: the letter of the result

@@ -138,13 +138,21 @@ def evaluate_at(
     return {name: state.values[name] for name in graph.nodes}, gradients
 
 
-def at_point(derivation: Derivation, values: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
-    """Rows for display: name, forward value, gradient."""
+def at_point(
+    derivation: Derivation, values: Mapping[str, Any], turned: bool = False
+) -> tuple[tuple[str, str, str], ...]:
+    """Rows for display: name, forward value, gradient; the transpose of a gradient where it is `turned`."""
     forward, gradients = evaluate_at(derivation, values)
     return tuple(
-        (name, shown(forward[name]), shown(gradients[name]) if name in gradients else "")
+        (name, shown(forward[name]), shown(in_layout(gradients[name], turned)) if name in gradients else "")
         for name in derivation.graph.nodes
     )
+
+
+def in_layout(value: Any, turned: bool) -> Any:
+    """A gradient as it is, or the transpose of a matrix and the row of a vector."""
+    array = np.asarray(value, dtype=float)
+    return np.atleast_2d(array) if turned and array.ndim == 1 else array.T if turned and array.ndim == 2 else array
 
 
 def shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from symbp import claim as c
 from symbp.judge.equal import same
+from symbp.judge.lines import Lines
 from symbp.judge.points import Points
 from symbp.judge.text import numpy_text
 from symbp.judge.verdict import Judge
@@ -217,12 +218,13 @@ def test_hostile_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "secret.txt").write_text("canary", encoding="utf-8")
     judge = Judge(POINTS)
     for entry in HOSTILE:
-        start = time.monotonic()
-        claim = ClaimReader(GRAPH).line(expanded(entry["input"]), "W1")
-        verdict = judge(claim)
+        start = time.process_time()
+        latex = entry.get("kind") == "formula-latex"
+        reader = Lines(POINTS).latex.read_line if latex else ClaimReader(GRAPH).line
+        verdict = judge(reader(expanded(entry["input"]), "W1"))
         shown = verdicts_text([verdict], GRAPH, 80, False) + json.dumps(verdicts_json([verdict], GRAPH))
         assert verdict.verdict != "correct", entry["id"]
-        assert "canary" not in shown and time.monotonic() - start < 2, entry["id"]
+        assert "canary" not in shown and time.process_time() - start < 2, entry["id"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["secret.txt"]
 
 

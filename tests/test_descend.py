@@ -26,7 +26,7 @@ from symbp.errors import RequestError, SymbpError
 from symbp.graph import Graph
 from symbp.read.data import Data, read_data
 from symbp.read.network import read_network
-from symbp.show.math import roles
+from symbp.show.names import roles
 from symbp.show.plot import Chart, Scale, svg_plot, terminal_plot
 from symbp.show.terminal import width_of
 from symbp.zoo import network

@@ -71,5 +71,5 @@ def test_what_cannot_be_asked_for() -> None:
     with pytest.raises(RequestError, match="dW, which is a differential"):
         command(["relu-2"], replace(OPTIONS, style=("gradient=d",)), Screen())
     deep = read_network("x: (n,)\na[0] = x\nfor l in range(1, L + 1):\n    a[l] = tanh(a[l-1])\nE = sum(a[L]**2)\n")
-    with pytest.raises(RequestError, match="--set gives the depth a number"):
+    with pytest.raises(RequestError, match="--set L=3"):
         differentials(derive(deep))

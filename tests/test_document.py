@@ -148,7 +148,7 @@ def test_verify_a_document(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert not (tmp_path / "symbp_pwned").exists()
     out = (tmp_path / "out.md").read_text(encoding="utf-8")
-    assert "wrong: A sign is wrong." in out
+    assert "wrong: The sign is wrong throughout" in out
     assert r"> right line: $W_2^T \left(f - t\right)$" in out
     assert "dW2 = np.outer(df, a)\n# symbp: right" in out
     plain = [x for x in out.split("\n") if not x.startswith((">", "# symbp"))]

@@ -30,6 +30,7 @@ BUILT_IN = [
     "softmax-classifier",
     "softmax-kl-positive",
     "svm",
+    "swiglu",
 ]
 VIEWS = {
     ".txt": PLAIN,
@@ -43,6 +44,7 @@ MORE = {
     "l2-of-matvec.full.txt": replace(PLAIN, detail="full", notation="both"),
     "residual.index.txt": replace(PLAIN, notation="index"),
     "mlp-sigmoid-bce.brief.txt": replace(PLAIN, detail="brief"),
+    "relu-2.numerator.txt": replace(PLAIN, style=("layout=numerator",), update=True),
     "attention.md": replace(PLAIN, format="markdown"),
     "relu-2.closed.tex": replace(PLAIN, format="latex", form="closed", standalone=True),
     "circuit-sigmoid.at.txt": replace(PLAIN, at=("w0=2", "x0=-1", "w1=-3", "x1=-2", "w2=-3"), detail="brief"),

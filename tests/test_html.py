@@ -105,6 +105,19 @@ def test_steps_fold_and_show_their_result_when_folded() -> None:
         assert fold.find("summary/span[@class='result']/math") is not None
 
 
+def test_what_is_only_a_formula_has_a_name_in_letters() -> None:
+    for lang in ("en", "zh"):
+        root = tree(page(*EVERY, lang=lang))
+        assert all("".join(e.itertext()).strip() and e.find("math") is None for e in root.iter("th"))
+        for e in root.iter("h3"):
+            assert e.attrib["aria-label"].strip(), "not every screen reader reads MathML"
+            assert not set("\\{}\ue020\ue021") & set(e.attrib["aria-label"])
+        for picture in root.iter("{http://www.w3.org/2000/svg}svg"):
+            assert picture.attrib["role"] == "img" and picture.attrib["aria-label"]
+    labels = [e.attrib["aria-label"] for e in tree(page("deep")).iter("h3")]
+    assert "δ_z^(l) = ∂E/∂z^(l) (recursion) for l = L-1, …, 1".replace(" ", "") in [x.replace(" ", "") for x in labels]
+
+
 def luminance(colour: str) -> float:
     parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]

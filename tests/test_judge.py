@@ -10,15 +10,17 @@ import formulas
 import numpy as np
 import pytest
 
+from symbp.claim import number
 from symbp.commands import open_network
-from symbp.judge.naming import NAMES
+from symbp.judge.naming import NAMES, Mistake
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
 from symbp.judge.verdict import Judge, Verdict
 from symbp.read.claims import ClaimReader
 from symbp.read.network import read_network
-from symbp.show.mistakes import SENTENCES, TITLES
+from symbp.show.mistakes import KINDS, sentence
 from symbp.show.verdict import message, repaired, spelled
+from symbp.show.words import catalogue, languages
 
 CASES = sorted((Path(__file__).parent / "corpus").rglob("*.toml"))
 ALIKE = [  # names that one edit may fairly carry
@@ -103,8 +105,25 @@ def test_mistakes_are_named() -> None:
 
 
 def test_every_name_has_its_words() -> None:
-    assert set(TITLES) == set(NAMES)
-    assert set(NAMES) <= set(SENTENCES)
+    phrases = catalogue("en")
+    assert {f"mistake-{n}" for n in NAMES} == {k for k in phrases if k.startswith("mistake-")}
+    assert {f"slip-{n}{bare}" for n in NAMES for bare in ("", "-bare")} <= set(phrases)
+    said = {f"slip-{n}{bare}" for n in NAMES for bare in ("", "-bare")} | {f"slip-{k}" for k in KINDS} | {"slip-two"}
+    assert said == {k for k in phrases if k.startswith("slip-")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("lang", languages())
+def test_a_mistake_is_said_even_without_any_detail(name: str, lang: str) -> None:
+    claim = one(RELU, "dW1 = X @ dZ").claim
+    said = sentence(Mistake(name, function="relu"), claim, "L", lambda tree: "", lang)
+    assert said and "{" not in said
+
+
+def test_what_is_put_into_a_sentence_is_not_read_again() -> None:
+    mistake = Mistake("extra-term", detail=number(1), tree=number(1), old=number(1), new=number(1))
+    said = sentence(mistake, one(RELU, "dW1 = X @ dZ").claim, "L", lambda tree: r"\mathbb{old}{x}", "en")
+    assert said == r"The factor \mathbb{old}{x} is too many."
 
 
 RELU = """

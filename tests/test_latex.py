@@ -13,6 +13,7 @@ import pytest
 from latex_helpers import holds, lines_of, points_of, verdict
 
 from symbp.errors import DeclarationError
+from symbp.judge.verdict import Judge
 from symbp.read.claims import read_expression
 from symbp.read.latex.macros import expand, scan
 from symbp.read.latex.names import key, read_symbol
@@ -397,3 +398,28 @@ def test_what_symbp_prints_is_read_back(name: str) -> None:
 def test_reading_raises_only_errors_of_ours() -> None:
     with pytest.raises(DeclarationError):
         read_symbol(r"\frac{1}{")
+
+
+# ---- the habits of strangers
+
+HABITS = json.loads((Path(__file__).parent / "data" / "latex_habits.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", HABITS, ids=[c["id"] for c in HABITS])
+def test_notation_as_strangers_write_it(case: dict[str, list[str]]) -> None:
+    """Textbooks, lecture notes, question-and-answer threads: every right formula is accepted, every wrong one
+    rejected; what cannot be read yet (`open`) is at least not called wrong."""
+    found = []
+    for wanted in ("right", "wrong", "loose", "open"):
+        for text in case.get(wanted, []):
+            lines = lines_of(case["net"], *case["lets"])
+            judge = Judge(lines.points, seconds=0)
+            verdicts = {judge(c).verdict for c in lines.latex.read(text)}
+            good = {
+                "right": verdicts == {"correct"},
+                "wrong": "wrong" in verdicts <= {"wrong", "correct"},
+                "loose": verdicts == {"loose"},
+                "open": not verdicts & {"wrong", "correct"},
+            }
+            found += [] if good[wanted] else [(wanted, text, verdicts)]
+    assert found == []

@@ -24,7 +24,7 @@ contraction arithmetic known rules merge identities quotients piecewise orient l
 simplify chain cases recursion derive convention structure higher
 form matrix views windows check values family_values read.data descend
 numpy_code helpers program loop_program diagonal check_higher differential
-lang show show.style show.words show.alphabet show.tex show.blocks show.changes show.kinks show.math show.document
+lang show show.style show.words show.problems show.alphabet show.tex show.blocks show.changes show.kinks show.names show.layout show.entries show.math show.document
 show.terminal show.latex
 show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
 show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot
@@ -33,10 +33,11 @@ show.claims show.json show.table show.plot show.descent show.higher
 draw
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
 claim read.counts judge judge.functions judge.value judge.points read.claims read.homework judge.text judge.equal judge.lexicon judge.pool
-judge.rewrite judge.search judge.edits judge.grafts judge.naming judge.diagnose judge.prove judge.verdict
+judge.precise judge.rewrite judge.search judge.edits judge.grafts judge.naming judge.forgotten judge.diagnose judge.prove judge.verdict
 read.latex read.latex.commands read.latex.macros read.latex.tokens read.latex.statements read.latex.tree
 read.latex.grammar read.latex.members read.latex.names read.latex.view read.latex.resolve read.latex.atoms read.latex.functions
-read.latex.calculus read.latex.sums read.latex.formula read.latex.write read.latex.reader read.document judge.lines
+read.latex.slopes read.latex.calculus read.latex.sums read.latex.updates read.latex.formula read.latex.write read.latex.reader read.document
+judge.lines
 show.mistakes show.verdict show.repair
 network commands cli
 """.split()
@@ -45,8 +46,9 @@ OUTSIDE = {  # what each of these may be imported by
     "witness network",
     "numpy": "differential evaluate sample fingerprint shorten check check_higher values read.data descend program draw "
     "functions sympy_code witness network "
-    "judge.functions judge.value judge.points judge.equal judge.lexicon judge.pool judge.rewrite judge.search judge.edits "
-    "judge.grafts judge.naming judge.diagnose judge.verdict show.verdict",
+    "judge.functions judge.value judge.points judge.equal judge.precise judge.lexicon judge.pool judge.rewrite judge.search "
+    "judge.edits judge.grafts judge.naming judge.forgotten judge.diagnose judge.verdict show.verdict",
+    "mpmath": "judge.precise",
     "lark": "read.latex.grammar",
     "rich": "show.table show.terminal",
     "typer": "cli",

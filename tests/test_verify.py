@@ -109,7 +109,7 @@ def test_the_screen(net: Path) -> None:
     coloured = verify(net, "dL/dW1 = dH1 @ X.T", "--color", "always").stdout
     assert "\x1b[32m" in coloured and "\x1b[1;31m" in coloured
     chinese = verify(net, "dL/dW1 = dH1 @ X.T", "--lang", "zh").stdout
-    assert "因子" in chinese and "正确" in chinese
+    assert "因子的次序" in chinese and "错误：" in chinese
 
 
 def test_a_call_that_is_off(net: Path, tmp_path: Path) -> None:

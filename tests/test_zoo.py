@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -178,12 +180,39 @@ def _text(graph: Graph, node: Node, e: Expr | None) -> str:
 
 
 @every_network
-@pytest.mark.parametrize("width", [60, 80])
-def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(name: str) -> None:
     derivation = derive(network(name))
-    for view in (Options(), Options(detail="full", notation="both", delta="minus", update=True), Options(lang="zh")):
-        for line in lines(document(derivation, Unicode(), view), width):
-            assert width_of(line) <= width, line
+    full = Options(detail="full", notation="both", delta="minus", update=True)
+    for view in (Options(), full, replace(full, lang="zh")):
+        blocks = list(document(derivation, Unicode(), view))
+        for width in (60, 80, 120):
+            for line in lines(blocks, width):
+                assert width_of(line) <= width, line
+
+
+LONG = '''"""多么长的标题都要折行：一个词元接着一个词元，没有空格也要折行，直到这一行写满为止才换到下一行去"""
+customer_features: (batch_size, feature_count)
+embedding_weights: (feature_count, embedding_width)
+output_weights_of_the_very_last_layer: (embedding_width, product_count)
+clicked: (batch_size, product_count)
+hidden_activation_of_the_layer = tanh(customer_features @ embedding_weights)
+predicted_probabilities = softmax(hidden_activation_of_the_layer @ output_weights_of_the_very_last_layer, axis=1)
+cross_entropy_loss = -mean(sum(clicked * log(predicted_probabilities), axis=1)) + 0.5 * sum(embedding_weights**2)
+assert onehot(clicked, axis=1)
+'''
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_long_names_fit_and_keep_every_letter(lang: str) -> None:
+    derivation = derive(read_network(LONG))
+    blocks = list(document(derivation, Unicode(), Options(lang=lang, update=True, detail="full")))
+    texts = []
+    for width in (40, 60, 80, 120, 400):
+        shown = list(lines(blocks, width))
+        assert all(width_of(line) <= width for line in shown)
+        texts.append(re.sub(r"[\s═─]", "", "".join(shown)))
+    for text in texts:
+        assert sorted(text) == sorted(texts[0]), "breaking lines loses nothing"
 
 
 @every_network

@@ -119,8 +119,9 @@ class Explanations:
             if not same(values, wrong, OTHER):
                 continue
             tree = self._mended(x) if x.at == s.about else None
+            rule = x.name == "missing-path" and len(self.lexicon.graph.consumers()[x.at]) == 1
             cost = COST[x.name] + (0.2 if x.at == s.about else 0.6) - (0.5 if x.name.startswith("wrong") else 0.0)
-            if x.name == "missing-path" and len(self.lexicon.graph.consumers()[x.at]) == 1:
+            if rule:
                 cost += 0.7  # of the product rule inside one node
             self.mistakes.append(
                 Mistake(
@@ -129,7 +130,8 @@ class Explanations:
                     s.link,
                     tree,
                     x.detail,
-                    kind="forgotten",
+                    kind="product-rule" if rule else "forgotten",
+                    slope=x.detail if x.function else None,
                     function=x.function,
                     node=x.node or x.at,
                     at=x.at,

@@ -20,6 +20,7 @@ from symbp.judge.rewrite import (
     ONE,
     REVERSED,
     UNARY,
+    at_place,
     everywhere,
     exchanged,
     flipped,
@@ -133,9 +134,8 @@ class Edits(Search):
         for a, b in itertools.combinations(many[:8], 2):
             if a.path[: len(b.path)] == b.path or b.path[: len(a.path)] == a.path:
                 continue
-            marked = self.replaced(a.path, c.alias(a.tree, "\0"))  # keeps its place while the other is edited
-            whole = self.replaced(b.path, flipped(b.tree), marked)
-            self.accept(turned(whole), a, flipped(a.tree), "transposes")
+            both = at_place(at_place(self.link, a.path, c.alias(a.tree, "\0")), b.path, c.alias(b.tree, "\0"))
+            self.accept(turned(both), a, flipped(a.tree), "transposes")
         for name in sorted(self.link.names):
             whole = everywhere(self.link, c.name(name), c.transpose(c.name(name)))
             if whole is not self.link:

@@ -15,6 +15,7 @@ from symbp.judge.functions import Array
 from symbp.judge.value import ShapeError, Value
 
 SAME, OTHER = 1e-9, 1e-7
+CLEAR = 1e-13  # up to here a difference is rounding, and nothing else
 NOTHING = 1e-11  # a truth that is as small as this at every point is rounding
 
 
@@ -81,6 +82,11 @@ def relative(a: Array, t: Array) -> Array:
     size = np.maximum(size, 1e-6 * overall if overall > NOTHING else 1.0)
     with np.errstate(all="ignore"):
         return np.asarray(np.where(known, np.abs(a - t) / size, 0.0))
+
+
+def clear(truths: Sequence[Array]) -> bool:
+    """Are these finite numbers, and not so small that they may be rounding?"""
+    return all(np.isfinite(t).all() and (np.abs(t).max(initial=0.0) > NOTHING or not t.any()) for t in truths)
 
 
 def same(values: Sequence[Array], truths: Sequence[Array], within: float = SAME) -> bool:

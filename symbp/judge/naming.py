@@ -58,6 +58,7 @@ class Mistake:
     kind: str = ""
     function: str = ""
     node: str = ""
+    slope: Tree | None = None  # the derivative of `function`
     at: str = ""  # the node in whose gradient something was forgotten
     whole: bool = False  # the edit is at the root
     cost: float = 99.0
@@ -84,13 +85,24 @@ class Namer:
         if name == "wrong-activation-derivative" and slope is not None and self._is_value(r.old, slope):
             weight = min(weight, 0.35)
         cost = COST[name] + adjust + weight
+        kind, detail = r.kind, r.detail
+        if name == "wrong-activation-derivative" and slope is not None and self._is_value(r.old, slope):
+            lacking = _factor_between(r.old, r.new)
+            if lacking is not None and lacking[0] is not None and lacking[1] is None:
+                kind, detail = "value", lacking[0]
+        if name == "missing-activation-derivative" and slope is not None and detail is not None and detail.gradients:
+            detail = slope.tree
+        if name == "missing-factor" and detail is None:
+            lacking = _factor_between(r.old, r.new)
+            detail = lacking[0] if lacking is not None and lacking[1] is None else None
         return Mistake(
             name,
             r.tree,
             r.old,
             r.new,
-            r.detail,
-            kind=r.kind,
+            detail,
+            kind=kind,
+            slope=slope.tree if slope else None,
             function=slope.function if slope else "",
             node=slope.node if slope else "",
             whole=not r.path,
@@ -136,7 +148,7 @@ class Namer:
         if kind in ("sign", "signs") and any(a == "compare" for a in above):
             return "wrong-activation-derivative", -1.5, slope
         if kind in ("sign", "signs"):
-            if slope is not None and r.path:
+            if slope is not None and r.path and slope.function != "power":
                 return "wrong-activation-derivative", -1.5, slope
             if in_argument:
                 return "wrong-argument", -2.0, None
@@ -797,11 +809,11 @@ def _flat(tree: Tree) -> tuple[Counter[tuple[Tree, int]], bool]:
 def _factor_between(old: Tree, new: Tree) -> tuple[Tree | None, Tree | None] | None:
     """What `new` has as factors that `old` lacks, and the reverse; None if they share nothing."""
     if new.op == "chain":
-        a, b = (list(t.args) if t.op == "chain" else [t] for t in (old, new))
-        extra = len(b) - len(a)
-        for k in range(extra + 1) if extra > 0 else ():
-            if b[k : k + len(a)] == a and 0 in (k, extra - k):
-                rest = [*b[:k], *b[k + len(a) :]]
+        short, long = (list(t.args) if t.op == "chain" else [t] for t in (old, new))
+        extra = len(long) - len(short)
+        for k in (0, extra) if extra > 0 else ():
+            if long[k : k + len(short)] == short:
+                rest = [*long[:k], *long[k + len(short) :]]
                 return (rest[0] if len(rest) == 1 else c.chain(rest)), None
     a, sa = _flat(old)
     b, sb = _flat(new)

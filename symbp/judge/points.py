@@ -25,7 +25,7 @@ from symbp.judge.functions import Array
 from symbp.judge.value import Batch, ShapeError, Value
 from symbp.ops import UNKNOWN
 from symbp.read.counts import DEPTH
-from symbp.sample import Point, choose_sizes, draw
+from symbp.sample import HUGE, Point, choose_sizes, draw
 from symbp.steps import Derivation
 from symbp.unknown import samples
 from symbp.unroll import unroll
@@ -34,6 +34,7 @@ from symbp.values import sizes_from
 DRAWS = (4, 3, 2)  # at different sizes, at other different sizes, at equal sizes
 RATES = ("rate", "eps", "epsilon", "ε", "lr", "eta", "η", "alpha", "α", "learning_rate", "mu", "step", "gamma")
 """Names that a learning rate has in an update, where the network has no such name."""
+VAST = 1e150  # a loss that may be judged where no smaller one is found: its square is still a number
 MORE = 24  # further draws at most, to see every kink from both sides
 
 
@@ -55,14 +56,14 @@ class Points:
             sizes = choose_sizes(graph, n) if n < 2 else choose_sizes(graph, equal=True)
             if sizes is None or (sizes in chosen):
                 continue
-            points = self._draw(sizes, count, [seed, n])
+            points = self._draw(sizes, count, [seed, n]) or self._draw(sizes, count, [seed, n], VAST)
             if points:
                 chosen.append(sizes)
                 self.batches.append(self._batch(sizes, points))
         if self.batches and not self.reason:
             self._verify(seed)
         if not self.batches:
-            self.reason = self.reason or "no small sizes fit the relations of the network"
+            self.reason = self.reason or self.note or "no small sizes fit the relations of the network"
 
     @classmethod
     def at(cls, graph: Graph, values: Mapping[str, Array], extra: Mapping[str, float]) -> Points:
@@ -87,7 +88,7 @@ class Points:
         for b in self.batches:
             b.scalars = {**b.scalars, **scalars}
 
-    def _draw(self, sizes: dict[str, int], count: int, seed: Sequence[int]) -> list[Point]:
+    def _draw(self, sizes: dict[str, int], count: int, seed: Sequence[int], largest: float = HUGE) -> list[Point]:
         points: list[Point] = []
         first = not self.batches
         kinks = _two_sided(self.graph) if first else []
@@ -95,7 +96,7 @@ class Points:
         for n in range(count + (MORE if first else 0)):
             if n >= count and not unseen:
                 break
-            point = draw(self.graph, sizes, np.random.default_rng([*seed, n]), self.functions)
+            point = draw(self.graph, sizes, np.random.default_rng([*seed, n]), self.functions, largest)
             if point.reason:
                 self.note = point.reason
                 if n >= 2:

@@ -45,6 +45,14 @@ def rebuilt(parent: Tree, args: Sequence[Tree]) -> Tree:
     return parent.with_args(args)
 
 
+def at_place(tree: Tree, path: Sequence[int], new: Tree) -> Tree:
+    """The formula with another part at this place, and no other change."""
+    if not path:
+        return new
+    k, *rest = path
+    return tree.with_args([*tree.args[:k], at_place(tree.args[k], rest, new), *tree.args[k + 1 :]])
+
+
 def tidy(tree: Tree) -> Tree:
     """Matrix products inside matrix products joined."""
     if not tree.args:
@@ -121,6 +129,8 @@ def with_signs(t: Tree, which: Sequence[int]) -> Tree:
 
 def scaled(t: Tree, by: Tree, sign: int) -> Tree:
     """±by · t, as a person writes it: numbers joined, a factor that cancels taken out."""
+    if by is ONE and sign < 0:
+        return negated(t)
     if t.op == "sum" and t.data == (-1,):
         t, sign = t.args[0], -sign
     whole = _scaled(t, by)
@@ -148,6 +158,22 @@ def _scaled(t: Tree, by: Tree) -> Tree:
     if t.op == "product":
         return c.product((*head, *t.args), (*(1,) * len(head), *t.data[0]))
     return c.product((*head, t))
+
+
+def negated(t: Tree) -> Tree:
+    """−t, as a person writes it: a difference among the factors is turned round."""
+    return _turned_difference(t) or c.negative(t)
+
+
+def _turned_difference(t: Tree) -> Tree | None:
+    if t.op == "sum" and t.data == (1, -1):
+        return c.sum_(t.args[::-1], t.data)
+    if t.op in ("product", "chain", "transpose"):
+        for k, a in enumerate(t.args):
+            new = None if t.op == "product" and t.data[0][k] < 0 else _turned_difference(a)
+            if new is not None:
+                return t.with_args([*t.args[:k], new, *t.args[k + 1 :]])
+    return None
 
 
 def multiplied(t: Tree, by: Tree) -> Tree:

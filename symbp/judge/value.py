@@ -84,12 +84,33 @@ class Batch:
         if len(self._memos[()]) > REMEMBERED:
             self.forget()
         self._memo, self._letters = self._memos[()], {}
-        if tree.lettered:
-            self._letters = self._extents((tree, *beside))
-            key = tuple(sorted(self._letters.items()))
-            self._memo = self._memos.setdefault(key, {})
         with np.errstate(all="ignore"):
+            if tree.lettered:
+                self._letters = self._extents((tree, *beside))
+                key = tuple(sorted(self._letters.items()))
+                self._memo = self._memos.setdefault(key, {})
             return self._value(tree)
+
+    # ---- numbers: float64 here, more digits in judge/precise.py ------------------------------------
+
+    plain: Mapping[str, Callable[..., Any]] = PLAIN
+
+    def compute(self, tree: Tree) -> Value:
+        """The value of one operation on known parts."""
+        return _COMPUTE[tree.op](self, tree)
+
+    def number(self, value: Any) -> Any:
+        """A number of a formula or of the network."""
+        return float(value)
+
+    def slope(self, op: Op, x: Array) -> Array:
+        """The derivative of an elementwise function, by a complex step."""
+        rest = [np.asarray(float(d.value)) for d in op.defaults]
+        return np.asarray(op.value(np, x + 1e-30j, *rest).imag / 1e-30)
+
+    def apply(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Array:
+        """A function of arrays that is handed its NumPy, as those of the table of functions are."""
+        return np.asarray(function(np, *arrays), dtype=float)
 
     def _extents(self, trees: Sequence[Tree]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -106,7 +127,7 @@ class Batch:
         found = self._memo.get(tree)
         if found is None:
             try:
-                found = _COMPUTE[tree.op](self, tree)
+                found = self.compute(tree)
                 if found.array.size > 16 * LARGEST:
                     found = ShapeError("an intermediate array is too large", tree)
             except ShapeError as error:
@@ -148,7 +169,7 @@ class Batch:
     def _number(self, tree: Tree) -> Value:
         value = tree.data[0]
         try:
-            return Value(np.array([float(value)]))
+            return Value(np.array([self.number(value)]))
         except OverflowError:
             return Value(np.array([np.inf if value > 0 else -np.inf]))
 
@@ -160,7 +181,7 @@ class Batch:
         if found is not None:
             return Value(found)
         if name in self.scalars:
-            return Value(np.array([float(self.scalars[name])]))
+            return Value(np.array([self.number(self.scalars[name])]))
         raise ShapeError(f"{name} has no value", tree)
 
     def _gradient(self, tree: Tree) -> Value:
@@ -378,13 +399,13 @@ class Batch:
         op = self.table.get(function) if function in OPS or function in self.table else None
         if op is not None and not options:
             arrays, letters = self.aligned([self._value(a) for a in tree.args])
-            arrays += [np.asarray(float(d.value)) for d in op.defaults[len(arrays) - 1 :]] if op.defaults else []
-            return Value(np.asarray(op.value(np, *arrays), dtype=float), letters)
+            arrays += [np.asarray(self.number(d.value)) for d in op.defaults[len(arrays) - 1 :]] if op.defaults else []
+            return Value(self.apply(op.value, arrays), letters)
         if function in self.functions:
             arrays, letters = self.aligned([self._value(a) for a in tree.args])
-            return Value(np.asarray(self.functions[function](np, *arrays), dtype=float), letters)
-        if function in PLAIN:
-            return self._each(tree, PLAIN[function], dict(options))
+            return Value(self.apply(self.functions[function], arrays), letters)
+        if function in self.plain:
+            return self._each(tree, self.plain[function], dict(options))
         raise ShapeError(f"{function} is not a function of the language", tree)
 
     def _reduction(self, tree: Tree, function: str, options: dict[str, Any]) -> Value:
@@ -431,15 +452,13 @@ class Batch:
         return Value(np.sqrt(v.array), v.letters)
 
     def _slope(self, tree: Tree) -> Value:
-        """The derivative of an elementwise function (`f'(z)`), by a complex step."""
+        """The derivative of an elementwise function, `f'(z)`."""
         v = self._value(tree.args[0])
         name = dict(tree.data[1])["of"]
         known = self.functions.get(name + "'")
         if known is not None:
-            return Value(np.asarray(known(np, v.array), dtype=float), v.letters)
-        op = self.table[name]
-        rest = [np.asarray(float(d.value)) for d in op.defaults]
-        return Value(np.asarray(op.value(np, v.array + 1e-30j, *rest).imag / 1e-30), v.letters)
+            return Value(self.apply(known, (v.array,)), v.letters)
+        return Value(self.slope(self.table[name], v.array), v.letters)
 
     def _outer(self, tree: Tree) -> Value:
         x, y = (self._value(a) for a in tree.args)
@@ -488,7 +507,7 @@ class Batch:
         results = []
         for place in itertools.product(*map(range, lead)):
             args = [tuple(at(v, place) for v in s) if isinstance(s, list) else at(s, place) for s in sources]
-            results.append(np.asarray(function(*args, **options), dtype=float))
+            results.append(self.apply(lambda _, *a: function(*a, **options), args))
         shape = results[0].shape if results else ()
         return Value(np.stack(results).reshape((*lead, *shape)), letters)
 

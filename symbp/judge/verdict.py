@@ -17,13 +17,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from symbp.claim import Claim, Own, Tree, by_name, call, gradient, number
+from symbp.claim import Claim, Own, Tree, by_name, call, gradient, number, transpose
 from symbp.judge.diagnose import diagnose
-from symbp.judge.equal import OTHER, SAME, Difference, difference, fitted, same
+from symbp.judge.equal import CLEAR, OTHER, SAME, Difference, clear, difference, fitted, same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon
 from symbp.judge.naming import Mistake
 from symbp.judge.points import Points
+from symbp.judge.precise import Closer, Precise
 from symbp.judge.prove import proved
 from symbp.judge.value import ShapeError
 
@@ -65,11 +66,15 @@ class Judge:
 
     def __init__(self, points: Points, seconds: float = 2.0, given: Points | None = None) -> None:
         self.points, self.seconds, self.given = points, seconds, given
-        self.lexicon = Lexicon(points)
+        self.lexicon, self.precise = Lexicon(points), Precise(points)
         self.own: dict[str, Tree] = {}  # node -> the wrong formula that the student gave for its gradient
 
     def __call__(self, claim: Claim) -> Verdict:
         """The verdict on one claim; definitions in it are known to later ones."""
+        with np.errstate(all="ignore"):
+            return self._judged(claim)
+
+    def _judged(self, claim: Claim) -> Verdict:
         if claim.instances:
             return self._at_every_number(claim)
         if claim.problem:
@@ -126,7 +131,7 @@ class Judge:
         """A gradient may rest on those nearer the loss, never on itself."""
         if not claim.about or claim.update:
             return ""
-        used = frozenset[str]().union(*(_written(link) for link in claim.links))
+        used = frozenset[str]().union(*(_written(link) for link in claim.links if not _again(claim, link)))
         if claim.about in used:
             return f"the gradient of {claim.about} is given by itself"
         before = sorted(u for u in used if claim.about in self.lexicon.below(u))
@@ -140,19 +145,24 @@ class Judge:
 
     def _against(self, claim: Claim, truth: list[Array]) -> Verdict:
         assert claim.left is not None
-        lefts = self.points.value(claim.left, claim.links)
+        left, lefts = claim.left, self.points.value(claim.left, claim.links)
         paper = claim.notation != "numpy"
         worst = 0.0
+        judged = 0
         for n, link in enumerate(claim.links):
+            if _again(claim, link) or (self.given is None and _is_measured(link)):
+                continue
+            judged += 1
             if self.given is not None and _is_number(link):
                 wrong = self._number(claim, link, n)
                 if wrong is not None:
                     return wrong
                 continue
+            if left.op == "jacobian" and self._turned(claim, link):
+                claim = replace(claim, loose=True)
+                continue
             try:
-                values = [
-                    fitted(v, t, paper) for v, t in zip(self.points.value(link, (claim.left,)), lefts, strict=True)
-                ]
+                values = [fitted(v, t, paper) for v, t in zip(self.points.value(link, (left,)), lefts, strict=True)]
             except ShapeError as why:
                 alone = self._alone(claim, n, truth)
                 return (
@@ -161,11 +171,32 @@ class Judge:
                     else self._unfit(claim, why, truth, n)
                 )
             found = difference(values, truth)
-            if not found.error <= OTHER:
-                wrong = self._alone(claim, n, truth) or self._wrong(claim, values, truth, found, n)
-                example = self._example(values, truth, found)
-                return replace(wrong, counterexample=example, ratio=ratio_of(values, truth, self.lexicon))
+            if not (found.error <= CLEAR and clear(truth)):
+                closer = self.precise(left, claim.links, link, paper, found)
+                if closer is not None and closer.same:
+                    continue
+                if closer is not None and closer.same is None:
+                    return Verdict(claim, "undecided", reason="not even 100 digits show whether this is rounding")
+                if closer is not None and found.error <= OTHER:
+                    return self._nearly(claim, closer, n)
+                if not found.error <= OTHER:
+                    wrong = self._alone(claim, n, truth) or self._wrong(claim, values, truth, found, n)
+                    finite = found.strange and closer is not None  # too large for float64, and a number all the same
+                    return replace(
+                        wrong,
+                        counterexample=self._closer_example(closer)
+                        if finite and closer
+                        else self._example(values, truth, found),
+                        ratio=ratio_of(values, truth, self.lexicon),
+                        reason="" if finite else wrong.reason,
+                    )
             worst = max(worst, found.error)
+        if not judged and any(_is_measured(link) for link in claim.links):
+            return Verdict(
+                claim, "undefined", reason="at which point? A number like this is judged with --at NAME=VALUE"
+            )
+        if not judged:
+            return Verdict(claim, "correct", reason="a definition")
         if worst > SAME:
             reason = f"the values agree to {worst:.0e} only: rounding, or a very small mistake"
             return Verdict(claim, "undecided", reason=reason)
@@ -173,6 +204,18 @@ class Judge:
             return Verdict(claim, "loose", proof="numeric")
         proof = "symbolic" if all(proved(self.lexicon, claim, link) for link in claim.links) else "numeric"
         return Verdict(claim, "correct", proof=proof)
+
+    def _turned(self, claim: Claim, link: Tree) -> bool:
+        """Is a Jacobian right in the other layout only?"""
+        assert claim.left is not None
+        try:
+            truths = self.points.value(claim.left)
+            turned = [fitted(v, t, True) for v, t in zip(self.points.value(transpose(link)), truths, strict=True)]
+            if not same(turned, [t.array for t in truths]):
+                return False
+            return not same([v.array for v in self.points.value(link)], [t.array for t in truths])
+        except ShapeError:
+            return False
 
     def _number(self, claim: Claim, link: Tree, n: int) -> Verdict | None:
         """A value claimed at the given point; None if it is right to the digits that are written."""
@@ -225,8 +268,30 @@ class Judge:
         if claim.about:
             self.own.setdefault(claim.about, claim.links[n])
         return Verdict(
-            claim, "wrong", None, ratio, carried, mistake, example, self.lexicon.right(claim), n, self._why(found)
+            claim,
+            "wrong",
+            None,
+            ratio,
+            carried,
+            mistake,
+            example,
+            self.lexicon.right(claim),
+            n,
+            self._why(found),
         )
+
+    def _nearly(self, claim: Claim, closer: Closer, n: int) -> Verdict:
+        """A formula that float64 cannot tell from the right one: too near for a search for the mistake."""
+        example = self._closer_example(closer)
+        reason = f"it is off by {closer.found.error:.0e} of the value, and that is no rounding"
+        return Verdict(
+            claim, "wrong", None, None, None, Mistake("other"), example, self.lexicon.right(claim), n, reason
+        )
+
+    def _closer_example(self, closer: Closer) -> Counterexample:
+        batch, (point, *entry) = self.points.batches[closer.found.batch], closer.found.index
+        leaves = {n.name: batch.tensors[n.name][point] for n in self.points.graph.leaves}
+        return Counterexample(dict(batch.sizes), tuple(entry), closer.claimed, closer.true, point=leaves)
 
     def _why(self, found: Difference) -> str:
         return "its value is not a finite number" if found.strange else ""
@@ -299,10 +364,28 @@ def _written(tree: Tree) -> frozenset[str]:
 
 def _is_number(tree: Tree) -> bool:
     """Is this made of numbers only?"""
-    return all(
-        t.op in ("number", "sum", "product", "power") or (t.op == "call" and t.data[0] in ("stack", "tuple", "sqrt"))
-        for t in tree.walk()
-    )
+    return all(t.op in ("number", "sum", "product", "power", "call") for t in tree.walk())
+
+
+def _is_measured(tree: Tree) -> bool:
+    """Is this a number with so many digits that it is a value at some point, as `0.552`?"""
+    texts = [str(t.data[1]) for t in tree.walk() if t.op == "number"] if _is_number(tree) else []
+    return any("." in t and len(t.replace(".", "").lstrip("0")) >= 3 for t in texts)
+
+
+def _again(claim: Claim, link: Tree) -> bool:
+    """Is a link the left side once more in other words, as in `dZ := ∂J/∂Z = …`? Alone and in the same words it says
+    nothing."""
+    assert claim.left is not None
+    worded = len(claim.links) > 1 or link is not claim.left
+    return worded and bool(link.gradients) and _wordless(link) is _wordless(claim.left)
+
+
+def _wordless(tree: Tree) -> Tree:
+    if tree.op == "alias" or (tree.op == "call" and tree.data[0] in ("column", "row")):
+        return _wordless(tree.args[0])
+    args = tuple(_wordless(a) for a in tree.args)
+    return Tree(tree.op, args, (tree.data[0], "") if tree.op in ("name", "gradient") else tree.data)
 
 
 def _last_digit(tree: Tree) -> float:

@@ -543,9 +543,9 @@ class ClaimReader:
     def _subscript(self, node: ast.Subscript) -> Tree:
         member = self._member(node)
         if member in self.graph.nodes:
-            return c.name(member, ast.unparse(node))
+            return c.name(member, _tight(node))
         if member in self.gradients:
-            return c.gradient(self.gradients[member], ast.unparse(node))
+            return c.gradient(self.gradients[member], _tight(node))
         if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
             dims = self._dims(self.expression(node.value.value))
             place = self._items(node)
@@ -783,6 +783,11 @@ _CALLS: Mapping[str, Callable[[ClaimReader, list[Tree], ast.AST], Tree]] = {
         for name, op in _COMPARED.items()
     },
 }
+
+
+def _tight(node: ast.expr) -> str:
+    """`W[l+1]` as people write it."""
+    return ast.unparse(node).replace(" ", "")
 
 
 def _is_numpy(node: ast.expr) -> bool:

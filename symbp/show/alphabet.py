@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 from symbp.show.style import USUAL, Style
+from symbp.show.words import say
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
@@ -110,14 +110,14 @@ def parse_name(name: str) -> Name:
 
 
 def _side_by_side(parts: list[str], dot: str) -> str:
-    """Factors with a space between them, and a dot between two numbers."""
-    if len(parts) < 2:
-        return "".join(parts)
-    out = parts[0]
-    for before, after in pairwise(parts):
-        numbers = (before[-1:] + after[:1]).isdigit() and (before[-1:] + after[:1]).isascii()
-        out += (dot if numbers else " ") + after
+    """Factors with a space between them, and a dot before a number: δ · 2 x."""
+    out = "".join(parts[:1])
+    for after in parts[1:]:
+        out += (dot if _NUMBER.match(after) else " ") + after
     return out
+
+
+_NUMBER = re.compile(r"[0-9](?!\[)|\\frac\{[0-9]+\}\{[0-9]+\}")  # but 1[z > 0] is an indicator
 
 
 def _from_one(place: str) -> str:
@@ -193,7 +193,8 @@ class Latex:
 
     blank = r"\underline{\hspace{9em}}"
 
-    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
+    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL, lang: str = "en") -> None:
+        self.lang = lang
         self.custom = {name: _portable(text) for name, text in (custom or {}).items()}
         self.style = style
         self.odot = rf"\{style.product}"
@@ -330,7 +331,7 @@ class Latex:
         return {">=": r"\ge", "<=": r"\le", "==": "=", "!=": r"\ne"}.get(op, op)
 
     def cases(self, yes: str, condition: str, no: str) -> str:
-        return rf"\begin{{cases}} {yes} & {condition} \\ {no} & \text{{otherwise}} \end{{cases}}"
+        return rf"\begin{{cases}} {yes} & {condition} \\ {no} & \text{{{say('otherwise', self.lang)}}} \end{{cases}}"
 
     def absolute(self, inner: str) -> str:
         return rf"\left\lvert {inner} \right\rvert"
@@ -393,7 +394,8 @@ class Unicode:
 
     blank = "____________________"
 
-    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
+    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL, lang: str = "en") -> None:
+        self.lang = lang
         self.style = style
         self.odot = {"odot": "⊙", "circ": "∘"}[style.product]
         self.raised = {"top": "ᵀ", "T": "^T", "prime": "′"}[style.transpose]
@@ -501,7 +503,7 @@ class Unicode:
         return {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}.get(op, op)
 
     def cases(self, yes: str, condition: str, no: str) -> str:
-        return f"{{{yes} if {condition} else {no}}}"
+        return say("if-else", self.lang, yes, condition, no)
 
     def absolute(self, inner: str) -> str:
         return f"|{inner}|"

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from symbp.show.blocks import Block, Figure, Heading, Notes, Prose, Row, Rows, Table, footnoted, sections
-from symbp.show.latex import DISPLAY, TIKZ, label_of, label_width, lines_of, prose, table
+from symbp.show.latex import DISPLAY, TIKZ, label_of, label_width, lines_of, prose, prose_width, table
 from symbp.show.tex import height, read, width
 from symbp.show.words import say
 
 ROOM = 25.5  # em on a slide of 12.8 cm at 11 pt, a little less than there are
-LINES = 10.5  # lines of text on a slide, under its title
+LINES = 11.0  # lines of text on a slide, under its title
 
 PREAMBLE = r"""\documentclass[11pt,fleqn]{%s}
 \usepackage{amsmath,amssymb}
@@ -72,8 +72,10 @@ def _items(body: list[Block], lang: str) -> Iterator[tuple[str, float]]:
     for block in body:
         match block:
             case Prose():
-                text = prose(block.text)
-                yield f"{{\\footnotesize {text}\\par}}\n", 0.8 * (1 + len(text) / 60)
+                yield (
+                    f"{{\\footnotesize {prose(block.text)}\\par}}\n",
+                    0.8 * (1 + 0.8 * prose_width(block.text) // ROOM),
+                )
             case Rows():
                 yield from _rows(block.rows, lang)
             case Table():
@@ -84,8 +86,8 @@ def _items(body: list[Block], lang: str) -> Iterator[tuple[str, float]]:
                 yield f"\\begin{{center}}\n{block.tikz}\n\\end{{center}}\n", LINES
             case Notes():
                 for n, text in enumerate(block.texts, 1):
-                    said = prose(text)
-                    yield f"{{\\footnotesize\\textsuperscript{{{n}}} {said}\\par}}\n", 0.9 * (1 + len(said) / 60)
+                    lines = 0.9 * (1 + 0.8 * prose_width(text) // ROOM)
+                    yield f"{{\\footnotesize\\textsuperscript{{{n}}} {prose(text)}\\par}}\n", lines
             case Heading():
                 pass
 

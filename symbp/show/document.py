@@ -14,6 +14,7 @@ from functools import reduce
 
 from symbp.arithmetic import length
 from symbp.differential import Differentials, differential
+from symbp.errors import RequestError
 from symbp.expr import ONE, Add, Delta, Entry, Expr, Index, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
 from symbp.graph import Fact, Graph, Node, adjoint
@@ -23,6 +24,7 @@ from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
 from symbp.show.changes import with_changes
 from symbp.show.kinks import conventions
 from symbp.show.math import MathPrinter, NumberPrinter
+from symbp.show.problems import translated
 from symbp.show.style import USUAL, Style
 from symbp.show.words import law_name, say
 from symbp.steps import Adjoint, Checked, Derivation, Step
@@ -48,15 +50,25 @@ class Options:
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # W2 -> the letters (k, j) asked for
     values: tuple[tuple[str, str, str], ...] = ()  # name, forward value, gradient at a point
 
+    def __post_init__(self) -> None:
+        if self.exercise and self.style.layout == "numerator":
+            raise RequestError(
+                "symbp verify marks gradients that are as large as their tensors: with layout=numerator there is no "
+                "exercise. --style layout=denominator gives it."
+            )
 
-def shape_of(node: Node, alphabet: Alphabet) -> str:
-    """`N×H`, or nothing for a scalar."""
+
+def shape_of(node: Node, alphabet: Alphabet, turned: bool = False) -> str:
+    """`N×H`, or nothing for a scalar; or the shape of the transpose, which is a row for a vector."""
     if not node.shape:
         return ""
     cross = r" \times " if alphabet.name == "latex" else "×"
-    shown = [_size(d, alphabet) for d in node.shape]
+    dims = node.shape
+    if turned and len(dims) < 3:
+        dims = (ONE, *dims) if len(dims) == 1 else dims[::-1]
+    shown = [_size(d, alphabet) for d in dims]
     several = len(shown) > 1  # D + H needs brackets beside another size, and 4*H no star
-    return cross.join(f"({s})" if several and isinstance(d, Add) else s for s, d in zip(shown, node.shape))
+    return cross.join(f"({s})" if several and isinstance(d, Add) else s for s, d in zip(shown, dims))
 
 
 def _size(d: Expr, alphabet: Alphabet) -> str:
@@ -65,7 +77,8 @@ def _size(d: Expr, alphabet: Alphabet) -> str:
     if isinstance(d, Size) and not d.name.isdigit():
         base, numbers = split(d.name)
         shown = alphabet.tensor(base)
-        return alphabet.numbered(shown, [], [number_text(n) for n in numbers], ()) if numbers else shown
+        below = [number_text(n).replace("-", alphabet.minus) for n in numbers]
+        return alphabet.numbered(shown, [], below, ()) if below else shown
     return re.sub(r"(?<=\d)\*", "", size_text(d)).replace("*", r" \cdot " if alphabet.name == "latex" else "·")
 
 
@@ -83,7 +96,7 @@ class Writer:
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
         self.moves = self._movers()
-        self.shapes: dict[tuple[Expr, ...], str] = {}
+        self.shapes: dict[tuple[tuple[Expr, ...], bool], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
         self.diagonal = False  # has the local slope just shown a δ?
         self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
@@ -102,13 +115,15 @@ class Writer:
         if known:
             yield Prose(self.listed("facts", known))
         for warning in graph.warnings:
-            yield Prose(bare(warning))
+            yield Prose(bare(translated(warning, self.lang)))
 
     def blocks(self) -> Iterator[Block]:
         yield from self.network()
         yield Heading(2, say("backward", self.lang))
         if self.options.delta == "minus":
             yield Prose(say("delta_minus", self.lang, self.print.tensor(self.graph.loss)))
+        if self.print.numerator:
+            yield Prose(say("numerator", self.lang, self.print.tensor(self.graph.loss)))
         if self.options.detail == "brief":
             yield from self.deltas()
         for a in self.derivation.adjoints.values() if self.options.detail != "brief" else ():
@@ -133,11 +148,9 @@ class Writer:
         if self.options.values:
             yield Heading(2, say("values", self.lang))
             yield Rows(tuple(self.arithmetic()))
-            loss = self.print.tensor(self.graph.loss)
-            head = (say("tensor", self.lang), say("value", self.lang), f"∂{loss}")
+            head = tuple(say(k, self.lang) for k in ("tensor", "value", "value-gradient"))
             rows = ((self.print.tensor(n), *(x.replace("-", self.alphabet.minus) for x in (v, g)))
                     for n, v, g in self.options.values)  # fmt: skip
-            head = (*head[:2], self.alphabet.inline(self.alphabet.gradient(loss, "")))
             yield Table(head, tuple(tuple(self.alphabet.inline(c) if c else "" for c in r) for r in rows))
         if self.derivation.left_out:
             held = [
@@ -183,9 +196,11 @@ class Writer:
         for a in (*self.derivation.deltas, *self.derivation.gradients):
             left = self.print.tensor(adjoint(a.node.name)) if not a.node.is_leaf else self.print.derivative(a.node.name)
             right = self.formula(a.delta, a.node)
-            if self.options.notation == "index" or self.print.matrix(a.delta, a.node.axes) is None:
+            if self.options.notation == "index" or self.print.gradient(a.delta, a.node.axes) is None:
                 left = self.signed_entry(a.node)
-            rows.append(tuple(self.alphabet.inline(c) if c else "" for c in (left, right, self._where_shape(a.node))))
+            rows.append(
+                tuple(self.alphabet.inline(c) if c else "" for c in (left, right, self._where_shape(a.node, True)))
+            )
         columns = 3 if any(r[2] for r in rows) else 2
         return Table(tuple(head[:columns]), tuple(r[:columns] for r in rows))
 
@@ -206,7 +221,9 @@ class Writer:
         for f in dict.fromkeys(f.text or f.kind for f in self.graph.facts if f.kind != "fixed"):
             yield self.alphabet.code(f)
         for name, value in self.graph.relations.items():
-            yield self.alphabet.inline(f"{self.print.size(Size(name))} = {self.print.size(value)}")
+            left, right = self.print.size(Size(name)), self.print.size(value)
+            if left != right:  # 12 = 12 is what a slice of a given length leaves
+                yield self.alphabet.inline(f"{left} = {right}")
 
     def forward(self) -> Iterator[Row]:
         for node in self.graph.inner:
@@ -214,21 +231,23 @@ class Writer:
             left, right = self.equation(node, node.body)
             yield Row(left, right, shape=self._where_shape(node))
 
-    def _where_shape(self, node: Node) -> str:
-        """The shape, and for which numbers it holds: `l = 1, …, L  n×m`."""
+    def _where_shape(self, node: Node, gradient: bool = False) -> str:
+        """The shape, of a tensor or of its gradient, and for which numbers it holds: `l = 1, …, L  n×m`."""
         space = r" \quad " if self.alphabet.name == "latex" else "  "
-        return space.join(filter(None, (self.print.turns(node.loops), self._shape(node))))
+        return space.join(filter(None, (self.print.turns(node.loops), self._shape(node, gradient))))
 
-    def _shape(self, node: Node) -> str:
-        found = self.shapes.get(node.shape)
+    def _shape(self, node: Node, gradient: bool = False) -> str:
+        turned = gradient and self.print.numerator
+        found = self.shapes.get((node.shape, turned))
         if found is None:
-            found = self.shapes[node.shape] = shape_of(node, self.alphabet)
+            found = self.shapes[node.shape, turned] = shape_of(node, self.alphabet, turned)
         return found
 
-    def formula(self, e: Expr, node: Node) -> str:
-        """Matrix notation where there is one, else index notation."""
+    def formula(self, e: Expr, node: Node, gradient: bool = True) -> str:
+        """A gradient in matrix notation where there is one, else in index notation; or what is as large as the
+        tensor itself."""
         if self.options.notation != "index":
-            shown = self.print.matrix(e, node.axes)
+            shown = self.print.gradient(e, node.axes) if gradient else self.print.matrix(e, node.axes)
             if shown is not None:
                 return shown
         return self.print.index(e, self.letters(node))
@@ -267,7 +286,7 @@ class Writer:
         heading = self.alphabet.inline(self.left(node))
         if a.case or node.loops:
             heading += self._where(a)
-        yield Heading(3, heading, self._shape(node))
+        yield Heading(3, heading, self._shape(node, True))
         rows: list[Row] = []
         known = self.moves is None and a.like and self.shown[a.like] > 1 and self.options.detail == "normal"
         self.shown[a.like or node.name] += 1
@@ -485,12 +504,12 @@ class Writer:
     def final(self, a: Adjoint) -> Iterator[Row]:
         """The result: matrix form, index form, closed form, check."""
         node, options = a.node, self.options
-        shape = self._shape(node)
+        shape = self._shape(node, True)
         left = self.left(node)
         entry_form = False
         if options.form != "closed":
             if options.notation != "index":
-                shown = self.print.matrix(a.delta, node.axes)
+                shown = self.print.gradient(a.delta, node.axes)
                 if shown is not None:
                     if shown == self.print.derivative(node.name) and not node.is_leaf:  # of an unknown loss
                         left = self.print.tensor(adjoint(node.name))
@@ -528,13 +547,14 @@ class Writer:
         summed = comma.join(map(self.alphabet.inline, found.summed))
         turned = comma.join(map(self.alphabet.inline, found.transposed))
         key = "inside-transposed" if turned else "inside" if summed else "outer"
-        letters = comma.join(map(self.alphabet.inline, self.letters(a.node).values()))
+        own = list(self.letters(a.node).values())
+        letters = comma.join(map(self.alphabet.inline, own[::-1] if self.print.numerator else own))
         note = say(key, self.lang, summed or letters, turned)
         yield Row(self.signed_entry(a.node), found.text, say("order", self.lang), note)
 
     def verdict(self, c: Checked) -> str:
         if c.note and not c.ok and c.error != c.error:
-            return say("undecided", self.lang, c.note.removeprefix("undecided: "))
+            return say("undecided", self.lang, translated(c.note.removeprefix("undecided: "), self.lang))
         error = f"{c.error:.0e}"
         if not c.ok:
             return "✗ " + say("failed", self.lang, self.alphabet.inline(self.alphabet.scientific(error)))
@@ -547,9 +567,9 @@ class Writer:
                 forms.append(a.delta)
             if self.options.form != "delta" and a.closed is not None and a.closed not in forms:
                 forms.append(a.closed)
-            left, shape = "", self._where_shape(a.node)
+            left, shape = "", self._where_shape(a.node, True)
             for by_entry, e in self._views(a.node, forms):
-                whole = None if by_entry else self.print.matrix(e, a.node.axes)
+                whole = None if by_entry else self.print.gradient(e, a.node.axes)
                 name = self.entry(a.node) if whole is None else self.print.derivative(a.node.name)
                 shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
                 yield Row(name if name != left else "", shown, shape=shape)
@@ -560,7 +580,7 @@ class Writer:
         by_entry = self.options.notation == "index" or node.name in self.options.entries
         yield from ((by_entry, e) for e in forms)
         if self.options.notation == "both" and node.indices and not by_entry:
-            yield from ((True, e) for e in forms if self.print.matrix(e, node.axes) is not None)
+            yield from ((True, e) for e in forms if self.print.gradient(e, node.axes) is not None)
 
     def updates(self) -> Iterator[Row]:
         rate = self.alphabet.word("eta")
@@ -568,7 +588,7 @@ class Writer:
         for a in self.derivation.gradients:
             name = self.print.tensor(a.node.name)
             minus, rest = negated(a.delta)
-            form = self.formula(rest, a.node)
+            form = self.formula(rest, a.node, gradient=False)
             if isinstance(rest, Add):
                 form = self.alphabet.bracket(form)
             sign = "+" if minus else self.alphabet.minus
@@ -598,10 +618,14 @@ class Writer:
 
 
 def without_repeats(rows: list[Row]) -> Iterator[Row]:
-    """A line that reads like the one before it (only brackets moved) is left out."""
+    """A line that reads like the one before it (only brackets moved) is left out; of a number, for which there is no
+    matrix form to tell, the last step and the result are one line: δ_q = ∂f/∂q = δ_f z."""
     shown, left = "", ""
-    for r in rows:
-        if not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
+    for n, r in enumerate(rows):
+        after = rows[n + 1] if n + 1 < len(rows) else r
+        if r.left and after.right == r.right and not after.rule and after.left.endswith("= " + r.left):
+            rows[n + 1] = replace(r, left=after.left, shape=after.shape)
+        elif not (r.right and (r.right == r.left or (r.right == shown and r.left in ("", left)))):
             yield r
         shown, left = r.right or shown, r.left or left
 

@@ -21,7 +21,8 @@ from symbp.show.alphabet import Alphabet, Latex, Unicode, plain
 from symbp.show.blocks import Block, Heading, Prose, Row, Rows
 from symbp.show.document import Options, Writer, shape_of, without_repeats
 from symbp.show.json import SCHEMA, check_json, shape_json, step_json
-from symbp.show.math import MathPrinter, roles
+from symbp.show.math import MathPrinter
+from symbp.show.names import roles
 from symbp.show.words import say
 from symbp.steps import Adjoint, Chain, Derivation, Step
 from symbp.structure import Structure, Term, rank_is_telling

@@ -14,7 +14,7 @@ from html import escape
 
 from symbp.show.alphabet import bare, spans
 from symbp.show.blocks import Block, Figure, Heading, Notes, Prose, Row, Rows, Table, footnoted, sections
-from symbp.show.mathml import mathml
+from symbp.show.mathml import mathml, spoken
 from symbp.show.picture.svg import PAGE_CSS
 from symbp.show.tex import broken, read, width
 from symbp.show.words import say
@@ -42,7 +42,7 @@ details[open] > summary { border-bottom: 1px solid var(--line); border-radius: 8
 details[open] > summary .result { display: none; }
 summary:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .shape { color: var(--dim); float: right; font-size: .9em; }
-.rows { display: grid; gap: .35rem .7rem;
+.rows { display: grid; gap: .35rem .9rem;
   grid-template-columns: minmax(5.5em, max-content) max-content minmax(0, 1fr) max-content; align-items: baseline;
   padding: .7rem .9rem; overflow-x: auto; }
 .row { display: contents; }
@@ -70,15 +70,16 @@ figure { margin: 1.2rem 0; text-align: center; }
 figure svg { max-width: 100%; height: auto; }
 figcaption { color: var(--dim); font-size: .92em; }
 @media (max-width: 44rem) {
-  .rows { grid-template-columns: max-content minmax(0, 1fr); }
+  .rows { grid-template-columns: max-content minmax(0, 1fr) max-content; }
   .rule { grid-column: 1 / -1; max-width: none; margin-top: .4rem; } .rule:empty { display: none; }
-  .rows .shape { grid-column: 1 / -1; } .rows .shape:empty { display: none; } .check { grid-column: 1 / -1; }
+  .rows .shape { grid-column: 3; } .check { grid-column: 1 / -1; }
   .right { overflow-x: auto; } }
 @media print {
   :root { --ink: #000; --paper: #fff; --dim: #444; --line: #bbb; --soft: #fff; --new: #000; --newline: #000; }
   body { font-size: 10.5pt; max-width: none; padding: 0; }
   details::details-content { content-visibility: visible; display: block; }
-  details { border: 0; margin: .5rem 0; } summary { list-style: none; padding: .2rem 0; }
+  details { border: 0; margin: .5rem 0; break-inside: avoid; } summary { list-style: none; padding: .2rem 0; }
+  .rows { padding: .3rem 0; }
   details[open] > summary, details > summary { border-bottom: 0; }
   .row, summary, figure, tr { break-inside: avoid; } h2, summary { break-after: avoid; } .rows { overflow: visible; } }
 """
@@ -124,9 +125,8 @@ class _Page:
         result = f' <span class="result">{mathml(rows[-1].right, lead=rows[-1].relation)}</span>' if rows else ""
         shape = f'<span class="shape">{mathml(heading.shape)}</span>' if heading.shape else ""
         inner = "\n".join(map(self.block, body))
-        return (
-            f"<details open>\n<summary>{shape}<h3>{sentence(heading.text)}</h3>{result}</summary>\n{inner}\n</details>"
-        )
+        title = f'<h3 aria-label="{said(heading.text)}">{sentence(heading.text)}</h3>'
+        return f"<details open>\n<summary>{shape}{title}{result}</summary>\n{inner}\n</details>"
 
     def block(self, block: Block) -> str:
         match block:
@@ -146,7 +146,7 @@ class _Page:
             case Notes():
                 items = "\n".join(
                     f'<li id="{self.prefix}note-{n}">{sentence(t)} <a href="#{self.prefix}from-{n}" '
-                    f'aria-label="{escape(say("back", self.lang))}">↩</a></li>'
+                    f'aria-label="↩ {escape(say("back", self.lang))}">↩</a></li>'
                     for n, t in enumerate(block.texts, 1)
                 )
                 name = escape(say("notes", self.lang))
@@ -191,6 +191,11 @@ def _cell(cell: str) -> str:
     first, *more = broken(found[0][1], ROOM * 0.7, ROOM * 0.7)
     lines = "".join(f'<span class="more">{mathml(line, display=True)}</span>' for line in more)
     return f'<span class="right">{mathml(first, display=True)}{lines}</span>'
+
+
+def said(text: str) -> str:
+    """A heading as it is read aloud: not every reader of pages knows MathML."""
+    return escape(bare("".join(spoken(read(t)) if kind == "math" else t for kind, t in spans(text))))
 
 
 def sentence(text: str) -> str:

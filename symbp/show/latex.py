@@ -28,8 +28,10 @@ PREAMBLE = r"""\documentclass[11pt,fleqn]{%s}
 \setlength{\parindent}{0pt}
 \setlength{\mathindent}{1.5em}
 \AtBeginDocument{\abovedisplayskip=5pt plus 2pt\belowdisplayskip=5pt plus 2pt\abovedisplayshortskip=3pt}
-\setlength{\emergencystretch}{3em}
-\begin{document}
+\relpenalty=10000\binoppenalty=10000
+%% before a heading: rather a new page than a line or two under it at the foot of the old one
+\renewcommand{\medskip}{\par\vspace{0pt plus 5\baselineskip}\pagebreak[2]\vspace{0pt plus -5\baselineskip}\bigskip}
+\begin{document}\raggedright
 """
 DISPLAY = r"$\displaystyle "
 TIKZ = "\\usepackage{tikz}\n\\usetikzlibrary{arrows.meta}\n"
@@ -41,6 +43,7 @@ def latex(blocks: Iterable[Block], standalone: bool = False, lang: str = "en") -
     if not standalone:
         return body
     extra = TIKZ if r"\begin{tikzpicture}" in body else ""
+    extra += "\\pagestyle{plain}\n" if lang == "zh" else ""
     return PREAMBLE % ("ctexart" if lang == "zh" else "article", extra) + body + "\\end{document}\n"
 
 
@@ -49,7 +52,8 @@ def _pieces(blocks: Iterable[Block], lang: str) -> Iterator[str]:
     for block in blocks:
         if isinstance(before, Heading) and before.level < 3 and isinstance(block, Rows):
             tall = height(read(block.rows[0].left + block.rows[0].right)) > 1.5
-            yield rf"\vspace{{{-0.3 if tall else -0.9}\baselineskip}}"  # TeX leaves an empty line there otherwise
+            less = (0.3 if tall else 0.6) + (0.5 if lang == "zh" else 0.0)  # TeX leaves an empty line there otherwise
+            yield rf"\vspace{{-{less}\baselineskip}}"
         before = block
         match block:
             case Heading() if block.level == 3:
@@ -81,10 +85,7 @@ def label_of(r: Row, lang: str = "en") -> str:
 
 def label_width(r: Row) -> float:
     """Its width in em."""
-    text = "".join(
-        unmarked(t) if kind != "math" else "x" * round(width(read(t)) / 0.52) for kind, t in spans(r.rule + r.note)
-    )
-    return TAG * (sum(1.0 if ord(c) > 0x2E7F else 0.5 for c in text) + 1.2 * bool(r.rule and r.note) + len(r.marks))
+    return TAG * (prose_width(unmarked(r.rule + r.note)) + 1.2 * bool(r.rule and r.note) + len(r.marks))
 
 
 def lines_of(r: Row, room: float, indent: float, tag: float) -> list[str]:
@@ -101,6 +102,10 @@ def aligned(rows: tuple[Row, ...], lang: str = "en", room: float = PAGE) -> str:
     lines: list[str] = []
     after: list[str] = []
     indent = max((width(read(r.left)) + 1.3 for r in rows if r.right), default=0.0)
+    below = indent > 0.3 * room and any(width(read(r.right)) > room - indent - label_width(r) for r in rows)
+    space_of = r"\qquad" if below else r"\quad"
+    if below:  # long left sides: what they are equal to stands below
+        indent = 2.3
     for r in rows:
         if not r.right:
             after.append(say("colon", lang, r.rule) + r.note)
@@ -111,8 +116,12 @@ def aligned(rows: tuple[Row, ...], lang: str = "en", room: float = PAGE) -> str:
             tag = rf" \tag*{{\footnotesize ${r.shape}$}}"
         space = label_width(r) + 2.0 if label else 0.8 * width(read(r.shape)) + 2.0
         first, *more = lines_of(r, room, indent, space)
-        lines.append(f"{r.left} &{r.relation} {first}{tag}")
-        lines.extend(rf" &\quad {{}}{line}" for line in more)
+        if below:
+            lines += [rf"&{r.left}"] if r.left else []
+            lines.append(rf"&\quad {r.relation} {first}{tag}")
+        else:
+            lines.append(f"{r.left} &{r.relation} {first}{tag}")
+        lines.extend(rf" &{space_of} {{}}{line}" for line in more)
     out = ""
     if lines:
         out = "\\begin{align*}\n" + " \\\\[3pt]\n".join(lines) + "\n\\end{align*}"
@@ -123,19 +132,22 @@ def aligned(rows: tuple[Row, ...], lang: str = "en", room: float = PAGE) -> str:
 
 def table(block: Table, page: float = PAGE) -> str:
     """A table; the formulas of a column that is too wide for the page are broken."""
-    widths = [max(_cell_width(c) for c in column) for column in zip(block.headers, *block.rows)]
+    widths = [max(prose_width(c) for c in column) for column in zip(block.headers, *block.rows)]
     widest = widths.index(max(widths))
     room = page - 1.2 * len(widths) - sum(w for n, w in enumerate(widths) if n != widest)
     spec = "l" * len(block.headers)
-    head = " & ".join(map(prose, block.headers)) + r" \\[2pt] \hline\rule{0pt}{3ex}" + "\n"
+    head = " & ".join(map(prose, block.headers)) + r" \\[2pt] \hline\noalign{\vskip 6pt}" + "\n"
     lines = [" & ".join(_cell(c, room if n == widest else page) for n, c in enumerate(r)) for r in block.rows]
     parts = [lines[n : n + TALL] for n in range(0, len(lines), TALL)]  # a tabular does not break
     begin, end = f"\n\\begin{{tabular}}{{@{{}}{spec}@{{}}}}\n{head}", " \\\\[3pt]\n\\end{tabular}\\par\\smallskip\n"
-    return "\\medskip".join(begin + " \\\\[5pt]\n".join(part) + end for part in parts)
+    return "\\medskip".join(begin + " \\\\ \\noalign{\\vskip 6pt}\n".join(part) + end for part in parts)
 
 
-def _cell_width(cell: str) -> float:
-    return sum(width(read(t)) if kind == "math" else 0.55 * len(t) for kind, t in spans(cell))
+def prose_width(text: str) -> float:
+    """The width of a sentence or a cell in em."""
+    return sum(
+        width(read(t)) if kind == "math" else sum(1.0 if ord(c) > 0x2E7F else 0.5 for c in t) for kind, t in spans(text)
+    )
 
 
 def _cell(cell: str, room: float) -> str:
@@ -145,7 +157,7 @@ def _cell(cell: str, room: float) -> str:
         return prose(cell)
     first, *rest = (underlined(p) for p in broken(text, room, room - 1.5))
     if not rest:
-        return f"${first}$"
+        return f"{DISPLAY}{first}$"
     lines = "".join(rf" \\ &\quad {{}}{line}" for line in rest)
     return rf"$\begin{{aligned}}[t] & {first}{lines} \end{{aligned}}$"
 

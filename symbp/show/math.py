@@ -1,4 +1,4 @@
-"""Formulas for people: matrix notation from forms, index notation from expressions.
+"""Formulas for people: matrix notation from forms, and where there is none, index notation (entries.py).
 
 One class decides what is written and where brackets go, for LaTeX and for the terminal; what
 differs is an alphabet. A vector is a column: `x @ W` of a 1-D x reads Wᵀ x, `outer(d, x)` reads
@@ -8,63 +8,32 @@ computed here; an expression that has no matrix form answers None and is shown i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symbp.expr import (
     HALF,
-    MINUS_ONE,
     ONE,
-    ZERO,
-    Add,
     Apply,
-    Call,
-    Compare,
-    Const,
-    Delta,
     Entry,
     Expr,
     Index,
-    Mul,
     Num,
-    Over,
-    Pow,
-    Reduce,
-    Select,
     Size,
-    number,
-    substitute,
 )
-from symbp.family import Loop, base_of, member, split
+from symbp.family import Loop
 from symbp.form import Form, NotReducible, exact_axes
 from symbp.form import scalar as scalar_form
 from symbp.graph import Graph, Node, adjoint, primal
-from symbp.index import affine
 from symbp.local import skeleton
-from symbp.matrix import Emitter, index_letter
-from symbp.ops import UNKNOWN
-from symbp.show.alphabet import Alphabet, layer_of, parse_name
-from symbp.sizes import size_text
-from symbp.steps import Chain
-
-SUM, QUOTIENT, PRODUCT, CHAIN, POWER, ATOM = 1, 2, 3, 4, 5, 6
-DIGITS = 12  # of a number with a point: 1.7·2/3 is not written to the last bit
-"""How tightly a text binds: a + b, a/b in one line, a ⊙ b, matrices side by side, aᵀ, a."""
-_PLACE = re.compile("([\ue010\ue011])(\\d+)\ue012")  # where a template takes a name, or an error term
+from symbp.show.alphabet import Alphabet
+from symbp.show.entries import EntryPrinter
+from symbp.show.layout import turned as turned_form
+from symbp.show.names import ATOM, CHAIN, PLACE, POWER, PRODUCT, QUOTIENT, SUM, Piece
 
 
 class NoMatrixForm(Exception):
     """Raised inside this module where array notation has no mathematical counterpart."""
-
-
-class Piece:
-    """A text and how tightly it binds."""
-
-    __slots__ = ("level", "text")
-
-    def __init__(self, text: str, level: int = ATOM) -> None:
-        self.text, self.level = text, level
 
 
 @dataclass(frozen=True)
@@ -76,160 +45,49 @@ class Ordered:
     transposed: tuple[str, ...]
 
 
-class MathPrinter:
-    """Writes the formulas of one graph in one alphabet.
+class MathPrinter(EntryPrinter):
+    """Writes the formulas of one graph in one alphabet: in matrix notation, else entry by entry."""
 
-    `minus` writes errors as δ := −∂L/∂z. Letters of indices are chosen once per tensor axis
-    (`letters_for`), so that a derivation keeps its letters from line to line.
-    """
-
-    def __init__(self, graph: Graph, alphabet: Alphabet, minus: bool = False) -> None:
-        self.graph, self.alphabet, self.minus = graph, alphabet, minus
-        self.emitter = Emitter(graph)
-        self.roles = roles(graph)
-        self.names: dict[str, str] = {}
-        taken = (*map(base_of, graph.nodes), *graph.constants, *graph.sizes, *graph.bounds, *graph.variables)
-        self.reserved = frozenset(taken) - frozenset(graph.letters.values())
-        self.templates: dict[object, str | None] = {}
-        self.laid_out: dict[object, str | None] = {}
-
-    # ---- names ---------------------------------------------------------------------------------
-
-    def tensor(self, name: str) -> str:
-        """A declared tensor, or the error term of one."""
-        found = self.names.get(name)
-        if found is None:
-            inner = primal(name)
-            base = base_of(inner or name)
-            if inner is not None:
-                symbol = self.alphabet.delta(self.alphabet.tensor(base, self._is_bold(inner)))
-                found = self.alphabet.mark(self.numbered(symbol, name), "error")
-            else:
-                symbol = self.alphabet.tensor(base, self._is_bold(name))
-                found = self.alphabet.mark(self.numbered(symbol, name), self._role(name))
-            self.names[name] = found
-        return found
-
-    def _is_bold(self, name: str) -> bool:
-        """May a tensor be bold? Vectors and matrices, as a whole."""
-        pieces = self.graph.pieces(name)
-        return bool(pieces) and bool(pieces[0].indices)
-
-    def _role(self, name: str) -> str:
-        pieces = self.graph.pieces(name)
-        return self.roles.get(name) or (self.roles.get(pieces[-1].name) if pieces else None) or "node"
-
-    def numbered(self, text: str, name: str, below: Sequence[str] = ()) -> str:
-        """A base with the numbers of a member, `W^{(l)}` and `h_{t}`, and indices below it."""
-        numbers = split(name)[1]
-        if not numbers and not below:
-            return text
-        over = [self.counts_layers(name, n) for n in range(len(numbers))]
-        above = [self.number(n) for n, up in zip(numbers, over) if up]
-        under = [self.number(n) for n, up in zip(numbers, over) if not up]
-        return self.alphabet.numbered(text, above, under, below)
-
-    def counts_layers(self, name: str, position: int) -> bool:
-        """Is this number of a family that of a layer, which stands above as in W^{(l)}?"""
-        name = primal(name) or name
-        for piece in (*(n.name for n in self.graph.pieces(name)), *self.graph.functions):
-            numbers = split(piece)[1]
-            if base_of(piece) == base_of(name) and position < len(numbers):
-                atoms = affine(numbers[position]) or {}
-                if any(isinstance(a, Size) and a.name.startswith(("l", "ℓ")) for a in atoms):
-                    return True
-        return False
-
-    def number(self, e: Expr) -> str:
-        """`l+1`, `T`: the number of a member."""
-        shown = ""
-        for part in e.args if isinstance(e, Add) else (e,):
-            text = self.size(part)
-            shown += text.replace("-", self.alphabet.minus) if text.startswith("-") or not shown else "+" + text
-        return shown
-
-    def turns(self, loops: Sequence[Loop], backwards: bool = False) -> str:
-        """`l = 1, …, L`; as a loop goes, or as the backward pass goes through it."""
-        shown = []
-        for x in loops:
-            ends = [self.number(x.low), self.number(x.high)]
-            first, last = ends[::-1] if x.down != backwards else ends
-            shown.append(self.alphabet.turns(self.size(Size(x.var)), first, last))
-        return ", ".join(shown)
-
-    def product_of_jacobians(self, c: Chain) -> tuple[str, str]:
-        """∂h[T]/∂h[t] and (∂h[T]/∂h[T−1]) ⋯ (∂h[t+1]/∂h[t])."""
-        whole = self.alphabet.derivative(self.tensor(c.top[0]), self.tensor(c.bottom[1]))
-        shown = [self.alphabet.derivative(*map(self.tensor, pair)) for pair in (c.top, c.bottom)]
-        first, last = shown if self.alphabet.name == "latex" else map(self.alphabet.bracket, shown)
-        return whole, self.alphabet.product([first, self.alphabet.dots, last])
-
-    def chain(self, c: Chain) -> str:
-        """(∂y[n]/∂y[n−1] ⋯ ∂y[i+1]/∂y[i])ᵀ δ_y[n]."""
-
-        def slope(pair: tuple[str, str]) -> str:
-            shown = self.alphabet.derivative(self.tensor(pair[0]), self.tensor(pair[1]))
-            return shown if self.alphabet.name == "latex" else self.alphabet.bracket(shown)
-
-        factors = [slope(c.top), self.alphabet.dots, slope(c.bottom), *([slope(c.link)] if c.link else [])]
-        product = self.alphabet.transposed(self.alphabet.bracket(self.alphabet.product(factors)))
-        return self.alphabet.product([product, self.tensor(adjoint(c.top[0]))])
-
-    def over(self, loops: Sequence[Loop], body: str) -> str:
-        """Σ over loop variables."""
-        for x in reversed(loops):
-            body = self.alphabet.range_sum(self.size(Size(x.var)), self.number(x.low), self.number(x.high), body)
-        return body
-
-    def derivative(self, name: str) -> str:
-        """∂L/∂W₁."""
-        loss = self.tensor(self.graph.loss)
-        return self.alphabet.gradient(loss, self.tensor(name))
-
-    def size(self, e: Expr) -> str:
-        if isinstance(e, Size):
-            if e.name.isdigit():
-                return e.name
-            base, numbers = split(e.name)
-            shown = self.alphabet.tensor(base)
-            return self.alphabet.numbered(shown, [], list(map(self.number, numbers)), ()) if numbers else shown
-        return size_text(e)
-
-    # ---- matrix notation -----------------------------------------------------------------------
-
-    def matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
-        """The expression as an array with these axes in matrix notation, or None.
+    def matrix(self, e: Expr, axes: Sequence[Expr], turned: bool = False) -> str | None:
+        """The expression as an array with these axes in matrix notation, or None; or the transpose of that array.
 
         Formulas that differ in names only are laid out once: the names are put into a template.
         """
-        asked = (e, tuple(axes))
+        asked = (e, tuple(axes), turned)
         if asked not in self.laid_out:
-            self.laid_out[asked] = self._from_template(e, axes)
+            self.laid_out[asked] = self._from_template(e, axes, turned)
         return self.laid_out[asked]
 
-    def _from_template(self, e: Expr, axes: Sequence[Expr]) -> str | None:
+    def gradient(self, e: Expr, axes: Sequence[Expr]) -> str | None:
+        """The gradient for a tensor with these axes in matrix notation: as large as the tensor, or its transpose
+        where the layout is that of the numerator."""
+        return self.matrix(e, axes, self.numerator)
+
+    def _from_template(self, e: Expr, axes: Sequence[Expr], turned: bool) -> str | None:
         numbers: dict[str, str] = {}
         kind = skeleton(e, numbers)
-        key = (kind, tuple(axes), tuple((self.graph[name].shape, self.emitter.manner(name)) for name in numbers))
+        tensors = tuple((self.graph[name].shape, self.emitter.manner(name)) for name in numbers)
+        key = (kind, tuple(axes), turned, tensors)
         if key not in self.templates:
             shown = self.names
             self.names = {}
             for name, number in numbers.items():
                 self.names[name], self.names[adjoint(name)] = f"\ue010{number}\ue012", f"\ue011{number}\ue012"
-            self.templates[key] = self._matrix(e, axes)
+            self.templates[key] = self._matrix(e, axes, turned)
             self.names = shown
         template = self.templates[key]
         if template is None:
             return None
         by_number = list(numbers)
-        text = _PLACE.sub(
+        text = PLACE.sub(
             lambda m: self.tensor(by_number[int(m[2])] if m[1] == "\ue010" else adjoint(by_number[int(m[2])])), template
         )
         return self.alphabet.spaced(text)
 
-    def _matrix(self, e: Expr, axes: Sequence[Expr]) -> str | None:
+    def _matrix(self, e: Expr, axes: Sequence[Expr], turned: bool) -> str | None:
         try:
-            return self.piece(self._form(e, axes)).text
+            x = self._form(e, axes)
+            return self.piece(turned_form(x) if turned else x).text
         except (NoMatrixForm, NotReducible):
             return None
 
@@ -251,33 +109,45 @@ class MathPrinter:
     def at(self, x: Form, level: int) -> str:
         return self.wrap(self.piece(x), level)
 
-    def wrap(self, p: Piece, level: int) -> str:
-        return p.text if p.level >= level else self.alphabet.bracket(p.text)
-
     def _m_num(self, x: Form) -> Piece:
         value = x.data[0]
         assert isinstance(value, Num)
         return self._number(value)
 
-    def _number(self, value: Num) -> Piece:
-        if value.value < 0:
-            return Piece(self.alphabet.minus + self._number(Num(-value.value, value.decimal)).text, SUM)
-        if value.value.denominator != 1 and not value.decimal:
-            top, bottom = str(value.value.numerator), str(value.value.denominator)
-            return Piece(self.alphabet.fraction(top, bottom), PRODUCT)
-        return Piece(f"{float(value.value):.{DIGITS}g}" if value.decimal else number(value.value))
-
     def _m_const(self, x: Form) -> Piece:
         return Piece(self.constant(str(x.data[0])))
-
-    def constant(self, name: str) -> str:
-        return self.alphabet.infinity if name == "inf" else self.alphabet.tensor(name)
 
     def _m_size(self, x: Form) -> Piece:
         return Piece(self.size(Size(str(x.data[0]))))
 
     def _m_name(self, x: Form) -> Piece:
+        if self._stands_turned(x):
+            return Piece(self.alphabet.transposed(self.wrap(self._symbol(x), ATOM)), POWER)
         return Piece(self.tensor(str(x.data[0])))
+
+    def _stands_turned(self, x: Form) -> bool:
+        """Does a symbol stand for the transpose of the engine's array? With numerator layout a gradient does."""
+        if not self.numerator or not any(x.axes):
+            return False
+        if x.kind == "unknown":
+            e = x.data[2]
+            return isinstance(e, Apply) and e.slot is not None and self._inputs(e) == len(e.at)
+        return x.kind == "name" and primal(str(x.data[0])) is not None
+
+    def _symbol(self, x: Form) -> Piece:
+        """The symbol itself of a form that stands turned."""
+        return Piece(self.tensor(str(x.data[0]))) if x.kind == "name" else self._slope_of(x)
+
+    def _turned(self, x: Form) -> Piece:
+        """The transpose of a form."""
+        if self._stands_turned(x):
+            return self._symbol(x)
+        if x.kind == "transpose":
+            return self.piece(x.args[0])
+        return Piece(self.alphabet.transposed(self.at(x, ATOM)), POWER)
+
+    def _transposed(self, x: Form, level: int = CHAIN) -> str:
+        return self.wrap(self._turned(x), level)
 
     def _m_over(self, x: Form) -> Piece:
         var, low, high = x.data
@@ -287,7 +157,7 @@ class MathPrinter:
     def _m_transpose(self, x: Form) -> Piece:
         if x.args[0].kind == "inv":
             return Piece(self.alphabet.inverse(self.at(x.args[0].args[0], ATOM), transposed=True), POWER)
-        return Piece(self.alphabet.transposed(self.at(x.args[0], ATOM)), POWER)
+        return self._turned(x.args[0])
 
     def _m_subscript(self, x: Form) -> Piece:
         inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
@@ -295,11 +165,11 @@ class MathPrinter:
             raise NoMatrixForm
         if set(pattern) <= {":", "None"}:
             if len(x.axes) == 2 and x.axes[0] is None and len(inner.axes) == 1:
-                return Piece(self.alphabet.transposed(self.at(inner, ATOM)), POWER)
+                return self._turned(inner)
             return self.piece(inner)
         if set(pattern) <= {":", "0"} and len(inner.axes) == 2 and None in inner.axes:
             if inner.axes[0] is None and inner.axes[1] is not None:
-                return Piece(self.alphabet.transposed(self.at(inner, ATOM)), POWER)
+                return self._turned(inner)
             return self.piece(inner)
         return Piece(self.alphabet.slice(self.at(inner, ATOM), pattern))
 
@@ -319,7 +189,7 @@ class MathPrinter:
         axes, one = whole.axes, self.alphabet.one
         if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
             if len(a.axes) == 1 and axes[0] is not None:
-                return self.alphabet.product([one, self.alphabet.transposed(self.at(a, ATOM))])
+                return self.alphabet.product([one, self._transposed(a)])
             if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
                 return self.alphabet.product([one, self.at(a, POWER)])
             if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
@@ -418,7 +288,10 @@ class MathPrinter:
         return self.at(scalar, POWER if arrays and scalar.kind in ("dot", "sum", "matmul") else PRODUCT)
 
     def _diag(self, x: Form) -> str:
-        return self.alphabet.apply("diag", [self.at(x, SUM)])
+        while x.kind == "subscript" and x.args:
+            (x,) = x.args
+        inner = self._symbol(x) if self._stands_turned(x) else self.piece(x)
+        return self.alphabet.apply("diag", [inner.text])
 
     def _m_matmul(self, x: Form) -> Piece:
         args = list(x.args)
@@ -429,26 +302,21 @@ class MathPrinter:
         parts = [self.at(a, PRODUCT if n == 0 and scaled else CHAIN) for n, a in enumerate(args)]
         return Piece(self.alphabet.product(parts), PRODUCT if scaled else CHAIN)
 
-    def _transposed(self, a: Form) -> str:
-        if a.kind == "transpose":
-            return self.at(a.args[0], CHAIN)
-        return self.alphabet.transposed(self.at(a, ATOM))
-
     def _m_dot(self, x: Form) -> Piece:
         left, right = x.args
+        if self._stands_turned(right) and left.kind != "matmul":  # a row stands in front
+            left, right = right, left
         row = [left]
         if left.kind == "matmul" and len(left.args[0].axes) == 1:  # (x A) y is xᵀ A y
             row = list(left.args)
         elif left.kind == "matmul" and all(a.kind == "transpose" for a in left.args[:-1]):  # so is (Aᵀ x) y
             row = [left.args[-1], *(a.args[0] for a in reversed(left.args[:-1]))]
-        parts = [self.alphabet.transposed(self.at(row[0], ATOM)), *(self.at(a, CHAIN) for a in (*row[1:], right))]
+        parts = [self._transposed(row[0]), *(self.at(a, CHAIN) for a in (*row[1:], right))]
         return Piece(self.alphabet.product(parts), CHAIN)
 
     def _m_outer(self, x: Form) -> Piece:
         left, right = x.args
-        return Piece(
-            self.alphabet.product([self.at(left, CHAIN), self.alphabet.transposed(self.at(right, ATOM))]), CHAIN
-        )
+        return Piece(self.alphabet.product([self.at(left, CHAIN), self._transposed(right)]), CHAIN)
 
     def _m_sum(self, x: Form) -> Piece:
         inner = x.args[0]
@@ -469,7 +337,7 @@ class MathPrinter:
         if positions[0] == 0:
             if keep:
                 return Piece(self.alphabet.product([self.alphabet.transposed(one), self.at(inner, CHAIN)]), CHAIN)
-            return Piece(self.alphabet.product([self.alphabet.transposed(self.at(inner, ATOM)), one]), CHAIN)
+            return Piece(self.alphabet.product([self._transposed(inner), one]), CHAIN)
         return Piece(self.alphabet.product([self.at(inner, CHAIN), one]), CHAIN)
 
     def _squares(self, inner: Form) -> str | None:
@@ -500,57 +368,22 @@ class MathPrinter:
     def _m_call(self, x: Form) -> Piece:
         return self._function(str(x.data[0]), [self.at(a, SUM) for a in x.args], [self.at(a, ATOM) for a in x.args])
 
-    def _function(self, name: str, args: list[str], tight: list[str]) -> Piece:
-        if name.startswith(UNKNOWN):
-            base = name[1:].rstrip("'")
-            slopes = name[1 + len(base) :]
-            if "[" in base and slopes:
-                return Piece(
-                    self.alphabet.bracket(self.function_name(base)) + slopes + self.alphabet.bracket(", ".join(args))
-                )
-            return Piece(self.function_name(base) + slopes + self.alphabet.bracket(", ".join(args)))
-        if name == "abs":
-            return Piece(self.alphabet.absolute(args[0]))
-        if name == "sigmoid":
-            return Piece(
-                self.alphabet.apply("σ", args) if self.alphabet.name != "latex" else rf"\sigma\left({args[0]}\right)"
-            )
-        if name in ("maximum", "minimum"):
-            return Piece(self.alphabet.apply(name[:3], args))
-        if name == "xlogy":
-            return Piece(self.alphabet.product([tight[0], self.alphabet.apply("log", [args[1]])]), PRODUCT)
-        if name == "exp" and self.alphabet.name == "latex":
-            return Piece(f"e^{{{args[0]}}}", POWER)
-        return Piece(self.alphabet.apply(name, args))
-
     def _m_unknown(self, x: Form) -> Piece:
         """g(x), or its Jacobian ∂y/∂x for y = g(x)."""
         fn, slot, e = x.data
         assert isinstance(e, Apply)
-        operands = [self.at(a, SUM) for a in x.args]
         if slot is None:
+            operands = [self.at(a, SUM) for a in x.args]
             return Piece(self.function_name(str(fn)) + self.alphabet.bracket(", ".join(operands)))
-        assert isinstance(slot, int)
-        return self._partial(self._value_name(e), operands[slot])
+        if self._stands_turned(x):
+            return Piece(self.alphabet.transposed(self.wrap(self._symbol(x), ATOM)), POWER)
+        return self._slope_of(x)
 
-    def _partial(self, top: str, below: str) -> Piece:
-        """∂y/∂x, which takes brackets before a power or ᵀ (and in one line, as a factor)."""
-        return Piece(self.alphabet.derivative(top, below), POWER if self.alphabet.name == "latex" else PRODUCT)
-
-    def _value_name(self, e: Apply) -> str:
-        """The node that an unknown map defines, or the map's own name."""
-        for node in self.graph.inner:
-            if isinstance(node.body, Apply) and (node.body.fn, node.body.operands) == (e.fn, e.operands):
-                return self.tensor(node.name)
-            if isinstance(node.body, Apply) and node.loops and base_of(node.body.fn) == base_of(e.fn):
-                numbers = split(e.fn)[1]  # a family of maps: y[l] = f[l](…)
-                if numbers and split(node.body.fn)[1] == split(node.name)[1]:
-                    return self.tensor(member(base_of(node.name), numbers))
-        return self.function_name(e.fn)
-
-    def function_name(self, name: str) -> str:
-        """An unknown function, or one of a family of them."""
-        return self.numbered(self.alphabet.tensor(base_of(name)), name)
+    def _slope_of(self, x: Form) -> Piece:
+        """∂y/∂x for an unknown y = g(x)."""
+        _, slot, e = x.data
+        assert isinstance(e, Apply) and isinstance(slot, int)
+        return self._partial(self._value_name(e), self.at(x.args[slot], SUM))
 
     def _m_compare(self, x: Form) -> Piece:
         left, right = (self.at(a, SUM) for a in x.args)
@@ -617,7 +450,8 @@ class MathPrinter:
             left, right = (self._form(e, node.axes) for e in (g, move))
             if not node.indices:
                 return self.alphabet.spaced(self.alphabet.product([self.at(left, PRODUCT), self.at(right, PRODUCT)]))
-            pair = [self.alphabet.transposed(self.at(left, ATOM)), self.at(right, CHAIN)]
+            turned = self.at(turned_form(left), CHAIN) if self.numerator else self._transposed(left, POWER)
+            pair = [turned, self.at(right, CHAIN)]
             text = self.alphabet.product(pair)
             return self.alphabet.spaced(text if len(node.shape) == 1 else self.alphabet.apply("tr", [text]))
         except (NoMatrixForm, NotReducible):
@@ -635,282 +469,25 @@ class MathPrinter:
         if x.kind not in ("matmul", "outer") or not all(map(_is_named, x.args)):
             return None
         chain = [(a.args[0], True) if a.kind == "transpose" else (a, False) for a in x.args]
-        if x.kind == "matmul" and len(x.args[0].axes) == 1:  # a row from the left is a column at the right
+        if (x.kind == "matmul" and len(x.args[0].axes) == 1) != self.numerator:
             chain = [(a, not turned if len(a.axes) == 2 else turned) for a, turned in reversed(chain)]
         inner = tuple(dict.fromkeys(i for a, _ in chain for i in a.axes if isinstance(i, Index) and i not in target))
         named = self.letters_for(inner, letters)
-        factors = []
+        factors, marked = [], []
         for n, (a, turned) in enumerate(chain):
             own = [named[i] for i in (reversed(a.axes) if turned else a.axes) if isinstance(i, Index)]
-            row = x.kind == "outer" and n == 1
+            row = len(a.axes) == 1 and (n == 1 if x.kind == "outer" else n == 0)
             symbol = self.tensor(str(a.data[0]))
-            if turned or row:
+            if (turned or row) != self._stands_turned(a):
                 factors.append(self.alphabet.subscripted(self.alphabet.transposed(symbol), own, False))
+                marked += [symbol] if len(a.axes) == 2 else []
             else:
                 factors.append(self.index(Entry(str(a.data[0]), [i for i in a.axes if i is not None]), named))
         text = self.alphabet.product(factors)
         summed = tuple(named[i] for i in inner)
-        turned_names = tuple(self.tensor(str(a.data[0])) for a, turned in chain if turned)
         return Ordered(
-            self.alphabet.spaced(self.alphabet.big_sum(list(summed), text) if summed else text), summed, turned_names
+            self.alphabet.spaced(self.alphabet.big_sum(list(summed), text) if summed else text), summed, tuple(marked)
         )
-
-    # ---- index notation ------------------------------------------------------------------------
-
-    def letters_for(self, indices: Sequence[Index], taken: Mapping[Index, str] | None = None) -> dict[Index, str]:
-        """Letters for indices: the user's, else the first letter of the size's name."""
-        letters = dict(taken or {})
-        for i in indices:
-            if i not in letters:
-                used = set(letters.values())
-                letters[i] = index_letter(i, used, self.graph.letters, self.reserved, primes=True)
-        return letters
-
-    def index(self, e: Expr, letters: Mapping[Index, str]) -> str:
-        """The expression in index notation; `letters` names its free indices."""
-        return self.alphabet.spaced(self.scalar(e, letters).text)
-
-    def scalar(self, e: Expr, letters: Mapping[Index, str]) -> Piece:
-        match e:
-            case Num():
-                return self._number(e)
-            case Const():
-                return Piece(self.constant(e.name))
-            case Size():
-                return Piece(self.size(e))
-            case Index():
-                return Piece(letters.get(e, e.name))
-            case Entry():
-                return Piece(self._entry(e, letters))
-            case Add():
-                return self._sum_of(e, letters)
-            case Mul():
-                return self._product_of(e.args, letters)
-            case Pow():
-                return self._power_of(e, letters)
-            case Call():
-                args = [self.scalar(a, letters) for a in e.args]
-                return self._function(e.fn, [a.text for a in args], [self.wrap(a, ATOM) for a in args])
-            case Compare():
-                return Piece(self.alphabet.truth(self._relation(e, letters)))
-            case Delta():
-                return Piece(self.alphabet.kronecker(self.index(e.args[0], letters), self.index(e.args[1], letters)))
-            case Select():
-                condition, yes, no = e.args
-                when = self._when(condition, letters)
-                return Piece(self.alphabet.cases(self.index(yes, letters), when, self.index(no, letters)))
-            case Reduce():
-                return self._reduction(e, letters)
-            case Apply():
-                return self._unknown_entry(e, letters)
-            case Over():
-                return Piece(
-                    self.over([Loop(e.var, e.low, e.high)], self.wrap(self.scalar(e.body, letters), QUOTIENT)), SUM
-                )
-        raise AssertionError(type(e))
-
-    def _unknown_entry(self, e: Apply, letters: Mapping[Index, str]) -> Piece:
-        """g(x)_j, or ∂y_j/∂x_k."""
-        outputs = [self.index(i, letters) for i in (e.at if e.slot is None else e.at[: len(e.at) - self._inputs(e)])]
-        if e.slot is not None:
-            operand = e.operands[e.slot]
-            assert isinstance(operand, Reduce)
-            places = dict(zip(operand.bound, e.at[len(outputs) :]))
-            below = self.index(substitute(operand.body, places), letters)
-            name = self._value_name(e)
-            return self._partial(self.alphabet.subscripted(name, outputs, "_" not in name), below)
-        operands = []
-        for o in e.operands:
-            assert isinstance(o, Reduce)
-            indices, body = o.expose()
-            operands.append(self.matrix(body, indices) or self.index(body, self.letters_for(indices, letters)))
-        whole = self.function_name(e.fn) + self.alphabet.bracket(", ".join(operands))
-        return Piece(self.alphabet.subscripted(whole, outputs, True))
-
-    def _inputs(self, e: Apply) -> int:
-        operand = e.operands[e.slot] if e.slot is not None else None
-        return len(operand.bound) if isinstance(operand, Reduce) else 0
-
-    def _entry(self, e: Entry, letters: Mapping[Index, str]) -> str:
-        name = primal(e.tensor)
-        node = self.graph[name if name is not None else e.tensor]
-        shown = [i for i, d in zip(e.idx, node.shape) if not (d is ONE and i is ZERO)]
-        inner = [
-            self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex"))
-            for i in shown
-        ]
-        if split(e.tensor)[1]:
-            base = base_of(name if name is not None else e.tensor)
-            shown_base = self.alphabet.tensor(base)
-            if name is None:
-                return self.alphabet.mark(self.numbered(shown_base, e.tensor, inner), self._role(e.tensor))
-            return self.alphabet.mark(self.numbered(self.alphabet.delta(shown_base), e.tensor, inner), "error")
-        if self.alphabet.name == "latex" and name is not None and inner:
-            simple = "".join(inner) if all(len(i.rstrip("'")) == 1 for i in inner) else ", ".join(inner)
-            return self.alphabet.delta(self.alphabet.tensor(name), simple)
-        custom = e.tensor in self.graph.latex
-        _, subs = layer_of(parse_name(e.tensor), self.alphabet.style)
-        simple_base = name is None and not subs and not custom
-        return self.alphabet.subscripted(self._letter(e.tensor), inner, simple_base)
-
-    def _letter(self, name: str) -> str:
-        """The name of a tensor as it stands in one of its entries, which are never bold."""
-        symbol = self.tensor(name)
-        if self.alphabet.style.bold == "no" or primal(name) is not None or _PLACE.match(symbol):
-            return symbol
-        return self.alphabet.mark(self.alphabet.tensor(name), self.roles.get(name, "node"))
-
-    def _relation(self, e: Compare, letters: Mapping[Index, str]) -> str:
-        left, right = (self.index(a, letters) for a in e.args)
-        return f"{left} {self.alphabet.relation(e.fn)} {right}"
-
-    def _range(self, low: Compare, high: Compare, letters: Mapping[Index, str]) -> str:
-        """Two bounds in one: 0 ≤ i − p < m."""
-        less, below = self.alphabet.relation("<="), self.alphabet.relation("<")
-        middle, end = self.index(low.args[0], letters), self.index(high.args[1], letters)
-        return f"{self.index(low.args[1], letters)} {less} {middle} {below} {end}"
-
-    def _when(self, condition: Expr, letters: Mapping[Index, str]) -> str:
-        """A condition in words of its own: no indicator around it."""
-        if isinstance(condition, Compare):
-            return self._relation(condition, letters)
-        if isinstance(condition, Mul) and all(isinstance(f, Compare) for f in condition.args):
-            return ", ".join(
-                self._range(f, high, letters) if high is not None else self._relation(f, letters)
-                for f, high in ranges(condition.args)
-                if isinstance(f, Compare)
-            )
-        return self.index(condition, letters)
-
-    def _sum_of(self, e: Add, letters: Mapping[Index, str]) -> Piece:
-        out = ""
-        for n, t in enumerate(e.args):
-            piece = self.scalar(t, letters)
-            minus = isinstance(t, (Mul, Num)) and piece.text.startswith(self.alphabet.minus)
-            text = piece.text[len(self.alphabet.minus) :] if minus else self.wrap(piece, QUOTIENT)
-            if n == 0:
-                out = self.alphabet.minus + text if minus else text
-            else:
-                out += f" {self.alphabet.minus if minus else '+'} {text}"
-        return Piece(out, SUM)
-
-    def _product_of(self, factors: Sequence[Expr], letters: Mapping[Index, str]) -> Piece:
-        minus = ""
-        tops: list[Expr] = []
-        bottoms: list[Expr] = []
-        for f in factors:
-            if isinstance(f, Num):
-                if f.value < 0:
-                    minus = self.alphabet.minus if not minus else ""
-                top, bottom = abs(f.value.numerator), f.value.denominator
-                if f.decimal:
-                    tops.append(Num(abs(f.value), True))
-                    continue
-                if top != 1:
-                    tops.append(Num(top))
-                if bottom != 1:
-                    bottoms.append(Num(bottom))
-            elif isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
-                bottoms.append(f.base if f.exponent is MINUS_ONE else Pow(f.base, Num(-f.exponent.value)))
-            else:
-                tops.append(f)
-        text = self._joined(tops, letters)
-        if not minus and not bottoms and len(tops) == 1:
-            return self.scalar(tops[0], letters)
-        if bottoms:
-            scales = [b for b in bottoms if not b.tensors]
-            others = [b for b in bottoms if b.tensors]
-            if self.alphabet.name == "latex":
-                if others:
-                    over = self._joined(tops, letters, alone=True) or "1"
-                    text = self.alphabet.fraction(over, self._joined(others, letters, alone=True))
-                elif self._has_sum(tops):
-                    front = [t for t in tops if isinstance(t, (Num, Size, Const))]
-                    rest = [t for t in tops if t not in front]
-                    over = self._joined(front, letters) or "1"
-                    text = self.alphabet.product(
-                        [
-                            self.alphabet.fraction(over, self._joined(scales, letters, alone=True)),
-                            self._joined(rest, letters),
-                        ]
-                    )
-                    scales = []
-                else:
-                    text = self.alphabet.fraction(
-                        self._joined(tops, letters, alone=True) or "1", self._joined(scales, letters, alone=True)
-                    )
-                    scales = []
-                if scales:
-                    text = self.alphabet.product(
-                        [self.alphabet.fraction("1", self._joined(scales, letters, alone=True)), text]
-                    )
-            elif not others and any(isinstance(t, Reduce) and t.op == "sum" for t in tops):
-                front = [t for t in tops if isinstance(t, (Num, Size, Const))]
-                after = self._joined([t for t in tops if t not in front], letters)
-                below = self._below([self.scalar(b, letters) for b in scales])
-                text = self.alphabet.product([f"({self._joined(front, letters) or '1'}/{below})", after])
-            else:
-                text = (text or "1") + "/" + self._below([self.scalar(b, letters) for b in (*scales, *others)])
-                return Piece(minus + text, SUM if minus else QUOTIENT)
-        return Piece(minus + (text or "1"), SUM if minus else PRODUCT)
-
-    def _below(self, pieces: list[Piece]) -> str:
-        """Everything under the bar, in one line: `/N`, `/(N p)`."""
-        if len(pieces) == 1:
-            return self.wrap(pieces[0], POWER)
-        return self.alphabet.bracket(self.alphabet.product([self.wrap(p, PRODUCT) for p in pieces]))
-
-    def _has_sum(self, tops: Sequence[Expr]) -> bool:
-        return any(isinstance(t, (Reduce, Add)) for t in tops)
-
-    def _joined(self, factors: Sequence[Expr], letters: Mapping[Index, str], alone: bool = False) -> str:
-        if len(factors) == 1 and alone:
-            return self.index(factors[0], letters)
-        parts: list[str] = []
-        for n, (f, high) in enumerate(paired := ranges(factors)):
-            if isinstance(f, Compare) and high is not None:
-                parts.append(self.alphabet.truth(self._range(f, high, letters)))
-                continue
-            piece = self.scalar(f, letters)
-            is_sum = isinstance(f, Reduce) and f.op in ("sum", "max", "min")
-            if is_sum and n < len(paired) - 1:
-                parts.append(self.alphabet.bracket(piece.text))
-            elif isinstance(f, Delta) or is_sum:
-                parts.append(piece.text)
-            else:
-                parts.append(self.wrap(piece, PRODUCT if n < len(paired) - 1 else QUOTIENT))
-        return self.product(parts)
-
-    def product(self, parts: list[str]) -> str:
-        """Factors side by side."""
-        return self.alphabet.product(parts)
-
-    def _power_of(self, e: Pow, letters: Mapping[Index, str]) -> Piece:
-        if e.exponent is HALF:
-            return Piece(self.alphabet.root(self.index(e.base, letters)))
-        if isinstance(e.exponent, Num) and e.exponent.value < 0:
-            return self._product_of((e,), letters)
-        base = self.scalar(e.base, letters)
-        text = self.wrap(base, ATOM)
-        return Piece(self.alphabet.power(text, self.index(e.exponent, letters), False), POWER)
-
-    def _reduction(self, e: Reduce, letters: Mapping[Index, str]) -> Piece:
-        indices, body = e.open()
-        inner = self.letters_for(indices, letters)
-        names = [inner[i] for i in indices]
-        shown = self.scalar(body, inner)
-        if e.op == "sum":
-            text = shown.text if isinstance(body, Reduce) and body.op == "sum" else self.wrap(shown, QUOTIENT)
-            return Piece(self.alphabet.big_sum(names, text), PRODUCT)
-        if e.op in ("max", "min"):
-            return Piece(self.alphabet.big_max(e.op, names, self.wrap(shown, POWER)), PRODUCT)
-        at = [self.index(a, letters) for a in e.at]
-        whole = self.alphabet.apply(e.op.replace("_", " "), [f"{self.wrap(shown, SUM)}"])
-        if e.op == "inv":
-            if isinstance(body, Entry) and body.idx == indices:  # A⁻¹[i,j] of a whole tensor
-                return Piece(self.alphabet.subscripted(self.alphabet.inverse(self.tensor(body.tensor)), at, False))
-            whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
-        return Piece(self.alphabet.subscripted(whole, at, True))
 
 
 class NumberPrinter(MathPrinter):
@@ -928,26 +505,6 @@ class NumberPrinter(MathPrinter):
 
     def product(self, parts: list[str]) -> str:
         return self.alphabet.dot.join(parts)
-
-
-def ranges(factors: Sequence[Expr]) -> list[tuple[Expr, Compare | None]]:
-    """The factors, a lower bound e ≥ 0 together with its upper bound e < n."""
-    found: list[tuple[Expr, Compare | None]] = []
-    used: list[Expr] = []
-    for f in factors:
-        if any(f is u for u in used):
-            continue
-        high = _upper_bound(f, factors) if isinstance(f, Compare) and f.fn == ">=" and f.args[1] is ZERO else None
-        used += [] if high is None else [high]
-        found.append((f, high))
-    return found
-
-
-def _upper_bound(low: Expr, factors: Sequence[Expr]) -> Compare | None:
-    for g in factors:
-        if isinstance(g, Compare) and g.fn == "<" and g.args[0] is low.args[0]:
-            return g
-    return None
 
 
 def _is_one(x: Form) -> bool:
@@ -976,23 +533,3 @@ def _scalars_only(x: Form) -> bool:
         and sum(bool(any(a.axes)) for a in x.args) <= 1
         and not any(any(a.axes) for a in x.args[len(x.args) - int(str(x.data[0])) :])
     )
-
-
-def roles(graph: Graph) -> dict[str, str]:
-    """What each tensor is: the loss, an inner node, data held fixed, or a weight.
-
-    A leaf is data when it is a target or the first thing multiplied; the names X, x, Y, y, t, T
-    and a leading batch of samples are the usual signs, and nothing but colour depends on it.
-    """
-    found: dict[str, str] = {}
-    fixed = graph.fixed()
-    for node in graph.nodes.values():
-        if node.name == graph.loss:
-            found[node.name] = "loss"
-        elif not node.is_leaf:
-            found[node.name] = "node"
-        elif node.name in fixed or parse_name(node.name).base in ("X", "x", "Y", "y", "T", "t", "R"):
-            found[node.name] = "data"
-        else:
-            found[node.name] = "weight"
-    return found

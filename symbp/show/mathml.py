@@ -72,6 +72,30 @@ def mathml(text: str, display: bool = False, lead: str = "") -> str:
     return f"<math{style}>{_row(Group(parts))}</math>"
 
 
+def spoken(part: Part) -> str:
+    """A formula in one line of letters, for those to whom a page is read."""
+    match part:
+        case Symbol(text):
+            name = text[1:]
+            known = {**OPERATORS, **LETTERS, **GREEK}
+            return known.get(name, name) if text.startswith("\\") and name.isalpha() else "" if text in SPACES else text
+        case Group(parts):
+            return "".join(map(spoken, parts))
+        case Command("frac", (top, bottom)):
+            return f"{spoken(top)}/{spoken(bottom)}"
+        case Command(_, args, word):
+            return word if word else "".join(map(spoken, args))
+        case Scripts(base, below, above):
+            under = f"_{spoken(below)}" if below is not None else ""
+            over = "" if above is None else spoken(above) if above in PRIMES else f"^{spoken(above)}"
+            return spoken(base) + under + over
+        case Fence(left, body, right):
+            return OPERATORS.get(left[1:], left) + spoken(body) + OPERATORS.get(right[1:], right)
+        case Grid(_, rows):
+            return "; ".join(", ".join(map(spoken, r)) for r in rows)
+    raise AssertionError(type(part))
+
+
 def _row(part: Part) -> str:
     """One element, whatever the part is."""
     if isinstance(part, Group) and (len(part.parts) != 1 or part.marked):
@@ -212,6 +236,12 @@ def _styled(letter: str, name: str) -> str:
     return letter
 
 
+_PRIME, _HIGH = Symbol("'"), '<mo lspace="0" rspace="0">′</mo>'
+PRIMES: dict[Part, int] = {
+    _PRIME: 1, Symbol(r"\prime"): 1, Group((Symbol(r"\prime"),)): 1, Group((_PRIME, _PRIME)): 2,
+}  # fmt: skip
+
+
 def _scripts(base: Part, below: Part | None, above: Part | None) -> str:
     large = isinstance(base, Symbol) and base.text in LARGE
     core = _row(base)
@@ -221,6 +251,8 @@ def _scripts(base: Part, below: Part | None, above: Part | None) -> str:
         return core
     if below is None:
         assert above is not None
+        if above in PRIMES:  # the sign is small and stands high already
+            return f"<mrow>{core}{_HIGH * PRIMES[above]}</mrow>"
         return f"<{'mover' if large else 'msup'}>{core}{_row(above)}</{'mover' if large else 'msup'}>"
     if above is None:
         return f"<{'munder' if large else 'msub'}>{core}{_row(below)}</{'munder' if large else 'msub'}>"

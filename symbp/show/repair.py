@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
-from symbp.claim import Tree
+from symbp.claim import Tree, in_letters
 from symbp.graph import Graph
 from symbp.judge.points import Points
 from symbp.judge.verdict import Verdict
 from symbp.read.latex.write import NoLatex, latex_of
-from symbp.show.verdict import WORDS, message, repaired, spelled
+from symbp.show.alphabet import Latex
+from symbp.show.verdict import message, repaired, spelled, word
 
 LONGEST = 100  # a formula up to this length is repeated beside its verdict
 
@@ -19,12 +21,23 @@ def in_latex(points: Points) -> Callable[[Verdict, Tree], str]:
 
     def write(v: Verdict, tree: Tree) -> str:
         like = v.claim.links[v.link] if v.claim.notation == "latex" and v.link < len(v.claim.links) else None
+        if v.claim.at:
+            tree = in_letters(tree, v.claim.at, _member(v, points.graph), points.graph.loss)
         try:
             return latex_of(tree, points.graph.latex, points.graph.loss, points.shape, like)
         except NoLatex:
             return ""
 
     return write
+
+
+def _member(v: Verdict, graph: Graph) -> Callable[[str, str], str]:
+    """Members of families as the student writes them: `z^{l}`, `z^{(l)}`, `z^{[l]}` or `z_{l}`."""
+    letter = v.claim.at[0][0]
+    scripts = {r"\^\{?\(": "^{{({0})}}", r"\^\{?\[": "^{{[{0}]}}", "_\\{?": "_{{{0}}}"}
+    style = next((s for start, s in scripts.items() if re.search(rf"{start}\\?{letter}\b", v.claim.text)), "^{{{0}}}")
+    names = Latex(graph.latex)
+    return lambda family, index: names.tensor(family) + style.format(index.replace("ell", r"\ell"))
 
 
 def remarks(
@@ -36,16 +49,16 @@ def remarks(
         where = f"({n + 1}) " if len(verdicts) > 1 else ""
         if v.claim.notation == "latex" and len(v.claim.text) <= LONGEST and "$" not in v.claim.text:
             where = f"${v.claim.text}$ "
-        text = WORDS[v.verdict][lang == "zh"]
+        text = word(v.verdict, lang)
         paper = v.claim.notation == "latex"
         said = message(v, graph, (lambda t, v=v: latex(v, t)) if paper else spelled, lang)  # type: ignore[misc]
         if v.verdict == "correct" and not v.claim.about and v.claim.defines:
-            text = WORDS["definition"][lang == "zh"]
+            text = word("definition", lang)
             said = ""
         lines.append(f"{where}{text}{': ' + said if said else ''}")
         tree = repaired(v) if v.verdict == "wrong" else None
         right = (latex(v, tree) if paper else spelled(tree)) if tree is not None else ""
         if right:
             shown = f"${right}$" if paper else right
-            lines.append(f"{WORDS['right-line'][lang == 'zh']}: {shown}")
+            lines.append(f"{word('right-line', lang)}: {shown}")
     return lines

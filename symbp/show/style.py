@@ -18,6 +18,7 @@ CHOICES = {
     "transpose": ("top", "T", "prime"),  # Wᵀ in one of three ways
     "product": ("odot", "circ"),  # the elementwise product: ⊙ or ∘
     "bold": ("no", "yes"),  # vectors and matrices in bold
+    "layout": ("denominator", "numerator"),  # ∂L/∂W as large as W, or as its transpose
 }
 
 
@@ -31,17 +32,24 @@ class Style:
     transpose: str = "top"
     product: str = "odot"
     bold: str = "no"
+    layout: str = "denominator"
 
     @classmethod
     def of(cls, *settings: Mapping[str, str]) -> Style:
         """The defaults, changed by each of the settings in turn.
 
-        Raises RequestError for a convention or a choice that there is not."""
+        Raises RequestError for a convention or a choice that there is not, and for two that contradict."""
         found = cls()
         for given in settings:
             for name, value in given.items():
                 _check(name, value)
                 found = replace(found, **{name: value})
+        if found.layout == "numerator" and found.gradient != "partial":
+            written = {"nabla": "∇_W L", "d": "dW"}[found.gradient]
+            raise RequestError(
+                f"The style gradient={found.gradient} writes {written}, which is as large as W; "
+                "layout=numerator is for gradients written as ∂L/∂W (gradient=partial)."
+            )
         return found
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from symbp.show.alphabet import Unicode, plain
 from symbp.show.document import shape_of
 from symbp.show.math import MathPrinter
+from symbp.show.problems import translated
 from symbp.show.words import method_name, say
 from symbp.steps import Checked, Derivation
 
@@ -79,5 +80,5 @@ def check_table(
     how = say("comma", lang).join((*methods, *_how(derivation, checked, lang)))
     console.print(Text("  " + say("check-summary", lang, summary, how)))
     for note in dict.fromkeys(c.note for c in checked.values() if c.note):
-        console.print(Text(f"  {note}", "dim"))
+        console.print(Text(f"  {translated(note, lang)}", "dim"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

@@ -28,7 +28,7 @@ BOLD, DIM, GREEN, RED, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "
 PLAIN = "\x1b[22;39m"  # no colour any more, but what is underlined stays so
 LEGEND = ("weight", "data", "node", "error", "loss")
 _WIDE = re.compile("[\u0300-\u036f\u1100-\u1cff\u2e80-\uffff\U00010000-\U0010ffff]")  # combining or perhaps wide
-NARROW = 16  # no column of a table is broken to less
+NARROW = 16  # no column of a table is broken to less, if there is room
 LABEL = 14  # columns for the names of the rules
 
 
@@ -88,16 +88,16 @@ def _coloured(text: str) -> str:
 
 def _heading(h: Heading, width: int, colour: bool) -> Iterator[str]:
     convert = _coloured if colour else _plain
-    text = convert(h.text)
     bold, dim, reset = (BOLD, DIM, RESET) if colour else ("", "", "")
     if h.level == 1:
         for line in wrap(_plain(h.text), width, 0):
             yield f"{bold}{line}{reset}"
         return
     yield ""
-    used = width_of(h.text)
     if h.level == 2:
-        yield f"{bold}{text} {reset}{dim}{'═' * max(width - used - 1, 0)}{reset}"
+        *before, last = wrap(h.text, width - 3, 0)
+        yield from (f"{bold}{convert(piece)}{reset}" for piece in before)
+        yield f"{bold}{convert(last)} {reset}{dim}{'═' * (width - width_of(last) - 1)}{reset}"
         return
     *before, last = wrap(h.text, width - 5, 0)
     for n, piece in enumerate(before):
@@ -105,6 +105,8 @@ def _heading(h: Heading, width: int, colour: bool) -> Iterator[str]:
     tail = f" {h.shape}" if h.shape and width_of(last) + width_of(h.shape) + 6 <= width else ""
     rule = "─" * max(width - width_of(last) - 4 - width_of(tail), 1)
     yield f"{dim}{'  ' if before else '──'} {reset}{convert(last)} {dim}{rule}{tail}{reset}"
+    if h.shape and not tail:
+        yield f"{dim}{' ' * (width - width_of(h.shape))}{h.shape}{reset}"
 
 
 def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
@@ -128,15 +130,19 @@ def _rows(rows: tuple[Row, ...], width: int, colour: bool) -> Iterator[str]:
         start = max(indent, width_of(label) + 1) + width_of(lead) + 2
         room = width - start
         broken = list(_closed(wrap(r.right, max(room, 16), 0)))
-        narrow = any(width_of(piece) > room for piece in broken)
-        if r.left and (narrow or width_of(lead) > width // 2):  # a long left side stands on a line of its own
-            yield f"{dim}{label}{reset}{gap}{convert(r.left)}"
-            label, gap, lead, start = "", " " * indent, "    ", indent + 6
+        longest = max(map(width_of, r.right.split(" ")))
+        if longest > room or (r.left and width_of(lead) > width // 2):  # a long left side has a line of its own
+            for piece in wrap(r.left, width - max(indent, width_of(label) + 1), 4) if r.left else ():
+                yield f"{dim}{label}{reset}{gap}{convert(piece)}"
+                label, gap = "", " " * indent
+            equals, lead, start = 4, "    ", max(indent, width_of(label) + 1) + 6
             broken = list(_closed(wrap(r.right, width - start, 0)))
-        if r.shape and width_of(broken[0]) + width_of(r.shape) + 2 > width - start:
-            broken = list(_closed(wrap(r.right, max(width - start - width_of(r.shape) - 2, 16), 0)))
+        beside = width - start - width_of(r.shape) - 2
+        if r.shape and width_of(broken[0]) > beside >= longest:
+            broken = list(_closed(wrap(r.right, beside, 0)))
+        shaped = 0 if width_of(broken[0]) <= beside else len(broken) - 1
         for n, piece in enumerate(broken):
-            shape = (r.shape if n == 0 else "") or (said if n == len(broken) - 1 else "")
+            shape = (r.shape if n == shaped else "") or (said if n == len(broken) - 1 else "")
             if n == 0:
                 head = f"{dim}{label}{reset}{gap}{convert(lead)}{r.relation} {convert(piece)}"
             else:
@@ -157,9 +163,10 @@ def _table(table: Table, width: int, colour: bool) -> Iterator[str]:
     columns = list(zip(table.headers, *table.rows))
     widths = [max(width_of(c) for c in column) for column in columns]
     over = sum(widths) + 2 * (len(widths) - 1) - width
-    while over > 0 and max(widths) > NARROW:  # the widest column is broken, then the next
+    least = min(NARROW, (width - 2 * (len(widths) - 1)) // len(widths))
+    while over > 0 and max(widths) > least:  # the widest column is broken, then the next
         widest = widths.index(max(widths))
-        less = min(over, max(widths[widest] - NARROW, 0))
+        less = min(over, max(widths[widest] - least, 0))
         widths[widest], over = widths[widest] - less, over - less
     dim, reset = (DIM, RESET) if colour else ("", "")
 
@@ -188,17 +195,39 @@ def _closed(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def wrap(text: str, width: int, indent: int) -> Iterator[str]:
-    """Break at spaces outside of brackets, as far out as possible, so that lines fit."""
+    """Break at spaces outside of brackets, as far out as possible, so that lines fit; a word that is longer than
+    a line is cut."""
     while width_of(text) > width:
         cut = _best_break(text, width)
         if cut is None:
-            break
-        yield text[:cut].rstrip()
-        text = " " * indent + text[cut:].lstrip()
+            line, text = _torn(text, width)
+        else:
+            line, text = text[:cut].rstrip(), text[cut:].lstrip()
+        yield line
+        text = " " * indent + text
     yield text
 
 
+def _torn(text: str, width: int) -> tuple[str, str]:
+    """A text cut where the line ends, or after a sign in its second half; what has a role keeps it on both lines."""
+    used, role = 0, ""
+    cut = after = (0, "")
+    for n, c in enumerate(text):
+        if MARKS.match(c):
+            role = c if c in _ROLES else "" if c == END else role
+            continue
+        used += width_of(c)
+        if used > width:
+            break
+        cut = (n + 1, role)
+        if c in "/,_" and used > width // 2:
+            after = cut
+    n, role = after if after[0] else cut
+    return text[:n] + (END if role else ""), role + text[n:]
+
+
 _ROLES = frozenset(ROLES.values())
+_ALONE = re.compile(r"[+−⊙·]?|\(?Σ\S*")  # what does not stand alone on a line
 _BREAKS = {"+": 0, "−": 0, "⊙": 1, "·": 1}  # where a formula is broken before it is elsewhere
 
 
@@ -208,6 +237,7 @@ def _best_break(text: str, width: int) -> int | None:
     depth, used, open_mark = 0, 0, False
     best = early = None
     lowest = (99, 0)
+    start = len(text) - len(text.lstrip())  # a break in the indentation would never end
     for n, c in enumerate(text):
         if MARKS.match(c):
             open_mark = c in _ROLES or (open_mark and c != END)
@@ -221,11 +251,11 @@ def _best_break(text: str, width: int) -> int | None:
             depth -= 1
         elif c in "；，。、：" and depth == 0 and not open_mark:  # no space follows these
             lowest, best = (0, 2), n + 1
-        elif c == " " and not open_mark and n > 0:
+        elif c == " " and not open_mark and n > start:
             torn = text[n - 1] in _BREAKS or text[:n].rpartition(" ")[2].startswith(("Σ", "(Σ"))
             here = (depth, 3 if torn else _BREAKS.get(text[n + 1 : n + 2], 2))
-            if used <= width // 3:
-                early = n  # only if nothing further on will do
+            if used <= width // 3 or _ALONE.fullmatch(MARKS.sub("", text[:n]).strip()):
+                early = n if text[:n].strip() else early  # only if nothing further on will do
             elif here <= lowest:
                 lowest, best = here, n
     return best if best is not None else early

@@ -302,7 +302,7 @@ def width(part: Part) -> float:
             return float(word.removesuffix("em"))
         case Command(name, args, word):
             if name in WORDS:
-                return sum(1.0 if ord(c) > 0x2E7F else 0.52 for c in word) + 0.17
+                return sum(1.0 if ord(c) > 0x2E7F else 0.48 for c in word) + 0.15
             return sum(width(a) for a in args) * (1.12 if name in ("mathbf", "boldsymbol") else 1.0)
         case Scripts(base, below, above):
             scripts = [width(s) * 0.72 + 0.05 for s in (below, above) if s is not None]
@@ -408,6 +408,8 @@ def _badness(before: Part | None, p: Part) -> float:
         return 99
     if isinstance(before, Symbol) and before.text in "([" + r"\lvert":
         return 99
+    if isinstance(p, Scripts) and isinstance(p.base, Symbol) and p.base.text in (")", "]", r"\rvert"):
+        return 99
     if isinstance(p, Symbol):
         if p.text in RELATIONS:
             return 0
@@ -421,15 +423,16 @@ def _badness(before: Part | None, p: Part) -> float:
 
 
 def _cut(pieces: Sequence[_Piece], room: float) -> int:
-    """How many pieces stand on the next line."""
+    """How many pieces stand on the next line: up to the best place that fits, of equals the last; a place near
+    the beginning is as bad as one inside of a bracket. If nothing fits, up to the first place there is."""
     used, best, best_bad = 0.0, 0, 1000.0
     for n, p in enumerate(pieces):
         if n and p.badness < 99:
-            better = p.badness < best_bad or (p.badness == best_bad) or used < 0.45 * room
-            if used <= room and better:
-                best, best_bad = n, p.badness
-            elif used > room:
+            bad = p.badness + (4 if used < 0.4 * room else 0)
+            if used > room:
                 return best or n
+            if bad <= best_bad:
+                best, best_bad = n, bad
         used += p.width
     return len(pieces) if used <= room or not best else best
 

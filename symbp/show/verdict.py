@@ -9,62 +9,34 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from symbp.claim import Tree, by_name
-from symbp.errors import Place
+from symbp.claim import Tree, by_name, in_letters
+from symbp.claim import name as named
+from symbp.errors import Place, clean
 from symbp.graph import Graph
 from symbp.judge.text import NoText, numpy_text
 from symbp.judge.verdict import Counterexample, Verdict
-from symbp.show.mistakes import TITLES, sentence
+from symbp.show.mistakes import sentence, title
 from symbp.show.terminal import BOLD, DIM, GREEN, RED, RESET, width_of, wrap
+from symbp.show.words import say, translated
 
 YELLOW, CYAN = "\x1b[33m", "\x1b[36m"
 ORDER = ("correct", "wrong", "loose", "undecided", "unreadable", "undefined")
 MARK = {"correct": "✓", "loose": "≈", "wrong": "✗", "unreadable": "?", "undefined": "?", "undecided": "?"}
 PAINT = {"correct": GREEN, "loose": CYAN, "wrong": RED}
-WORDS: dict[str, tuple[str, str]] = {
-    "correct": ("right", "正确"),
-    "loose": ("loosely right", "大致正确"),
-    "wrong": ("wrong", "错误"),
-    "unreadable": ("unreadable", "无法读懂"),
-    "undefined": ("undefined", "未定义"),
-    "undecided": ("undecided", "无法判定"),
-    "symbolic": ("proved", "已证明"),
-    "numeric": ("by numbers", "数值验证"),
-    "definition": ("definition", "定义"),
-    "right-line": ("right line", "正确"),
-    "numbers": ("numbers", "数值"),
-    "ratio": ("true = {0} × claimed", "正确值 = {0} × 所写"),
-    "carried": ("It follows from an earlier wrong line.", "这一行由前面错误的一行推出。"),
-    "carried-from": (
-        "The line itself is right: it carries on the mistake in {0}.",
-        "这一行本身正确，错误来自前面的 {0}。",
-    ),
-    "besides": ("Besides, {0} is wrong already.", "此外，{0} 已经有错。"),
-    "earlier": ("from an earlier line", "沿用前面的错误"),
-    "entry": ("at {0}: {1} is {2}, and should be {3}", "{0} 时：{1} 为 {2}，应为 {3}"),
-    "shapes": ("at {0}: the shape is {1}, and should be {2}", "{0} 时：形状为 {1}，应为 {2}"),
-    "unfit": ("at {0} it has no value", "{0} 时没有值"),
-    "link": ("in link {0} of the chain", "在等式链的第 {0} 个等号后"),
-    "whole": ("the value", "其值"),
-    "summary": ("{0} claims", "共 {0} 条"),
-    "looseness": (
-        "Right up to the order and the transposes of the factors, as such lines are written on paper.",
-        "除因子次序与转置外正确，纸上常这样写。",
-    ),
-}
+SHAPES = ("shape", "other", "missing-transpose", "swapped-order", "hadamard-vs-matmul")
+"""Mistakes that sizes which do not fit are the sign of."""
+LONGEST_SHOWN = 1000  # characters of a claim on the screen
 Spell = Callable[[Tree], str]
 
 
-def say(key: str, lang: str, *args: str) -> str:
-    """The phrase in the language, its places filled."""
-    phrase = WORDS[key][lang == "zh"]
-    for n, a in enumerate(args):
-        phrase = phrase.replace(f"{{{n}}}", a)
-    return phrase
+def word(key: str, lang: str, *args: str) -> str:
+    """A phrase about verdicts in the language, its places filled."""
+    return say(f"verdict-{key}", lang, *args)
 
 
 def spelled(tree: Tree | None) -> str:
@@ -87,17 +59,27 @@ def repaired(v: Verdict) -> Tree | None:
 def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
     """What is to be said of a claim, in a sentence or two."""
     if v.verdict == "loose":
-        return say("looseness", lang)
+        return word("looseness", lang)
+    reason = translated(v.reason, "reason", lang)
     if v.verdict != "wrong":
-        return _capital(v.reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else v.reason
-    said = sentence(v.mistake, v.claim, graph.loss, spell, lang) if v.mistake is not None else ""
-    if v.reason and (v.mistake is None or v.mistake.name in ("shape", "other")):
-        said = f"{_capital(v.reason)}. {said}".strip()
+        return _capital(reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else reason
+    said = ""
+    if v.mistake is not None:
+        about, node = (n and _lettered(v, named(n)) for n in (v.claim.about, v.mistake.node))
+        at = v.mistake.at and _lettered(v, named(v.mistake.at))
+        mistake, claim = replace(v.mistake, node=node, at=at), replace(v.claim, about=about)
+        said = sentence(mistake, claim, graph.loss, spell, lang)
+    if reason and (v.mistake is None or v.mistake.name in SHAPES):
+        said = f"{_capital(reason)}{say('full-stop', lang)}{said}".strip()
     if v.sources:
-        said += " " + say("carried-from" if v.carried else "besides", lang, ", ".join(v.sources))
+        said += _gap(lang) + word("carried-from" if v.carried else "besides", lang, ", ".join(v.sources))
     elif v.carried:
-        said += " " + say("carried", lang)
+        said += _gap(lang) + word("carried", lang)
     return said.strip()
+
+
+def _gap(lang: str) -> str:
+    return "" if lang == "zh" else " "
 
 
 def _capital(text: str) -> str:
@@ -123,13 +105,13 @@ def _claim_json(v: Verdict, graph: Graph, latex: Callable[[Verdict, Tree], str] 
     if tree is not None:
         tree = by_name(tree, v.claim.own)
         repair = {
-            "numpy": spelled(tree) or spelled(v.right) or None,
+            "numpy": _lettered(v, tree) or spelled(v.right) or None,
             "latex": (latex(v, tree) or None) if latex else None,
         }
     mistake = v.mistake
     place = v.claim.place
     found: dict[str, Any] = {
-        "text": v.claim.text,
+        "text": clean(v.claim.text),
         "about": v.claim.about or None,
         "verdict": v.verdict,
         "carried": v.carried,
@@ -137,7 +119,7 @@ def _claim_json(v: Verdict, graph: Graph, latex: Callable[[Verdict, Tree], str] 
         "proof": v.proof,
         "mistake": mistake.name if mistake else None,
         "also": list(_also(v)),
-        "message": message(v, graph, spell, lang),
+        "message": clean(message(v, graph, spell, lang)),
         "repair": repair,
         "counterexample": _example_json(v.counterexample),
         "where": _where(place),
@@ -183,7 +165,12 @@ def _number(x: float | None) -> float | None:
 def _speller(v: Verdict, latex: Callable[[Verdict, Tree], str] | None) -> Spell:
     if v.claim.notation == "latex" and latex is not None:
         return lambda tree: latex(v, by_name(tree, v.claim.own))
-    return lambda tree: spelled(by_name(tree, v.claim.own))
+    return lambda tree: _lettered(v, by_name(tree, v.claim.own))
+
+
+def _lettered(v: Verdict, tree: Tree) -> str:
+    """As NumPy text, with the letters of a claim that is made for every layer."""
+    return spelled(in_letters(tree, v.claim.at, lambda family, index: f"{family}[{index}]"))
 
 
 # ---- the terminal --------------------------------------------------------------------------------------
@@ -213,17 +200,19 @@ def _lines(
     v: Verdict, graph: Graph, width: int, colour: bool, lang: str, latex: Callable[[Verdict, Tree], str] | None
 ) -> Iterator[str]:
     code = PAINT.get(v.verdict, YELLOW)
-    right = say(v.verdict, lang)
+    right = word(v.verdict, lang)
     if v.verdict == "correct" and v.proof:
-        right = f"{right}, {say(v.proof, lang)}"
+        right = f"{right}, {word(v.proof, lang)}"
     elif v.verdict == "correct":
-        right = say("definition", lang)
+        right = word("definition", lang)
     elif v.verdict == "wrong" and v.mistake is not None:
         names = [v.mistake.name] + ([v.mistake.second.name] if v.mistake.second else [])
-        right = f"{right}: {' + '.join(TITLES[n][lang == 'zh'] for n in names)}"
+        right = word("named", lang, right, " + ".join(title(n, lang) for n in names))
     elif v.verdict == "wrong" and v.sources:
-        right = f"{right}: {say('earlier', lang)}"
-    text = " ".join(v.claim.text.split())
+        right = word("named", lang, right, word("earlier", lang))
+    text = clean(" ".join(v.claim.text.split()))
+    if len(text) > LONGEST_SHOWN:
+        text = text[:LONGEST_SHOWN] + " …"
     where = f"{v.claim.place.line:>3} " if v.claim.place is not None and v.claim.place.file else ""
     head = f"{where}{MARK[v.verdict]} "
     room = width - width_of(head) - width_of(right) - 2
@@ -238,7 +227,7 @@ def _lines(
         yield from (" " * width_of(head) + line for line in shown[1:])
         yield " " * (width - width_of(right)) + _paint(right, code, colour)
     indent = " " * (width_of(head) + 2)
-    said = message(v, graph, _speller(v, latex), lang)
+    said = clean(message(v, graph, _speller(v, latex), lang))
     if v.verdict == "correct" and v.reason == "a definition":
         said = ""
     yield from (indent + line for line in _filled(said, width - len(indent)))
@@ -256,10 +245,10 @@ def _facts(
     width: int,
     width_before: int,
 ) -> Iterator[str]:
-    label = max(width_of(say("right-line", lang)), width_of(say("numbers", lang))) + 2
+    label = max(width_of(word("right-line", lang)), width_of(word("numbers", lang))) + 2
 
     def row(key: str, body: str) -> str:
-        name = say(key, lang)
+        name = word(key, lang)
         first, *rest = _filled(body, width - label) if key == "numbers" else [body]
         head = _paint(name, DIM, colour) + " " * (label - width_of(name)) + first
         return "\n".join([head, *(" " * (label + width_before) + line for line in rest)])
@@ -271,21 +260,19 @@ def _facts(
         body = _marked(text.rpartition("=")[2].strip(), fixed, colour) if v.mistake and v.mistake.tree else fixed
         yield row("right-line", f"{left[0].strip()} {body}" if left else body)
     if v.ratio is not None:
-        yield row("numbers", say("ratio", lang, v.ratio if isinstance(v.ratio, str) else f"{v.ratio:g}"))
+        yield row("numbers", word("ratio", lang, v.ratio if isinstance(v.ratio, str) else f"{v.ratio:g}"))
     e = v.counterexample
     if e is None:
         return
-    sizes = ", ".join(f"{k} = {n}" for k, n in e.sizes.items() if not k.isdigit()) or "a random point"
-    if lang == "zh" and sizes == "a random point":
-        sizes = "某个随机点"
+    sizes = ", ".join(f"{k} = {n}" for k, n in e.sizes.items() if not k.isdigit()) or word("somewhere", lang)
     if e.claimed is not None and e.true is not None:
-        entry = f"[{', '.join(map(str, e.entry))}]" if e.entry else say("whole", lang)
-        yield row("numbers", say("entry", lang, sizes, entry, _short(e.claimed), _short(e.true)))
+        entry = f"[{', '.join(map(str, e.entry))}]" if e.entry else word("whole", lang)
+        yield row("numbers", word("entry", lang, sizes, entry, *_told_apart(e.claimed, e.true)))
     elif e.shapes is not None:
         shapes = [f"({', '.join(map(str, s))}{',' if len(s) == 1 else ''})" for s in e.shapes]
-        yield row("numbers", say("shapes", lang, sizes, *shapes))
+        yield row("numbers", word("shapes", lang, sizes, *shapes))
     else:
-        yield row("numbers", say("unfit", lang, sizes))
+        yield row("numbers", word("unfit", lang, sizes))
 
 
 def _filled(text: str, width: int) -> list[str]:
@@ -300,8 +287,11 @@ def _filled(text: str, width: int) -> list[str]:
     return [*lines, line.rstrip()] if line.strip() else lines
 
 
-def _short(x: float) -> str:
-    return f"{x:.4g}".replace("-", "−")
+def _told_apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers, with as many digits as it takes to see that they differ."""
+    found = ((f"{a:.{n}g}", f"{b:.{n}g}") for n in range(4, 18))
+    one, other = next((pair for pair in found if pair[0] != pair[1]), (f"{a:.17g}", f"{b:.17g}"))
+    return one.replace("-", "−"), other.replace("-", "−")
 
 
 def _marked(old: str, new: str, colour: bool) -> str:
@@ -321,5 +311,5 @@ def _summary(verdicts: Sequence[Verdict], colour: bool, lang: str) -> str:
     for name in ORDER:
         n = sum(v.verdict == name for v in verdicts)
         if n:
-            parts.append(_paint(f"{n} {say(name, lang)}", PAINT.get(name, YELLOW), colour))
+            parts.append(_paint(f"{n} {word(name, lang)}", PAINT.get(name, YELLOW), colour))
     return "  " + " · ".join(parts) if parts else ""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from importlib.resources import files
 
 ENGLISH = "en"
 _PLACE = re.compile(r"\{([0-9])\}")
+_NAMED = re.compile(r"\{([a-z]+)\}")
 
 
 @lru_cache(maxsize=1)
@@ -28,10 +29,10 @@ def languages() -> tuple[str, ...]:
 def catalogue(lang: str) -> dict[str, str]:
     """Key → phrase."""
     text = files("symbp.lang").joinpath(f"{lang}.po").read_text(encoding="utf-8")
-    return {key: phrase for key, phrase in _entries(text) if key and phrase}
+    return {key: phrase for key, phrase in entries(text) if key and phrase}
 
 
-def _entries(text: str) -> Iterator[tuple[str, str]]:
+def entries(text: str) -> Iterator[tuple[str, str]]:
     """The pairs of msgid and msgstr; strings that follow each other are one."""
     parts = {"msgid": "", "msgstr": ""}
     kind = ""
@@ -51,6 +52,31 @@ def say(key: str, lang: str = ENGLISH, *args: str) -> str:
     """The phrase in the language, its places filled, all at once: what is put in may hold `{1}` itself."""
     phrase = catalogue(lang).get(key) or catalogue(ENGLISH)[key]
     return _PLACE.sub(lambda place: args[int(place[1])] if int(place[1]) < len(args) else place[0], phrase)
+
+
+def fill(key: str, lang: str, places: Mapping[str, str]) -> str:
+    """The phrase in the language, its named places (`{old}`) filled, all at once."""
+    phrase = catalogue(lang).get(key) or catalogue(ENGLISH)[key]
+    return _NAMED.sub(lambda place: places.get(place[1], place[0]), phrase)
+
+
+@cache
+def places_of(key: str) -> tuple[str, ...]:
+    """The named places of a phrase."""
+    return tuple(_NAMED.findall(catalogue(ENGLISH)[key]))
+
+
+def translated(text: str, kind: str, lang: str) -> str:
+    """An English text that one of the phrases `kind-…` made, in another language; itself if none did."""
+    if lang == ENGLISH:
+        return text
+    for key, phrase in catalogue(ENGLISH).items():
+        if key.startswith(f"{kind}-"):
+            pattern = _PLACE.sub("(.+)", re.escape(phrase).replace(r"\{", "{").replace(r"\}", "}"))
+            found = re.fullmatch(pattern, text)
+            if found:
+                return say(key, lang, *found.groups())
+    return text
 
 
 def method_name(method: str, lang: str = ENGLISH) -> str:

@@ -22,6 +22,7 @@ from symbp.read.latex.tree import (
     Fraction,
     List,
     Node,
+    Nothing,
     Product,
     Relation,
     Scripts,
@@ -134,7 +135,14 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     for s in subs:
         units += s.items if isinstance(s, List) else [s]
     first, rest = units[0], units[1:]
+    text = rf"\delta_{{{r.words(first)}}}"
     found = r.symbols.symbol(first) if isinstance(first, (Atom, Scripts, Accent)) else None
+    numbers = tuple(s for s in sups if not is_transpose(s) and not is_prime(s))
+    if found is None and numbers and isinstance(first, (Atom, Accent)):  # \delta_z^{(2)} is that of z^{(2)}
+        found = r.symbols.symbol(Scripts(node.span, first, (), numbers))
+        if found is not None and not found.sups:
+            sups = tuple(s for s in sups if s not in numbers)
+            text = r.words(node) if not sups else rf"\delta_{{{r.words(first)}}}^{{{''.join(map(r.words, numbers))}}}"
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
@@ -143,12 +151,13 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if (
         isinstance(first, Atom)
         and first.kind == "LETTER"
+        and "[" not in name
         and r._is_letter(first.text)
         and (first.text in r.bound or first.text in r.left)
     ):
         return None
     sign = r.view.graph.style.get("delta") == "minus"
-    tree = claim.gradient(name, rf"\delta_{{{r.words(first)}}}")
+    tree = claim.gradient(name, text)
     if found.subs or (found.sups and not all(is_transpose(s) for s in found.sups)):
         return None
     value = indexed(r, tree, rest, [], node)
@@ -259,7 +268,7 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
                 node.span,
             )
         return r.vector(claim.item(tree, places), r.view.is_row(tree.data[0] if tree.op == "name" else ""))
-    flat = flat_subscripts(subs)
+    flat = [x for s in flat_subscripts(subs) for x in _colons(s)]
     if tree.op == "name" and len(flat) == len(subs) == 1 and key(flat[0]) in r.reading.labels:
         r.note(f"{r.words(node)} is read as {tree.data[0]}")
         flat, samples = [], ()
@@ -326,8 +335,20 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
         )
     value = r.value(claim.entry(tree, *full), node.span)
     if value.shape is not None and len(value.shape) == 1:
-        return r.value(claim.column(value.tree))
+        lying = indices[-1:] == [":"] and axes == 2  # X_{i:} is a row
+        return r.value(claim.row(value.tree) if lying else claim.column(value.tree))
     return value
+
+
+def _colons(node: Node) -> list[Node]:
+    """`i:` and `:j` as two indices, the colon one that keeps its axis."""
+    if isinstance(node, Relation) and set(node.names) == {":"} and any(isinstance(s, Nothing) for s in node.sides):
+        sides = [s for s in node.sides if not isinstance(s, Nothing)]
+        colon = Atom(node.span, "SYM", ":")
+        if not sides:
+            return [colon]
+        return [colon, *sides] if isinstance(node.sides[0], Nothing) else [*sides, colon]
+    return [node]
 
 
 def _slices(subs: Sequence[Node]) -> list[object] | None:
@@ -395,6 +416,8 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
     if isinstance(node, Atom) and node.kind == "NUM" and node.text.isdigit() and int(node.text) > 0:
         return int(node.text) - 1
     word = key(node)
+    if isinstance(node, Atom) and node.kind == "SYM" and node.text == ":":
+        return ":"
     if (isinstance(node, Atom) and node.kind in ("LETTER",)) or r._is_letter(word):
         return word
     if (
@@ -406,7 +429,26 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
         return word
     if isinstance(node, (Scripts, Atom)) and r.symbols.symbol(node) is not None:
         return r.expression(node).tree
+    if isinstance(node, Sum) and all(r._is_letter(key(t)) or _is_whole(t) for t in node.terms):
+        return _affine(node)
     raise Unread(f"the index {r.words(node)} is not read", node.span)
+
+
+def _is_whole(node: Node) -> bool:
+    return isinstance(node, Atom) and node.kind == "NUM" and node.text.isdigit()
+
+
+def _affine(node: Sum) -> Tree:
+    """`i + p - 1`, where letters count from 1, as a place that counts from 0."""
+    letters = [
+        (claim.letter(key(t)), -1 if s == "-" else 1) for t, s in zip(node.terms, node.signs) if not _is_whole(t)
+    ]
+    shift = sum(s for _, s in letters) - 1
+    for t, s in zip(node.terms, node.signs, strict=True):
+        if isinstance(t, Atom) and _is_whole(t):
+            shift += -int(t.text[:9]) if s == "-" else int(t.text[:9])
+    terms = [*letters, (claim.number(abs(shift), str(abs(shift))), -1 if shift < 0 else 1)]
+    return claim.sum_([t for t, _ in terms], [s for _, s in terms])
 
 
 def scripted(r: Resolver, value: Value, subs: Sequence[Node], sups: Sequence[Node], node: Node) -> Value:
@@ -460,6 +502,9 @@ def _power(r: Resolver, value: Value, exponent: Node, node: Node) -> Value:
             and len(value.shape) == 2
             and not value.is_scalar
         ):
+            if 1 in value.shape:
+                r.note(f"{r.words(node)[:40]} is read entry by entry")
+                return r.value(claim.power(value.tree, claim.number(-1, "-1")), node.span)
             if value.shape[0] != value.shape[1]:
                 r.misfit(f"the inverse of a {value.shape[0]} × {value.shape[1]} matrix", node)
             return r.value(claim.call("inv", [value.tree]), node.span)
@@ -505,6 +550,7 @@ def _bracket(r: Resolver, bracket: Bracket, subs: tuple[Node, ...], sups: tuple[
         inner = r.expression(body)
         return scripted(r, r.value(claim.call("abs", [inner.tree]), node.span), subs, sups, node)
     if kind == "<":
+        subs = () if [key(s, True) for s in subs] in (["F"], ["2"]) else subs  # ⟨A, B⟩_F
         if (isinstance(body, List) and len(body.items) == 2) or (isinstance(body, Relation) and body.names == ("mid",)):
             pair = body.items if isinstance(body, List) else body.sides
             a, b = (r.expression(i) for i in pair)

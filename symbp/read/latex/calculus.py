@@ -6,11 +6,12 @@ gradient: indices, transposes and lets work with no further rule.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from symbp import claim
 from symbp.claim import Tree
-from symbp.read.latex import atoms
+from symbp.read.latex import atoms, slopes
 from symbp.read.latex.names import Ambiguous, Found, key, parts
 from symbp.read.latex.resolve import Resolver, Unread, Value
 from symbp.read.latex.tree import (
@@ -144,16 +145,16 @@ def _partial(r: Resolver, node: Node, factors: list[Node], operators: list[str])
 
 def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -> tuple[Value, int] | None:
     run = _run(factors, operators, 1)
+    wrt = _last_member(r, r._around(node.subs)) if isinstance(node, Scripts) and node.subs else None
     if not run:
-        if isinstance(node, Scripts) and node.subs and len(factors) == 1:
-            wrt = r._around(node.subs)
+        if wrt is not None and len(factors) == 1:
             r.note(f"{r.words(node)} is read as the gradient of the loss")
             return gradient(r, wrt, node), 1
         raise Unread(f"{r.words(node)} stands before nothing", node.span)
-    if isinstance(node, Scripts) and node.subs:
+    if wrt is not None:
         before = list(r.reading.misfits), list(r.reading.notes)
         try:
-            count, value = _applied(r, run, factors, operators, r._around(node.subs), node)
+            count, value = _applied(r, run, factors, operators, wrt, node)
             if value.jacobian is None:
                 return value, 1 + count
         except Unread as problem:
@@ -161,7 +162,7 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
                 raise
         r.reading.misfits[:], r.reading.notes[:] = before  # ∇_H Xᵀ: the gradient stands for itself
         r.note(f"{r.words(node)} is read as the gradient of the loss")
-        return gradient(r, r._around(node.subs), node), 1
+        return gradient(r, wrt, node), 1
     used = 2
     argument: Node | None = None
     if len(run) > 1 and isinstance(run[1], Bracket) and run[1].open == "(":
@@ -175,6 +176,18 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
     if argument is not None and not isinstance(argument, (Relation,)) and _found(r, argument) is not None:
         return gradient(r, argument, node), used
     return Value(Tree("gradient", (), ("", r.words(r._around([node, run[0]])))), (), None), used
+
+
+def _last_member(r: Resolver, wrt: Node) -> Node:
+    """`\\nabla_a C` where a is a family: the a that the loss is a function of, the last one."""
+    if not isinstance(wrt, Atom) or _found(r, wrt) is not None:
+        return wrt
+    numbers = [m for n in r.view.axes if (m := re.fullmatch(rf"{re.escape(key(wrt))}\[([0-9]+)\]", n))]
+    if not numbers:
+        return wrt
+    last = max(int(m[1]) for m in numbers)
+    r.note(f"{r.words(wrt)} is read as that of the last layer, {key(wrt)}[{last}]")
+    return Scripts(wrt.span, wrt, (), (Atom(wrt.span, "NUM", str(last)),))
 
 
 def _differential(
@@ -194,6 +207,8 @@ def _differential(
         if half is not None and _found(r, half[1][0]) is not None:
             return gradient(r, half[1][0], node), 1
     is_d = isinstance(node, Atom) and node.kind == "LETTER" and node.text == "d"
+    if isinstance(node, Atom) and node.kind == "LETTER" and node.text == "delta" and r.symbols.symbol(node) is None:
+        is_d = True  # δh_t, as notes on recurrent networks write
     if not is_d or len(factors) < 2 or operators[1]:
         return None
     follows = factors[1]
@@ -262,6 +277,13 @@ def _derived(r: Resolver, top: list[Node], wrt: Node, node: Node) -> Value:
     if numerator.is_scalar and not numerator.letters and r.evaluator.same(claim.call("sum", [numerator.tree]), loss):
         return gradient(r, wrt, node)
     linear = _linear(r, numerator.tree, source, below_index) if numerator.is_scalar else None
+    if linear is None and numerator.shape == ():
+        letters = [r.letter() for _ in range(r.view.axes[source])] if below_index is None else []
+        if not (letters and numerator.letters):
+            linear = slopes.derivative(r, numerator.tree, source, tuple(letters) if letters else below_index or ())
+            linear = claim.array(letters, linear) if linear is not None and letters else linear
+        if linear is not None and letters:
+            return r.vector(claim.alias(linear, r.words(node)), r.view.is_row(source))
     if linear is None:
         raise Unread(f"the derivative of {r.words(r._around(top))[:40]} is not read", node.span)
     return r.value(claim.alias(linear, r.words(node)), node.span)
@@ -383,13 +405,13 @@ def chain_rule(r: Resolver, items: list[Value], ops: list[str], node: Node) -> V
     links = {v.jacobian[0]: v.jacobian[1] for v in items if v.jacobian}
     scalars = [v for v in items if v.shape == () and v not in start and not v.jacobian]
     if len(items) == 1:
-        raise Unread(f"{r.words(node)} is a whole Jacobian", node.span, "Give it indices.")
-    if len(start) != 1 or len(links) + 1 + len(scalars) != len(items):
-        raise Unread(
-            f"{r.words(node)[:60]} mixes Jacobians and other factors", node.span, "Give every factor its indices."
-        )
-    current = start[0].tree if start[0].tree.op == "gradient" else start[0].tree.args[0]
-    at = current.data[0]
+        return items[0]
+    if len(start) == 1 and len(links) + 1 + len(scalars) == len(items):
+        current = start[0].tree if start[0].tree.op == "gradient" else start[0].tree.args[0]
+        at = current.data[0]
+    else:
+        current, at = _upstream(r, items, ops, links, node)
+        scalars = []
     while at in links:
         to = links.pop(at)
         outer = [r.letter() for _ in range(r.view.axes[at])]
@@ -410,6 +432,28 @@ def chain_rule(r: Resolver, items: list[Value], ops: list[str], node: Node) -> V
     if scalars:
         tree = claim.product([*[v.tree for v in scalars], tree])
     return r.vector(tree, r.view.is_row(at))
+
+
+def _upstream(r: Resolver, items: list[Value], ops: list[str], links: dict[str, str], node: Node) -> tuple[Tree, str]:
+    """`(x_3 - t) \\frac{\\partial x_3}{\\partial W_3}`: all that is no Jacobian stands for the gradient of the first
+    numerator, if it has its shape."""
+    heads = [of for of in links if of not in links.values()]
+    rest = [(v, o) for v, o in zip(items, ops, strict=True) if not v.jacobian]
+    unread = Unread(
+        f"{r.words(node)[:60]} mixes Jacobians and other factors", node.span, "Give every factor its indices."
+    )
+    if len(heads) != 1 or not rest or len(links) + len(rest) != len(items):
+        raise unread
+    marks = ["", *(o for _, o in rest[1:])]
+    value = r._joined([v for v, _ in rest], marks, [node] * len(rest), node)
+    tree = r.flat(value) if r.view.axes[heads[0]] == 1 else value.tree
+    try:
+        letters, shape = r.evaluator.shape(tree)
+        if letters or shape != r.evaluator.shape(claim.name(heads[0]))[1]:
+            raise unread
+    except ValueError:
+        raise unread from None
+    return tree, heads[0]
 
 
 def _slope(r: Resolver, v: Value, n: int, items: list[Value], ops: list[str]) -> Value:

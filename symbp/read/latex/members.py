@@ -37,7 +37,7 @@ def numbered(node: Node, numbers: Mapping[str, str]) -> Node:
             return Scripts(
                 node.span,
                 below(node.base),
-                tuple(_script(s, numbers) for s in node.subs),
+                tuple(s if _is_own(s, node.base) else _script(s, numbers) for s in node.subs),
                 tuple(s if _is_mark(s, node.base) else _script(s, numbers) for s in node.sups),
             )
         case Accent():
@@ -95,6 +95,7 @@ def counting(node: Node, letters: Container[str]) -> set[str]:
         match n:
             case Scripts():
                 stack.append(n.base)
+                bound |= {s.text for s in n.subs if isinstance(s, Atom) and _is_own(s, n.base)}
                 for s in (*n.subs, *(s for s in n.sups if not _is_mark(s, n.base))):
                     stack.append(s)
                     s = s.body if isinstance(s, Bracket) else s
@@ -121,3 +122,8 @@ def counting(node: Node, letters: Container[str]) -> set[str]:
 def _is_mark(script: Node, base: Node) -> bool:
     """A transpose or a prime; the T above a sum is its last number."""
     return is_prime(script) or (is_transpose(script) and not (isinstance(base, Atom) and base.kind == "BIGOP"))
+
+
+def _is_own(script: Node, base: Node) -> bool:
+    """The letter below a sum: `\\sum_t`."""
+    return isinstance(script, Atom) and isinstance(base, Atom) and base.kind == "BIGOP"

@@ -15,6 +15,7 @@ from itertools import product as combinations
 
 from symbp.claim import Tree
 from symbp.errors import SymbpError
+from symbp.read.counts import NONE, Counts
 from symbp.read.latex.grammar import parse
 from symbp.read.latex.macros import scan
 from symbp.read.latex.tokens import tokenise
@@ -271,6 +272,7 @@ class Symbols:
     longest: int = 1
     functions: dict[str, str] = field(default_factory=dict)  # spelling -> a function that the network declares
     words: frozenset[str] = frozenset()
+    counts: Counts = NONE
 
     def __post_init__(self) -> None:
         names = [*self.tensors, *self.scalars]
@@ -465,7 +467,7 @@ def _whole(tree: Tree, letters: Sequence[str]) -> Tree | None:
     if tree.op == "alias":
         inner = _whole(tree.args[0], letters)
         return inner
-    if tree.op == "entry" and len(tree.args) == 1 and tuple(tree.data) == tuple(letters):
+    if tree.op == "entry" and len(tree.args) == 1 and tuple(i for i in tree.data if i != ":") == tuple(letters):
         return tree.args[0]
     if set(letters) == free_letters(tree):
         return Tree("array", (tree,), tuple(letters))

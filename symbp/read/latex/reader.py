@@ -15,7 +15,9 @@ from symbp import claim
 from symbp.claim import Claim, Tree
 from symbp.errors import DeclarationError, Place, ReadError
 from symbp.graph import Graph
+from symbp.judge.points import RATES
 from symbp.read.counts import NONE, Counts
+from symbp.read.latex import calculus
 from symbp.read.latex.formula import Formula
 from symbp.read.latex.grammar import parse
 from symbp.read.latex.macros import LONGEST, Macro, error, expand, scan
@@ -50,6 +52,7 @@ from symbp.read.latex.tree import (
     is_prime,
     is_transpose,
 )
+from symbp.read.latex.updates import Step, rate_of, step, true_step
 from symbp.read.latex.view import Evaluator, View
 
 READINGS: tuple[tuple[bool, str], ...] = ((False, "last"), (False, "left"), (False, "first"), (True, "last"))
@@ -79,7 +82,7 @@ class LatexReader:
             for spelling in (*likely, *unlikely, function):
                 self.symbols.functions.setdefault(spelling, function)
         self.macros = dict(macros or {})
-        self.counts = counts
+        self.counts = self.symbols.counts = counts
         self.unfit: dict[str, str] = {}  # symbols whose own line does not fit together
         for symbol, meaning in lets:
             self.let(symbol, meaning)
@@ -142,13 +145,15 @@ class LatexReader:
                     message="the formula is nested too deeply",
                 )
             ]
-        claims: list[Claim] = []
-        for statement in found:
-            if _is_range(statement) and len(found) > 1:
-                continue
-            made = self._statement(statement, formula, about if len(found) == 1 or not statement.is_equation else "")
-            if made is not None:
-                claims.append(replace(made, place=_moved(made.place, place, offset)))
+        found = [s for s in found if not (_is_range(s) and len(found) > 1)]
+        made: list[Claim | None] = [None] * len(found)
+        for _ in range(2):  # "…, where D = …": what stands behind explains what stands before
+            for n, statement in enumerate(found):
+                before = made[n]
+                if before is None or (before.problem == "undefined" and any(c and c.defines for c in made[n + 1 :])):
+                    alone = len(found) == 1 or not statement.is_equation
+                    made[n] = self._statement(statement, formula, about if alone else "")
+        claims = [replace(c, place=_moved(c.place, place, offset)) for c in made if c is not None]
         if not claims:
             claims = [
                 Claim(text, notation="latex", place=place, problem="unreadable", message="there is no formula here")
@@ -177,12 +182,11 @@ class LatexReader:
             used = set().union(*(counting(parse(s.tokens, formula), self.counts.letters) for s in statement.sides))
         except (Unread, DeclarationError, RecursionError):
             return plain
-        found = []
-        for choice in self.counts.choices(used) if used else ():
-            made = self._once(statement, formula, about, choice)
-            if made is not None and not made.problem:
-                found.append(replace(made, at=tuple(choice.items())))
-        return replace(found[0], instances=tuple(found)) if found else plain
+        tried = [(choice, self._once(statement, formula, about, choice)) for choice in self.counts.choices(used)]
+        found = [replace(m, at=tuple(choice.items())) for choice, m in tried if m is not None and not m.problem]
+        if found:
+            return replace(found[0], instances=tuple(found))
+        return tried[len(tried) // 2][1] or plain  # what is wrong in the middle is wrong everywhere
 
     def _once(self, statement: Statement, formula: str, about: str, choice: Mapping[str, int]) -> Claim | None:
         start, end = statement.start, statement.end
@@ -202,6 +206,12 @@ class LatexReader:
                 return self._bare(nodes[0], formula, about, base)
             if any(not s.tokens for s in statement.sides):
                 raise Unread("a side of the equation is empty", (start, end))
+            relation = statement.sides[1].relation
+            moved = step(nodes, relation, self.symbols.symbol(nodes[0]) is not None)
+            if moved is not None:
+                return self._step(moved, formula, base)
+            if relation == "gets":
+                raise Unread("this is no equation")
             return self._equation(nodes, formula, about, base)
         except Unread as problem:
             for symbol in self.unfit:
@@ -295,6 +305,8 @@ class LatexReader:
 
     def _equation(self, nodes: list[Node], formula: str, about: str, base: Claim) -> Claim:
         reading = Reading()
+        if self._is_other(nodes, formula):
+            return self._definition(nodes, formula, base)
         try:
             left = self._left(nodes[0], formula, reading)
         except Unread as problem:
@@ -305,6 +317,8 @@ class LatexReader:
             value, _ = self._side(nodes[1], formula, ())
             left = left._replace(tree=claim.gradient(self._unnamed(value, nodes[0], formula), left.tree.data[1]))
         left = left._replace(tree=_bare(left.tree))
+        if left.jacobian is not None:
+            return self._jacobian(left, nodes[1:], formula, base)
         letters = _ordered_letters(left.tree)
         whole = self._labelled(left.tree, letters)
         sides = []
@@ -313,13 +327,56 @@ class LatexReader:
             left = self._left(nodes[0], formula, r)
             reading.notes += r.notes
             letters = []
+        named = self._name_at_the_end(nodes) if left.tree.gradients else None
+        if named is not None:
+            if len(nodes) == 2:
+                self._name(named, left.tree, letters)
+                return replace(base, links=(left.tree,), defines=_spelling(named))
+            nodes = nodes[:-1]
         for node in nodes[1:]:
             value, taken = self._side(node, formula, letters, tree=left.tree)
             if value.tree.op == "gradient" and not value.tree.data[0]:
                 value = value._replace(tree=left.tree)
             sides.append((value, taken))
+        if named is not None:
+            self._name(named, left.tree, letters)
         sides[0][1].notes[:0] = reading.notes
         return self._made(base, left.tree, sides, about)
+
+    def _jacobian(self, left: Value, links: Sequence[Node], formula: str, base: Claim) -> Claim:
+        """`\\frac{\\partial p}{\\partial z} = …` of two vectors is a matrix; beside a vector, where the function works
+        entry by entry, its slopes."""
+        assert left.jacobian is not None
+        of, wrt = left.jacobian
+        sides = [self._side(n, formula, (), tree=left.tree) for n in links]
+        shapes = [v.shape for v, _ in sides]
+        if of in self.view.elementwise.get(wrt, []) and any(s is not None and 1 in s for s in shapes):
+            letter = claim.entry(left.tree, "·", "·")
+            return self._made(base, claim.array(["·"], letter), sides, "")
+        return self._made(base, left.tree, sides, "")
+
+    def _step(self, moved: Step, formula: str, base: Claim) -> Claim:
+        """A step of descent: the learning rate is any letter that usually is one and means nothing else here."""
+        reading = Reading()
+        resolver = Formula(
+            self.symbols, self.view, self.evaluator, formula, reading, sorted(_index_letters(moved.symbol))
+        )
+        symbol = resolver.expression(moved.symbol)
+        gradient = calculus.gradient(resolver, moved.symbol, moved.symbol)
+        leaf = next(iter(sorted(gradient.tree.gradients)), "")
+        if not leaf or not self.graph[leaf].is_leaf:
+            raise Unread(f"{resolver.words(moved.symbol)} is no parameter", moved.symbol.span)
+        rates = {r: (r, 0) for r in RATES if r not in self.symbols.spelled and r not in self.symbols.defined}
+        self.symbols.defined |= rates
+        try:
+            letters = _ordered_letters(gradient.tree)
+            sides = [self._side(n, formula, letters, tree=symbol.tree) for n in moved.links]
+        finally:
+            for r in rates:
+                self.symbols.defined.pop(r, None)
+        rate = rate_of([v.tree for v, _ in sides])
+        left = true_step(_bare(symbol.tree), _bare(gradient.tree), rate, moved.how)
+        return replace(self._made(base, left, sides, leaf), update=True)
 
     def _made(self, base: Claim, left: Tree, sides: Sequence[tuple[Value, Reading]], about: str) -> Claim:
         notes: dict[str, None] = {}
@@ -363,7 +420,9 @@ class LatexReader:
                 raise found.unknown(node)  # no Kronecker on a left side
         value = found.expression(node)
         if value.jacobian is not None:
-            raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
+            if any(self.view.axes[n] != 1 for n in value.jacobian):
+                raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
+            return value
         if reading.misfits and not (value.tree.op == "gradient" and not value.tree.data[0]):
             raise Unread(f"the left side does not fit: {reading.misfits[0][0]}", node.span)
         return value
@@ -391,7 +450,7 @@ class LatexReader:
                 unread = unread or problem
                 continue
             if value.jacobian is not None:
-                raise Unread("a whole Jacobian is not judged", node.span, "Give it indices.")
+                raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
             if value.ones:  # c 1: as long as the left side
                 target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and not _ordered_letters(target):
@@ -497,6 +556,27 @@ class LatexReader:
         raise Unread("with respect to what is this gradient?", node.span, "Write \\nabla_{W}.", "undefined")
 
     # -------- definitions
+
+    def _is_other(self, nodes: Sequence[Node], formula: str) -> bool:
+        """`e = x - t` where the loss is called E: a new name, if it does not fit the one that is written otherwise."""
+        found = self.symbols.symbol(nodes[0]) if _is_symbol(nodes[0]) else None
+        if found is None or not found.note or found.subs or found.sups:
+            return False
+        try:
+            value, reading = self._side(nodes[1], formula, (), tree=found.tree)
+        except Unread:
+            return False
+        return not reading.misfits and value.shape is not None and not self._like(found.tree, value, ())
+
+    def _name_at_the_end(self, nodes: Sequence[Node]) -> Node | None:
+        """`\\frac{\\partial L}{\\partial z} = … = \\delta`: a new name for the left side, if it is a Greek letter or
+        stands behind something else that the left side is."""
+        last = nodes[-1]
+        base = last.base if isinstance(last, Scripts) else last
+        if not _is_symbol(last) or not isinstance(base, Atom) or self.symbols.symbol(last) is not None:
+            return None
+        greek = len(base.text) > 1 and base.kind == "LETTER" and base.text not in ("ell", "partial", "pi", "infty")
+        return last if greek and (len(nodes) > 2 or base.text == "delta") else None
 
     def _definition(self, nodes: list[Node], formula: str, base: Claim) -> Claim:
         """`\\delta_3 = …`: a new name. A link that is a gradient says what it is, and the others are judged."""

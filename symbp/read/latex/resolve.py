@@ -89,6 +89,30 @@ _MARKS = {
 }
 
 
+def _product_of(factors: Sequence[Node]) -> Node:
+    if len(factors) == 1:
+        return factors[0]
+    return Product((factors[0].span[0], factors[-1].span[1]), tuple(factors), ("",) * len(factors))
+
+
+def _behind_operators(node: Sum) -> tuple[tuple[Node, ...], tuple[str, ...]]:
+    """`\\sum_i -2 x_i` is one summand: what stands behind a Σ may have a sign."""
+    terms, signs = [node.terms[0]], [node.signs[0]]
+    for term, sign in zip(node.terms[1:], node.signs[1:], strict=True):
+        before = terms[-1]
+        last = before.factors[-1] if isinstance(before, Product) else before
+        if sign in ("-", "+") and big_operator(last) is not None:
+            body = Sum(term.span, (term,), (sign,))
+            inside = Bracket(term.span, "(", ")", body)
+            heads = before.factors if isinstance(before, Product) else (before,)
+            operators = before.operators if isinstance(before, Product) else ("",)
+            terms[-1] = Product((before.span[0], term.span[1]), (*heads, inside), (*operators, ""))
+        else:
+            terms.append(term)
+            signs.append(sign)
+    return tuple(terms), tuple(signs)
+
+
 @dataclass
 class Reading:
     """One way of taking a formula. `loose` lets shapes broadcast, `order` is the precedence of ⊙."""
@@ -203,7 +227,7 @@ class Resolver:
             self.depth -= 1
 
     def _sum(self, node: Sum) -> Value:
-        terms, signs = node.terms, node.signs
+        terms, signs = _behind_operators(node)
         values = [self._identity(t, node) or self.expression(t) for t in terms]
         if any(s not in ("+", "-", "") for s in signs):
             raise Unread("± is no formula to check", node.span)
@@ -262,7 +286,13 @@ class Resolver:
                 return
 
     def _identity(self, term: Node, node: Sum) -> Value | None:
-        """`I` beside a square matrix."""
+        """`I` beside a square matrix; `\\lambda I` too."""
+        if isinstance(term, Product) and len(term.factors) > 1 and not any(term.operators):
+            last = self._identity(term.factors[-1], node)
+            if last is None:
+                return None
+            factor = self.expression(_product_of(term.factors[:-1]))
+            return self.value(claim.product([factor.tree, last.tree]), term.span) if factor.is_scalar else None
         if not (
             (isinstance(term, Atom) and term.text in ("I",))
             or (isinstance(term, Scripts) and isinstance(term.base, Atom) and term.base.text == "I" and not term.sups)
@@ -271,7 +301,7 @@ class Resolver:
         if self.symbols.symbol(term) is not None:
             return None
         for other in node.terms:
-            if other is not term:
+            if other is not term and term not in getattr(other, "factors", ()):
                 v = self.expression(other)
                 if v.shape is not None and len(v.shape) == 2 and v.shape[0] == v.shape[1]:
                     column = claim.item(v.tree, (("slice", None, None, None), 0))
@@ -806,6 +836,8 @@ def big_operator(node: Node) -> tuple[str, tuple[Node, ...], tuple[Node, ...]] |
         return base.text, subs, sups
     if isinstance(base, Atom) and base.kind == "FUN" and base.text in ("max", "min") and subs:
         return base.text, subs, sups
+    if isinstance(base, Atom) and base.text == "E" and base.font == "bb" and not sups:
+        return "mean", subs, ()
     return None
 
 

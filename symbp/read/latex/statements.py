@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from symbp.read.latex.commands import ALIGNING
 from symbp.read.latex.tokens import Token
 
-LINKS = frozenset({"=", ":=", "==", "approx"})
+LINKS = frozenset({"=", ":=", "==", "approx", "gets"})
 
 
 @dataclass

@@ -25,6 +25,8 @@ from symbp.read.latex.tree import (
     Scripts,
 )
 
+MOST_NAMES = 16  # a sum over names has at most so many
+
 
 def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, int]:
     """`\\sum`, `\\prod`, `\\max` over letters take what stands to the right of them."""
@@ -34,6 +36,10 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
     kind, subs, sups = bounds
     letters, conditions, bound = _range(r, subs, sups, node)
     used = len(factors)
+    if kind == "mean":  # 𝔼_i[…] takes its bracket
+        if len(factors) < 2 or not isinstance(factors[1], Bracket) or operators[1]:
+            raise r.unknown(node)
+        used = 2
     if kind == "prod" and letters:
         last = max((n for n in range(1, len(factors)) if letters[0] in letters_of(factors[n])), default=0)
         used = last + 1 if last else used
@@ -41,7 +47,10 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
         raise Unread("nothing stands behind the sum", node.span)
     rest = factors[1:used]
     low, high = _numbers(subs, sups)
-    if len(letters) == 1 and low is not None and high is not None and kind in ("sum", "prod"):
+    counts = r.symbols.counts
+    if len(letters) == 1 and letters[0] in counts.letters and not sups and low is None and not conditions:
+        low, high = 1, counts.numbers[-1]
+    if len(letters) == 1 and not conditions and kind in ("sum", "prod"):
         spelled_out = _spelled_out(r, kind, letters[0], low, high, rest, operators[2:used], node)
         if spelled_out is not None:
             return spelled_out, used
@@ -64,34 +73,53 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
 
 
 def _spelled_out(
-    r: Resolver, kind: str, letter: str, low: int, high: int, rest: Sequence[Node], operators: Sequence[str], node: Node
+    r: Resolver,
+    kind: str,
+    letter: str,
+    low: int | None,
+    high: int | None,
+    rest: Sequence[Node],
+    operators: Sequence[str],
+    node: Node,
 ) -> Value | None:
-    """A sum or product over numbers, where the letter is a part of names: `\\prod_{j=1}^{4} \\sigma'(z_j)`."""
+    """A sum or product over numbers, where the letter is a part of names: `\\prod_{j=1}^{4} \\sigma'(z_j)`. Without
+    both bounds it runs over all numbers that the network has such names for: `\\sum_l \\|W^{(l)}\\|^2`."""
     body: Node = (
         Product((rest[0].span[0], rest[-1].span[1]), tuple(rest), ("", *operators)) if len(rest) > 1 else rest[0]
     )
+    if letter not in letters_of(body):
+        return None
     before = list(r.reading.misfits), list(r.reading.notes)
     try:
         with r.also([letter]):
             r.expression(body)
         return None
     except Unread as problem:
-        if problem.kind != "undefined" or high - low >= 16:
+        if problem.kind != "undefined" or (low is not None and high is not None and high - low >= MOST_NAMES):
             raise
+        unknown = problem
     finally:
         r.reading.misfits, r.reading.notes = before
-    trees = []
-    for n in range(low, high + 1):
+    bounded = low is not None and high is not None
+    numbers = range(low or 0, MOST_NAMES if high is None else high + 1)
+    trees = {}
+    for n in numbers:
         put = {letter: str(n)}
-        trees.append(_renumbered(r.expression(filled(numbered(body, put), put)).tree, letter, n))
-    r.note(f"{r.words(node)} is read with {letter} = {low} to {high}")
+        try:
+            trees[n] = _renumbered(r.expression(filled(numbered(body, put), put)).tree, letter, n)
+        except Unread:
+            if bounded:
+                raise
+    if not trees:
+        raise unknown
+    r.note(f"{r.words(node)} is read with {letter} = {min(trees)} to {max(trees)}")
     if kind == "sum":
-        return r.value(claim.sum_(trees), node.span)
-    return r.value(claim.product(trees), node.span)
+        return r.value(claim.sum_(list(trees.values())), node.span)
+    return r.value(claim.product(list(trees.values())), node.span)
 
 
 def _summed(r: Resolver, kind: str, letters: list[str], body: Value, condition: Tree | None, node: Node) -> Value:
-    if kind not in ("sum", "prod", "max", "min"):
+    if kind not in ("sum", "prod", "max", "min", "mean"):
         raise Unread(f"\\{kind} is not read", node.span)
     have = free_letters(body.tree) | (free_letters(condition) if condition is not None else frozenset())
     inside = [x for x in letters if x in have]

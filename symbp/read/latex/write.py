@@ -249,13 +249,9 @@ class Writer:
         if mark == "'":
             return text + "'"
         if "^" in _outside(text):
-            joined = re.sub(
-                r"\^\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}$",
-                lambda m: "^{" + m[1] + mark.lstrip("^").strip("{}") + "}",
-                text,
-            )
-            return joined if joined != text and mark.strip("^{}") == "T" else f"{{{text}}}{mark}"
-        return text + mark
+            joined = re.sub(r"\^\{([\[(][^{}]*[\])])\}$", lambda m: "^{" + m[1] + mark.strip("^{}") + "}", text)
+            return joined if joined != text and mark.strip("^{}") == "T" else _bracketed(text) + mark
+        return (_bracketed(text) if text.startswith("\\frac") else text) + mark
 
     def _power(self, tree: Tree) -> str:
         base, exponent = tree.args

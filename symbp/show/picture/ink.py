@@ -29,8 +29,8 @@ class Ink(Unicode):
 
     name = "unicode"
 
-    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL) -> None:
-        super().__init__(custom, style)
+    def __init__(self, custom: Mapping[str, str] | None = None, style: Style = USUAL, lang: str = "en") -> None:
+        super().__init__(custom, style, lang)
         self.custom = dict(custom or {})
         self.raised = {"top": "ᵀ", "T": f"{UP}T{BACK}", "prime": "′"}[style.transpose]
 

@@ -6,6 +6,8 @@ Mermaid lays out for itself; what a wire carries forwards and backwards is writt
 
 from __future__ import annotations
 
+from unicodedata import combining
+
 from symbp.show.picture.ink import plain
 from symbp.show.picture.picture import Part, Picture
 
@@ -51,5 +53,8 @@ def _line(text: str) -> str:
     """A title: one line without signs that Mermaid reads; `;` ends a statement."""
     text = text.replace("; ", ". ").replace(":", ",")
     return (
-        "".join(c if c.isalnum() or c in " ,.=+−·×⊙∂←→/()₀₁₂₃₄₅₆₇₈₉²³ᵀσδ" else " " for c in text).strip() or "network"
+        "".join(
+            c if c.isalnum() or combining(c) or c in " ,.=+−·×⊙∂←→/()₀₁₂₃₄₅₆₇₈₉²³ᵀσδ" else " " for c in text
+        ).strip()
+        or "network"
     )

@@ -180,7 +180,7 @@ class _Maker:
         self.graph, self.circuit, self.adjoints, self.lang = graph, circuit, adjoints, lang
         self.forward, self.backward = forward, backward
         self.style = style
-        self.printer = MathPrinter(graph, Ink(graph.latex, style))
+        self.printer = MathPrinter(graph, Ink(graph.latex, style, lang))
 
     def cells(self) -> list[_Cell]:
         raise NotImplementedError
@@ -423,14 +423,18 @@ class _Maker:
 
     def _summary(self, parts: Sequence[Part], flows: Sequence[Flow]) -> str:
         """The picture in words, for those who do not see it."""
-        names = {p.key: plain(p.lines[0]) for p in parts}
+        names = {p.key: plain(p.lines[0]).partition(": ")[0] for p in parts}
         fed: dict[str, list[str]] = {}
         for f in flows:
             fed.setdefault(f.target, []).append(names[f.source])
         said = []
         for p in parts:
-            text = " ".join(plain(line) for line in p.lines)
-            said.append(f"{text} ← {', '.join(fed[p.key])}" if p.key in fed else text)
+            if p.kind == "tag" and fed.get(p.key) == [names[p.key]]:  # only the end of a wire
+                continue
+            head, *formula = map(plain, p.lines)
+            name, _, shape = head.partition(": ")
+            text = (f"{name} ({shape})" if shape else name) + (f" = {' '.join(formula)}" if formula else "")
+            said.append(f"{text} ← {', '.join(fed[p.key])}" if p.key in fed and not formula else text)
         whole = "; ".join(said)
         return whole if len(whole) <= 1500 else whole[:1497] + "…"
 
