@@ -150,8 +150,15 @@ class Points:
         signature = self.graph.functions.get(name)
         if signature is None or signature.is_elementwise:
             return value
-        shape = tuple(size_value(d, sizes) for d in signature.gives)
-        return lambda np, *args: value(np, None, shape, 1, *args)
+        gives = signature.gives
+
+        def called(np: Any, *args: Any) -> Any:
+            try:
+                return value(np, None, tuple(size_value(d, sizes) for d in gives), 1, *args)
+            except RequestError as error:  # the size of a member of a family
+                raise ValueError(str(error)) from None
+
+        return called
 
     def _verify(self, seed: int) -> None:
         """The derived gradients against numerical ones, at one point: a mistake of ours must not
