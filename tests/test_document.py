@@ -183,3 +183,12 @@ def test_lets_of_the_command_line(tmp_path: Path) -> None:
 
     assert [c["verdict"] for c in json.loads(answer.stdout)["claims"]] == ["correct"]
     assert process("verify", "net.symbp", text, "--let", "nothing", cwd=tmp_path).returncode == 2
+
+
+def test_a_repaired_line_keeps_the_names_of_the_student(tmp_path: Path) -> None:
+    net = "x: (N, D)\nW: (D, C)\ny: (N, C)\nz = x @ W\nL = sum((z - y)**2)/(2*N)\n"
+    text = f"```symbp\n{net}```\n\n" + r"$\delta_3 = z - y$ and $\frac{\partial L}{\partial W} = x^T \delta_3$."
+    (tmp_path / "hw.md").write_text(text, encoding="utf-8")
+    answer = process("verify", "hw.md", "--json", cwd=tmp_path)
+
+    assert json.loads(answer.stdout)["claims"][1]["repair"]["latex"] == r"\frac{x^T \delta_3}{N}"

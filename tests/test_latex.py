@@ -423,3 +423,12 @@ def test_notation_as_strangers_write_it(case: dict[str, list[str]]) -> None:
             }
             found += [] if good[wanted] else [(wanted, text, verdicts)]
     assert found == []
+
+
+def test_a_let_is_stronger_than_a_letter_for_the_last_layer() -> None:
+    net = "x: (n,)\nw1: (m, n)\nw2: (k, m)\ny: (k,)\nz1 = w1 @ x\na1 = sigmoid(z1)\nz2 = w2 @ a1\na2 = sigmoid(z2)\n"
+    net += "C = -sum(y*log(a2) + (1 - y)*log(1 - a2))\n"
+    lines = lines_of(net, r"\delta^L := dC/dz2", "a^L := a2")
+
+    assert verdict(lines.points, lines.line(r"\delta^L = a^L - y")) == "right"
+    assert verdict(lines.points, lines.line(r"\delta^L = (a^L - y) \odot \sigma'(z^L)")) == "wrong"

@@ -190,7 +190,8 @@ class LatexReader:
 
     def _once(self, statement: Statement, formula: str, about: str, choice: Mapping[str, int]) -> Claim | None:
         start, end = statement.start, statement.end
-        numbers = {letter: str(n) for letter, n in {**self.counts.ends, **choice}.items()}
+        told = {x for let in self.symbols.lets for node in let.symbol for x in letters_of(node)}  # a^L := a2
+        numbers = {letter: str(n) for letter, n in {**self.counts.ends, **choice}.items() if letter not in told}
         shown = formula[start:end].strip() or formula.strip()
         if "\\begin" not in shown:
             shown = re.sub(r"\s*(?<!\\)&\s*", " ", shown)

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from symbp.claim import Tree
-from symbp.show.alphabet import Latex
+from symbp.show.alphabet import GREEK, Latex
 
 COMPARISON, SUM, PRODUCT, ATOM = range(4)
 Shape = Callable[[Tree], tuple[tuple[str, ...], tuple[int, ...]]]
@@ -130,13 +130,12 @@ class Writer:
             return text
         if name == "pi":
             return r"\pi"
-        return self.spelled.get(("name", name)) or (
-            name[1:]
-            if name.startswith("\\") and not name[1:].isalpha()
-            else self.names.tensor(name)
-            if not name.startswith("\\")
-            else name
-        )
+        if self.spelled.get(("name", name)):
+            return self.spelled["name", name]
+        if not name.startswith("\\"):
+            return self.names.tensor(name)
+        base = re.match(r"[A-Za-z]*", name[1:])  # a name that the student defined: \delta_3, but W_1
+        return name if name[1:].isalpha() or (base and base[0] in GREEK) else name[1:]
 
     def _gradient(self, name: str, text: str) -> str:
         if (text and "\\" in text) or (text.startswith("d") and text not in ("d" + name,)):
