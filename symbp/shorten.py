@@ -110,7 +110,7 @@ class Shortener:
             for t in node.body.tensors:
                 self._neighbours.setdefault(t, set()).add(node.name)
                 self._neighbours.setdefault(node.name, set()).add(t)
-        self._given = tuple(n for n in self.graph.nodes if n != self.graph.loss)
+        self._given = tuple(sorted(n for n in self.graph.nodes if n != self.graph.loss))  # however they were declared
 
     def __call__(
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
