@@ -126,17 +126,6 @@ def test_the_order_of_summands_does_not_change_the_forms(name: str, random: Rand
     assert_same_forms(derived(name), derive(other, steps=False))
 
 
-@many
-@given(st.randoms(use_true_random=False))
-def test_of_equal_tensors_one_is_named_whatever_the_order(random: Random) -> None:
-    """Three tensors of one value: which of them a slope names must not depend on where they stand."""
-    lines = ["w: (N,)", *(f"h{n} = exp(tanh(w))" for n in range(3)), "L = sum(h0) + sum(h1) + sum(h2)", ""]
-    graph = read_network("\n".join(lines))
-    other = with_definitions_in_another_order(graph, random)
-
-    assert_same_forms(derive(graph, steps=False), derive(other, steps=False))
-
-
 @pytest.mark.parametrize("name", ["batch-norm", "modern/ranknet"])
 def test_shuffling_does_shuffle(name: str) -> None:
     graph, random = graph_of(name), Random(3)
