@@ -55,11 +55,11 @@ def length(e: Expr) -> int:
 def _length(e: Expr) -> int:
     match e:
         case Add():
-            negative = sum(sign_of(a) < 0 for a in e.args)
-            return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + (negative == len(e.args))
+            lonely = all(sign_of(a) < 0 and (abs(split(a)[0]) == 1 and not isinstance(a, Num)) for a in e.args)
+            return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + lonely
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
-            lonely = all(isinstance(a, Pow) and a.exponent is MINUS_ONE for a in e.args)
+            lonely = all((isinstance(a, Pow) and a.exponent is MINUS_ONE) or _is_unit(a) for a in e.args)
             return inner + lonely - _averages(e) - _squared_quotient(e)
         case Pow():
             squared = _squares(e.base)
@@ -71,19 +71,35 @@ def _length(e: Expr) -> int:
             if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
                 arrays = [a for a in e.body.args if a.free]
                 joined = sum(map(_work, contraction_tree(arrays, e.bound)))
-                rest = len(e.body.args) - sum(a is MINUS_ONE for a in e.body.args) - len(arrays)
+                rest = len(e.body.args) - len(arrays)
                 return sum(length(_divisor(a)) for a in e.body.args) + joined + rest
             if e.op == "sum" and isinstance(e.body, Mul):
                 bound = frozenset(e.bound)
-                carriers = [a.free for a in e.body.args if not bound.isdisjoint(a.free)]
-                kinds = set(carriers)  # a matrix product has two; a dot product two vectors of one
-                return body if len(kinds) >= 2 or (len(carriers) == 2 and kinds == {bound}) else body + 1
+                carriers = [a for a in e.body.args if not bound.isdisjoint(a.free)]
+                kinds = {a.free for a in carriers}  # a matrix product has two; a dot product vectors of one
+                dot = kinds == {bound} and sum(_divisor(a) is a for a in carriers) >= 2
+                return body if len(kinds) >= 2 or dot else body + 1
             squared = _squares(e)
-            return length(squared) + 1 if squared is not None and not e.free else body + 1
-        case Entry() | Delta() | Index():
+            if squared is not None and not e.free:
+                return length(squared) + 1
+            return body + 1 - (e.op == "sum" and _on_diagonal(e.body)) + _on_diagonal(e)
+        case Entry():
+            return int(_on_diagonal(e))
+        case Delta() | Index():
             return 0
     clip = isinstance(e, Call) and e.fn == "minimum" and isinstance(e.args[0], Call) and e.args[0].fn == "maximum"
     return sum(map(length, e.args)) + (1 if e.args else 0) - clip
+
+
+def _on_diagonal(e: Expr) -> bool:
+    """Is it A_ii, the diagonal of a matrix? Its sum is a trace."""
+    at = e.idx if isinstance(e, Entry) else e.at if isinstance(e, Reduce) and e.op == "inv" else ()
+    return len(at) == 2 and at[0] is at[1] and isinstance(at[0], Index)
+
+
+def _is_unit(e: Expr) -> bool:
+    """A number 1/n."""
+    return isinstance(e, Num) and e.value.denominator > 1 and abs(e.value.numerator) == 1 and not e.decimal
 
 
 def _work(node: Node | Expr) -> int:

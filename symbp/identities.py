@@ -29,24 +29,54 @@ from symbp.expr import (
     substitute,
 )
 from symbp.merge import flat
-from symbp.rules import Knowledge, Used, common_factor, opposite, out_of_order
+from symbp.rules import Knowledge, Used, common_factor, masks, opposite, out_of_order
 
 # ---- logistic ----------------------------------------------------------------------------------
 
 
 def mirrored(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """1 − σ(−u) = σ(u). Ends: a difference disappears."""
+    """1 − σ(−u) = σ(u), σ(u) − σ(−u) = 2σ(u) − 1: c σ(−u) is c − c σ(u). Ends: shorter."""
     if not isinstance(e, Add):
         return None
     for n, t in enumerate(e.args):
         c, rest = split(t)
         if not (isinstance(rest, Call) and rest.fn == "sigmoid" and _is_negative(rest.args[0])):
             continue
-        for m, one in enumerate(e.args):
-            if isinstance(one, Num) and one.value == -c:
-                turned = Call("sigmoid", plus(powers((MINUS_ONE, x)) for x in _terms(rest.args[0])))
-                rest_of = [x for k, x in enumerate(e.args) if k not in (n, m)]
-                return plus([*rest_of, mul(Num(-c), turned)] if n > m else [mul(Num(-c), turned), *rest_of])
+        turned = Call("sigmoid", plus(powers((MINUS_ONE, x)) for x in _terms(rest.args[0])))
+        for parts in ((Num(c), mul(Num(-c), turned)), (mul(Num(-c), turned), Num(c))):
+            result = plus([*e.args[:n], *parts, *e.args[n + 1 :]])
+            if length(result) < length(e) and sign_of(_terms(result)[0]) > 0:
+                return result
+    return None
+
+
+def half_angle(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """2σ(u) − 1 = tanh(u/2). Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    numbers = [t for t in e.args if isinstance(t, Num)]
+    for t in e.args:
+        c, rest = split(t)
+        if isinstance(rest, Call) and rest.fn == "sigmoid" and numbers and numbers[0].value == -c / 2:
+            whole = powers((Num(c / 2), Call("tanh", powers((HALF, rest.args[0])))))
+            result = plus(whole if x is t else x for x in e.args if x is not numbers[0])
+            return result if length(result) < length(e) else None
+    return None
+
+
+def log_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """log a − log b = log(a/b) for positive a, b. Ends: a logarithm disappears."""
+    if not isinstance(e, Add):
+        return None
+    terms = [(t, *split(t)) for t in e.args]
+    logs = [(t, c, r) for t, c, r in terms if isinstance(r, Call) and r.fn == "log"]
+    for t, c, one in logs:
+        for u, d, two in logs:
+            if c > 0 and d == -c and all(s.known.is_positive(x) for r in (one, two) for x in r.args):
+                whole = powers((Num(c), Call("log", powers((one.args[0], power(two.args[0], MINUS_ONE))))))
+                result = plus(whole if x is t else x for x in e.args if x is not u)
+                if length(result) < length(e):
+                    return result
     return None
 
 
@@ -77,9 +107,11 @@ def compared(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def complement(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """a[c] + b[not c] = a + (b − a)[not c], 1 − [c] = [not c]. Ends: shorter."""
+    """a[c] + b[not c] = a + (b − a)[not c], where no case distinction is shorter; 1 − [c] = [not c].
+    Ends: shorter."""
     if not isinstance(e, Add):
         return None
+    limit = length(masks(s, e, Used()) or e)
     for t in e.args if len(e.args) == 2 else ():
         c, rest = split(t)
         other = opposite(rest)
@@ -92,7 +124,7 @@ def complement(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             whole = (ONE, mul(MINUS_ONE, other))
             terms = [powers(Add(whole) if f is condition else f for f in factors_of(t)) for t in e.args]
             result = expand(plus(terms))
-            if length(result) < length(e):
+            if length(result) < limit:
                 return result
     return None
 
@@ -112,8 +144,13 @@ def sign_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def _off_diagonal(x: Expr, one: Index, two: Expr) -> Expr:
+    """A_ij for A_ii, beside a δ_ij."""
+    return Entry(x.tensor, (one, two)) if isinstance(x, Entry) and x.idx == (one, one) else x
+
+
 def on_diagonal(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """δ_ij f(i, j) = δ_ij f(i, i). Ends: shorter."""
+    """δ_ij f(i, j) = δ_ij f(i, i), δ_ij A_ii = δ_ij A_ij. Ends: shorter."""
     if not isinstance(e, Mul):
         return None
     for f in e.args:
@@ -121,6 +158,9 @@ def on_diagonal(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             for one, two in (f.args, f.args[::-1]):
                 rest = powers(x for x in e.args if x is not f)
                 assert isinstance(one, Index)
+                parts = [_off_diagonal(x, one, two) for x in factors_of(rest)]  # none below: A_ij may be 0
+                if length(powers(parts)) < length(rest):
+                    return powers((*parts, f))
                 if one in rest.free:
                     result = powers((*factors_of(substitute(rest, {one: two})), f))
                     if length(result) < length(e):
@@ -229,7 +269,7 @@ def inverse_cancels(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """A⁻¹A = I. Ends: an inverse disappears."""
     if not (isinstance(e, Reduce) and e.op == "sum"):
         return None
-    indices, body = e.expose()
+    indices, body = flat(e).expose()
     factors = factors_of(body)
     for k in indices:
         users = [f for f in factors if k in f.free]
@@ -244,7 +284,9 @@ def inverse_cancels(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                 place = (k, free) if column is k else (free, k)
                 if canon(substitute(inverse.body, dict(zip(inverse.bound, place)))) is canon(matrix) and other is not k:
                     rest = [f for f in factors if f not in users]
-                    return sum_over(tuple(i for i in indices if i is not k), powers([*rest, Delta(other, free)]))
+                    letters = tuple(i for i in indices if i is not k)
+                    result = powers([*rest, Delta(other, free)])
+                    return sum_over(letters, result) if letters else result
     return None
 
 
@@ -296,9 +338,11 @@ __all__ = [
     "common_power",
     "compared",
     "complement",
+    "half_angle",
     "inverse_cancels",
     "inverse_of_inverse",
     "inverse_of_product",
+    "log_quotient",
     "mirrored",
     "on_diagonal",
     "roots",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 
 from symbp.expr import (
     ONE,
@@ -60,6 +61,7 @@ class Known:
             for f in graph.facts
             if f.kind == "range" and isinstance(f.low, Num) and f.low.value >= 0 and f.tensor in graph.nodes
         }
+        self.ranges = {f.tensor: (f.low, f.high) for f in graph.facts if f.kind == "range"}
         self.regions = tuple(f for f in graph.facts if f.kind == "region" and f.condition is not None)
         self.nonzero = tuple(f for f in graph.facts if f.kind == "nonzero")
         self._positive: dict[Expr, bool] = {}
@@ -98,6 +100,8 @@ class Known:
                 body = self.body_at(e)
                 return body is not None and primal(e.tensor) is None and self.is_positive(body)
             case Add():
+                if self._is_above(e):
+                    return True
                 signs = [(self.is_positive(a), self.is_square(a)) for a in e.args]
                 return any(p for p, _ in signs) and all(p or q for p, q in signs)
             case Mul():
@@ -111,6 +115,23 @@ class Known:
             case Reduce():
                 return e.op == "softmax" or (e.op in ("sum", "max", "min") and self.is_positive(e.body))
         return False
+
+    def _is_above(self, e: Add) -> bool:
+        """Is a sum of numbers and of entries with bounds above 0: 1 − p for p < 1?"""
+        least, bounded = Fraction(0), False
+        for t in e.args:
+            c, rest = (t.args[0], t.args[1]) if isinstance(t, Mul) and len(t.args) == 2 else (ONE, t)
+            if isinstance(t, Num):
+                least += t.value
+                continue
+            if not isinstance(c, Num) or not isinstance(rest, Entry) or rest.tensor not in self.ranges:
+                return False
+            low, high = self.ranges[rest.tensor]
+            bound = low if c.value > 0 else high
+            if not isinstance(bound, Num):
+                return False
+            least, bounded = least + c.value * bound.value, True
+        return bounded and least >= 0
 
     def is_square(self, e: Expr) -> bool:
         """Is `e` at least 0?"""

@@ -494,7 +494,7 @@ class Emitter:
         for n in nodes:
             parts.extend(self._flat(n))
         tops = [self._part(p, order) for p, divides in parts if not divides]
-        tops.sort(key=lambda t: (t.is_truth, not _is_upstream(t)))  # what comes from upstream first, masks last
+        tops.sort(key=lambda t: (t.is_truth, not self._is_upstream(t)))  # what comes from upstream first, masks last
         bottoms = [self._part(p, order) for p, divides in parts if divides]
         if not top and not tops and not bottoms and len(bottom) == 0:
             return scalar(ONE)
@@ -505,6 +505,13 @@ class Emitter:
         if len(forms) == 1:
             return forms[0]
         return form("times", forms, axes, len(bottoms) + len(bottom), cost=len(forms) - 1)
+
+    def _is_upstream(self, x: Form) -> bool:
+        """Does it name an adjoint, or what is given in place of one?"""
+        if x.kind == "name":
+            name = str(x.data[0])
+            return primal(name) is not None or self.manner(name)[0]
+        return any(map(self._is_upstream, x.args))
 
     def _flat(self, node: Node) -> Iterable[tuple[Expr | Node, bool]]:
         """The factors of a group, divisors marked."""
@@ -548,10 +555,19 @@ class Emitter:
                 return self._einsum(node, order)
 
     def _sum_out(self, node: SumOut, order: Axes) -> Form:
-        if len(node.inner.letters) == 1 and isinstance(node.inner, Group) and len(node.inner.factors) == 2:
-            pair = [self._part(f, node.ks) for f, divides in self._flat(node.inner) if not divides]
-            if len(pair) == 2 and all(len(x.axes) == 1 for x in pair) and not all(x.is_truth for x in pair):
-                return form("dot", pair, ())
+        if len(node.inner.letters) == 1 and isinstance(node.inner, Group) and len(node.inner.factors) >= 2:
+            flat = list(self._flat(node.inner))
+            vectors = [self._part(f, node.ks) for f, divides in flat if not divides]
+            bottoms = [self._part(f, node.ks) for f, divides in flat if divides]
+            plain = all(len(x.axes) == 1 for x in (*vectors, *bottoms)) and len(vectors) >= 2
+            several = len(vectors) + len(bottoms) > 2
+            if plain and not any(x.is_truth for x in vectors if several) and not all(x.is_truth for x in vectors):
+                if several:  # gᵀ (a ⊙ b): what comes from upstream first
+                    vectors.sort(key=lambda x: not self._is_upstream(x))
+                    rest = (*vectors[1:], *bottoms)
+                    whole = form("times", rest, vectors[0].axes, len(bottoms), cost=len(rest) - 1)
+                    vectors = [vectors[0], whole]
+                return form("dot", vectors, ())
         inner_order = (*node.ks, *order) if len(order) + len(node.ks) > 2 or not order else None
         if inner_order is None:
             k, free = node.ks[0], order[0]
@@ -570,6 +586,8 @@ class Emitter:
         if not order:
             positions = tuple(range(len(x.axes)))
             axes = ()
+            if x.kind == "diag":
+                return form("trace", x.args, ())
         return form("sum", (x,), axes, positions, False)
 
     def _widest_order(self, node: Node) -> Axes:
@@ -601,9 +619,22 @@ class Emitter:
                 a, b, la, lb = b, a, lb, la
         left = self._node(a, (*la, k))
         right = self._node(b, (k, *lb))
-        if not la and right.kind == "add":  # a vector times a bracket reads better behind it
+        if not la and (right.kind == "add" or self._needs_no_turn(right)):  # a vector reads better behind a bracket
             return self._matmul(self._node(b, (*lb, k)), left, k)
         return self._matmul(left, right, k)
+
+    def _needs_no_turn(self, x: Form) -> bool:
+        """Aᵀ of what is no plain weight matrix: behind it a vector needs no transpose. Weights stay where
+        rows have them, `g @ W.T`."""
+        if x.kind != "transpose" or x.args[0].kind != "name":
+            return x.kind == "transpose"
+        return self.manner(str(x.args[0].data[0]))[1]
+
+    def manner(self, name: str) -> tuple[bool, bool]:
+        """What of a tensor decides how it is laid out, beside its shape: is it given from upstream, is it
+        symmetric?"""
+        symmetric = any(f.kind in ("symmetric", "posdef") and f.tensor == name for f in self.graph.facts)
+        return bool(self.graph.given) and name == self.graph.given, symmetric
 
     def _matmul(self, left: Form, right: Form, k: Index) -> Form:
         """left (…, k) @ right (k, …), with axes of size 1 as they come."""
@@ -732,12 +763,6 @@ class Emitter:
         if letters == order:
             return x
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
-
-
-def _is_upstream(x: Form) -> bool:
-    while x.kind in ("transpose", "subscript"):
-        x = x.args[0]
-    return x.kind == "name" and primal(str(x.data[0])) is not None
 
 
 def _quotient_powers(

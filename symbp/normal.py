@@ -344,7 +344,9 @@ class Normaliser:
             if isinstance(b, Num) and isinstance(x, Num) and x.value.denominator == 1:
                 scale *= b.value ** int(x.value)
                 del powers[b]
-        return {_canonical(bound, tuple(powers.items())): scale}
+        symmetric = {b for b in powers if isinstance(b, Entry) and b.tensor in self.known.symmetric} if bound else ()
+        self.facts.update(dict.fromkeys(self.known.symmetric[b.tensor] for b in symmetric))
+        return {_canonical(bound, tuple(powers.items()), frozenset(symmetric)): scale}
 
     def _reduce(self, e: Reduce) -> Polynomial:
         indices, body = e.open()
@@ -688,23 +690,32 @@ def _sort_key(m: Monomial) -> tuple[int, list[tuple[str, str]]]:
     return len(m.bound), [(_text(b), _text(x)) for b, x in m.factors]
 
 
-_CANONICAL: dict[Monomial, Monomial] = {}
+_CANONICAL: dict[tuple[Monomial, frozenset[Entry]], Monomial] = {}
 
 
-def _canonical(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...]) -> Monomial:
-    """Bound letters ?1, ?2, … in an order that does not depend on their names."""
-    given = Monomial(bound, factors)
+def _canonical(
+    bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...], symmetric: frozenset[Entry] = frozenset()
+) -> Monomial:
+    """Bound letters ?1, ?2, … in an order that does not depend on their names; entries of symmetric
+    matrices with their letters in order."""
+    given = Monomial(bound, factors), symmetric
     found = _CANONICAL.get(given)
     if found is None:
-        found = _CANONICAL[given] = _in_canonical_letters(bound, factors)
+        found = _CANONICAL[given] = _in_canonical_letters(bound, factors, symmetric)
     return found
 
 
-def _in_canonical_letters(bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...]) -> Monomial:
+def _in_canonical_letters(
+    bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...], symmetric: frozenset[Entry]
+) -> Monomial:
     if not bound:
         return Monomial((), _ordered(factors))
     names = {i.name: i for i in bound}
     words = [f"{_text(b)}^{_text(x)}" if x is not ONE else _text(b) for b, x in factors]
+    for b, x in factors:
+        if isinstance(b, Entry) and b in symmetric:  # both ways to write it, so that neither is preferred
+            turned = _text(Entry(b.tensor, b.idx[::-1]))
+            words.append(f"{turned}^{_text(x)}" if x is not ONE else turned)
     colour = {i.name: f"<{_text(i.dim)}>" for i in bound}
     if len(bound) > 1:
         for _ in range(len(bound)):
@@ -731,7 +742,15 @@ def _in_canonical_letters(bound: tuple[Index, ...], factors: tuple[tuple[Expr, E
     for order in orders:
         letters = tuple(names[n] for n in order)
         renamed = tuple(Index(f"?{k}", i.dim) for k, i in enumerate(letters, 1))
-        made = _ordered(tuple((_relabelled(b, letters, renamed), _relabelled(x, letters, renamed)) for b, x in factors))
+        made = _ordered(
+            tuple(
+                (
+                    _resorted(_turned(_relabelled(b, letters, renamed), b in symmetric)),
+                    _relabelled(x, letters, renamed),
+                )
+                for b, x in factors
+            )
+        )
         key = [f"{_text(b)}^{_text(x)}" for b, x in made]
         if best is None or key < best[0]:
             best = (key, Monomial(renamed, made))
@@ -751,6 +770,12 @@ def _relabelled(e: Expr, letters: tuple[Index, ...], renamed: tuple[Index, ...])
     if found is None:
         found = _RELABELLED[key] = _resorted(substitute(e, dict(zip(letters, renamed))))
     return found
+
+
+def _turned(b: Expr, symmetric: bool) -> Expr:
+    if symmetric and isinstance(b, Entry) and len(b.idx) == 2 and _text(b.idx[0]) > _text(b.idx[1]):
+        return Entry(b.tensor, b.idx[::-1])
+    return b
 
 
 def _coloured(word: str, own: str, colour: Mapping[str, str]) -> str:

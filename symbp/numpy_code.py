@@ -258,8 +258,9 @@ class NumpyPrinter:
             if a.kind == "matmul" and n > 0 and not any(t.axes for t in tops[:n]):
                 spaced, tight = False, PRODUCT  # 2*A @ B is (2*A) @ B, which is 2*(A @ B)
             out += (" * " if spaced else "*") * (n > 0) + piece.at(tight)
-        for b in bottoms:
-            out += "/" + self.piece(b).at(POWER)
+        bottoms.sort(key=lambda b: (b.kind != "num", b.kind not in ("size", "const")))  # 1/(2*n*a)
+        below = "*".join(self.piece(b).at(POWER) for b in bottoms)
+        out += f"/({below})" if len(bottoms) > 1 else "/" + below if bottoms else ""
         return Text(("-" + out) if minus else out, MINUS if minus else PRODUCT)
 
     def _matmul(self, x: Form) -> Text:
@@ -371,6 +372,9 @@ class NumpyPrinter:
 
     def _diag(self, x: Form) -> Text:
         return self._call_text("diag", self(x.args[0]))
+
+    def _trace(self, x: Form) -> Text:
+        return self._call_text("trace", self(x.args[0]))
 
     def _causal(self, x: Form) -> Text:
         dim = x.data[0]
@@ -542,12 +546,14 @@ def backward_lines(derivation: Derivation, form: str = "delta") -> Iterator[str]
             continue
         e = a.closed if form == "closed" and a.closed is not None else a.delta
         try:
-            yield f"{graph.adjoint_name(a.node.name)} = {numpy_text(graph, e, a.node.axes)}"
+            yield f"{graph.adjoint_name(a.node.name)} = {numpy_text(graph, e, a.node.axes, number=True)}"
         except NotReducible as why:
             yield f"# {graph.adjoint_name(a.node.name)} has no expression in the network language: {why}"
 
 
-def numpy_text(graph: Graph, e: Expr, axes: Sequence[Expr]) -> str:
-    """The expression in the network language: `X.T @ dH1`."""
+def numpy_text(graph: Graph, e: Expr, axes: Sequence[Expr], number: bool = False) -> str:
+    """The expression in the network language: `X.T @ dH1`; with `number`, a mask as numbers, so that lines
+    that follow can compute with it (NumPy has no minus for booleans)."""
     target = tuple(a if isinstance(a, Index) else None for a in axes)
-    return NumpyPrinter(graph)(WindowEmitter(graph).exactly(e, target))
+    printer, form = NumpyPrinter(graph), WindowEmitter(graph).exactly(e, target)
+    return printer.number(form).text if number else printer(form)

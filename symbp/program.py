@@ -444,6 +444,10 @@ class _Program:
         if line.form.is_truth and line.form.kind == "compare":
             text = f"({piece.text}).astype(float)"
         whole = f"{self.names[line.target]} = {text}"
+        if len(whole) > WIDTH - len(INDENT) and line.form.kind == "sum" and line.form.args[0].kind == "add":
+            inner = printer.piece(line.form.args[0]).text
+            if text == f"np.sum({inner})":
+                return [f"{self.names[line.target]} = np.sum(", *(INDENT + t for t in terms(inner)), ")"]
         if len(whole) <= WIDTH - len(INDENT) or line.form.kind != "add":
             return [whole]
         return [f"{self.names[line.target]} = (", *(INDENT + t for t in terms(text)), ")"]

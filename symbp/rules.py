@@ -441,7 +441,7 @@ def common_factor(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
     """a b + a c = a (b + c), numbers and divisors too. Ends: shorter, or as short with fewer nodes."""
     if not isinstance(e, Add):
         return None
-    split_terms = [split(t) for t in e.args]
+    split_terms = [split(t) for t in _one_way(e.args)]
     content = _content([c for c, _ in split_terms])
     tables = [_power_table(rest) for _, rest in split_terms]
     shared: dict[Expr, Fraction] = {}
@@ -466,6 +466,23 @@ def common_factor(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
     if not shared and length(result) > length(e):
         return None
     return result if length(result) <= length(e) else None
+
+
+def _one_way(terms: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor."""
+    seen: dict[Expr, Expr] = {}
+    result = []
+    for t in terms:
+        factors = list(factors_of(t))
+        for n, f in enumerate(factors):
+            if isinstance(f, Add) and any(sign_of(a) < 0 for a in f.args) and any(sign_of(a) > 0 for a in f.args):
+                turned = canon(plus(powers((MINUS_ONE, a)) for a in f.args))
+                if turned in seen and canon(f) not in seen:
+                    factors[n] = mul(MINUS_ONE, seen[turned])
+                else:
+                    seen.setdefault(canon(f), f)
+        result.append(t if all(a is b for a, b in zip(factors, factors_of(t))) else powers(factors))
+    return tuple(result)
 
 
 def _place(taken: list[Expr], terms: list[tuple[Fraction, Expr]]) -> tuple[list[Expr], list[Expr]]:
@@ -522,8 +539,12 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return best
 
 
+ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")
+
+
 def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """−(t − y) = y − t inside a product, and inside a sum that is a factor. Ends: one minus fewer."""
+    """−(t − y) = y − t inside a product, a sum that is a factor, and an odd function. Ends: one minus
+    fewer."""
     if not isinstance(e, Mul) or not isinstance(e.args[0], Num) or e.args[0].value >= 0:
         return None
     for n, f in enumerate(e.args[1:], 1):
@@ -540,7 +561,7 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def _summands(f: Expr) -> tuple[Expr, ...]:
-    return tuple(t for x in walk(f) if isinstance(x, Add) for t in x.args) if isinstance(f, (Add, Reduce)) else ()
+    return tuple(t for x in walk(f) if isinstance(x, Add) for t in x.args) if isinstance(f, (Add, Reduce, Call)) else ()
 
 
 def _turned(f: Expr) -> Expr | None:
@@ -550,6 +571,9 @@ def _turned(f: Expr) -> Expr | None:
             return None
         turned = plus(powers((MINUS_ONE, t)) for t in f.args)
         return positive_first(None, turned, Used()) or turned
+    if isinstance(f, Call) and f.fn in ODD and isinstance(f.args[0], Add):
+        inside = _turned(f.args[0])
+        return None if inside is None else Call(f.fn, inside)
     if isinstance(f, Reduce) and f.op == "sum":
         indices, body = f.expose()
         parts = list(factors_of(body))
@@ -566,6 +590,9 @@ def positive_first(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
         return None
     n = next((n for n, t in enumerate(e.args) if sign_of(t) > 0), None)
     if n is None:
+        free = next((n for n, t in enumerate(e.args) if abs(split(t)[0]) != 1 or isinstance(t, Num)), None)
+        if free is not None:  # −2x − y needs no minus in front
+            return Add((e.args[free], *e.args[:free], *e.args[free + 1 :])) if free else None
         turned = plus(powers((MINUS_ONE, t)) for t in e.args)
         return mul(MINUS_ONE, turned) if isinstance(turned, Add) else None
     return Add((e.args[n], *e.args[:n], *e.args[n + 1 :]))

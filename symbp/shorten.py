@@ -52,6 +52,7 @@ MINUS_HALF = Num(Fraction(-1, 2))
 STEPS = 12  # rewrites in a row
 LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to the laws
 SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
+SHORTEST = 6  # products in which two folds are tried at once
 SPREAD = 16  # longer products are not multiplied out for a trial
 SMALL = 24  # tensors of a network that are all looked at
 PLAIN = (Entry, Num, Add, Size, Const)
@@ -110,7 +111,9 @@ class Shortener:
             for t in node.body.tensors:
                 self._neighbours.setdefault(t, set()).add(node.name)
                 self._neighbours.setdefault(node.name, set()).add(t)
-        self._given = tuple(sorted(n for n in self.graph.nodes if n != self.graph.loss))  # however they were declared
+        own = loss is not None and _returns(loss)
+        given = (n for n in self.graph.nodes if own or n != self.graph.loss)
+        self._given = tuple(sorted(given))  # in one order, however they were declared
 
     def __call__(
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
@@ -158,6 +161,8 @@ class Shortener:
         for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
             if p.gain < 1 and length(e) > SHORT:
                 break
+            if p.gain < 2 and length(p.becomes) and _names_others(p.becomes, e):
+                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
             after = self.laws(build(p.after))
             if length(after) >= length(e):
                 continue
@@ -232,10 +237,11 @@ class Shortener:
             case Reduce() if e.op == "sum":
                 yield from self._of_contraction(e)
 
-    def _of_product(self, e: Mul) -> Iterator[Change]:
+    def _of_product(self, e: Mul, again: bool = True) -> Iterator[Change]:
         units = self._units(e)
         numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
+        rooted = again and length(e) <= SHORTEST and sum(isinstance(u, Pow) and u.exponent is MINUS_HALF for u in units)
         for m in units:  # a mask that does nothing
             if self._is_truth(m) and len(units) > 1:
                 rest = powers(u for u in units if u is not m)
@@ -248,10 +254,17 @@ class Shortener:
                     part = powers(units[n] for n in chosen)
                     for x in self.shorter(part):
                         others = [x if n == chosen[0] else u for n, u in enumerate(units) if n not in chosen[1:]]
-                        yield part, x, powers([*numbers, *others])
+                        whole = powers([*numbers, *others])
+                        yield part, x, whole
+                        if rooted == 2 and isinstance(whole, Mul):  # x yᵀx/|x|²: half of the divisor for each x
+                            for _, _, then in self._of_product(whole, again=False):
+                                if length(then) < length(e):
+                                    yield e, then, then
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
                 front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
+                if length(e) <= SPREAD:
+                    yield e, e, self._spread_out(e, r)
                 if length(e) <= SPREAD and any(self._may_cancel(front, t) for t in r.args):
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
@@ -325,6 +338,7 @@ class Shortener:
                         x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen
                     ]
                     yield part, x, plus(rest)
+        yield from self._of_projections(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
             if ratio is not None:
@@ -334,6 +348,38 @@ class Shortener:
                     merged,
                     plus([merged if k == n else t for k, t in enumerate(terms) if k != m]),
                 )
+
+    def _of_projections(self, e: Add) -> Iterator[Change]:
+        """A summand with Σ c (x + y) in two, where one part folds: q − t − q qᵀ(q − t) = q qᵀt − t for |q| = 1."""
+        if length(e) > SPREAD:
+            return
+        for n, t in enumerate(e.args):
+            factors = factors_of(t)
+            for r in factors:
+                parts = self._spread(r) if isinstance(r, Reduce) and r.op == "sum" else []
+                pieces = [powers(x if f is r else f for f in factors) for x in parts]
+                folded = [min(self.shorter(p), key=length, default=p) for p in pieces]
+                if folded != pieces:
+                    yield t, plus(folded), plus([*(a for m, a in enumerate(e.args) if m != n), *folded])
+
+    def _spread_out(self, e: Mul, r: Add) -> Expr:
+        """The product multiplied out over the sum, with every Σ of a sum in its summands taken apart."""
+        terms: list[Expr] = []
+        for t in r.args:
+            factors = factors_of(t)
+            reduced = next((f for f in factors if isinstance(f, Reduce) and f.op == "sum" and self._spread(f)), None)
+            parts = self._spread(reduced) if isinstance(reduced, Reduce) else [ONE]
+            terms += [powers(x if f is reduced else f for f in factors) if reduced else t for x in parts]
+        return expand(powers([*(f for f in e.args if f is not r), plus(terms)]), 16)
+
+    def _spread(self, r: Reduce) -> list[Expr]:
+        """Σ c x and Σ c y for Σ c (x + y)."""
+        indices, body = r.expose()
+        for part in factors_of(body):
+            if isinstance(part, Add) and len(part.args) <= 3:
+                rest = [f for f in factors_of(body) if f is not part]
+                return [sum_over(indices, powers([*rest, t])) for t in part.args]
+        return []
 
     def _of_contraction(self, e: Reduce) -> Iterator[Change]:
         indices, body = e.expose()
@@ -391,8 +437,10 @@ class Shortener:
         one = self._number(own, theirs, point, target)
         most = max(length(e) - 1 + (isinstance(e, Add) or slack), 0)
         found = [] if one is None else [one]
-        if not e.free and canon(e) is self._loss:
-            found.append(self.graph[self.graph.loss].entry)
+        if not e.free:
+            for sign in (ONE, MINUS_ONE):
+                if canon(powers((sign, e))) is self._loss:
+                    found.append(powers((sign, self.graph[self.graph.loss].entry)))
         matches = (m.expr for m in self._table(theirs, own, point)(target, most))
         others = (x for x in matches if canon(x) is not canon(own))
         same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
@@ -470,6 +518,18 @@ class Shortener:
 def _turned(e: Expr, x: Expr) -> bool:
     """Is one a difference and the other −1 times the opposite one? Points need not be drawn for that."""
     return isinstance(e, Add) and isinstance(x, Mul) and canon(expand(x)) is canon(expand(e))
+
+
+def _returns(body: Expr) -> bool:
+    """Does a function come back in its own slope, (u/v)′ = (u′ − f v′)/v, √u′ = u′/2f, (eᵘ)′ = f u′?
+    The value of such a loss is named in its gradients; that of a sum of losses is not."""
+    quotient = any(isinstance(f, Pow) and f.base.tensors and f.exponent is not TWO for f in factors_of(body))
+    return quotient or (isinstance(body, Call) and body.fn == "exp") or (isinstance(body, Reduce) and body.op == "det")
+
+
+def _names_others(e: Expr, than: Expr) -> bool:
+    """Does it name adjoints that the other does not?"""
+    return any(primal(t) is not None for t in e.tensors - than.tensors)
 
 
 def _itself(e: Expr) -> Expr:

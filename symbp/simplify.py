@@ -15,31 +15,39 @@ every use is reported.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from symbp.arithmetic import arithmetic, factors_of, length, term_by_term
+from symbp.arithmetic import arithmetic, factors_of, length, powers, term_by_term
 from symbp.expr import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
     Add,
     Entry,
     Expr,
     Index,
     Mul,
+    Num,
     Reduce,
+    mul,
     rebuild,
     substitute,
 )
 from symbp.expr import replace as rewrite
-from symbp.graph import Fact, Graph, Node
+from symbp.graph import Fact, Graph, Node, primal
 from symbp.identities import (
     clipped,
     common_power,
     compared,
     complement,
+    half_angle,
     inverse_cancels,
     inverse_of_inverse,
     inverse_of_product,
+    log_quotient,
     mirrored,
     on_diagonal,
     roots,
@@ -50,7 +58,23 @@ from symbp.identities import (
 from symbp.known import Known
 from symbp.local import local_problem
 from symbp.merge import one_sum, under_one_sum
+from symbp.orient import readable
+from symbp.piecewise import (
+    between,
+    bounded,
+    clipped_minimum,
+    double_angle,
+    idle_condition,
+    idle_sign,
+    isolated,
+    kinked,
+    monotone,
+    odd_function,
+    scaled_clip,
+    sign_of_product,
+)
 from symbp.prove import Prover, reason
+from symbp.quotients import divisor_inside, exact_quotient
 from symbp.rules import (
     Knowledge,
     Used,
@@ -119,6 +143,7 @@ class Simplifier:
         for node in graph.inner if fold else ():
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
+        self._mirrored: dict[tuple[str, int, int], tuple[int, tuple[Fact, ...]]] = {}
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._problems: dict[Expr, object] = {}
@@ -135,6 +160,7 @@ class Simplifier:
             found = self._simplify(e)
             if self.by_values:
                 found = self._shortened(found, siblings, without)
+            found = self._readable(found)
             self._done[e, siblings, without] = found
         return found
 
@@ -171,17 +197,42 @@ class Simplifier:
         """What values find beyond the laws, proved: further stages."""
         if length(found.result) < 2:
             return found
-        if self._shortener is None:
-            from symbp.shorten import Shortener  # needs NumPy, which a derivation without folds does without
-
-            self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
         stages, facts = list(found.stages), dict.fromkeys(found.facts)
-        for before, after, proof in self._shortener(found.result, siblings, without):
+        for before, after, proof in self.shortener(found.result, siblings, without):
             because = reason(self.graph, proof)
             stages.append((Law("fold", because=because), before, after))
             facts.update(dict.fromkeys(because))
         e = stages[-1][2] if stages else found.result
         return Result(e, tuple(stages), tuple(facts))
+
+    def _readable(self, found: Result) -> Result:
+        """Symmetric matrices the way round in which products read, as part of the last stage."""
+        used: dict[Fact, None] = {}
+
+        def is_symmetric(e: Expr) -> bool:
+            if isinstance(e, Entry):
+                sign, why = self.mirrored_node(e)
+                used.update(dict.fromkeys(why if sign > 0 else ()))
+                return sign > 0
+            because = self.symmetric_body(e.bound, e.body) if isinstance(e, Reduce) else None
+            used.update(dict.fromkeys(because or ()))
+            return because is not None
+
+        e = readable(found.result, is_symmetric)
+        if e is found.result:
+            return found
+        law, before, _ = found.stages[-1] if found.stages else (Law("facts"), found.result, e)
+        because = tuple(dict.fromkeys((*law.because, *used)))
+        last = (replace(law, because=because), before, e)
+        return Result(e, (*found.stages[:-1], last), tuple(dict.fromkeys((*found.facts, *used))))
+
+    @property
+    def shortener(self) -> Shortener:
+        if self._shortener is None:
+            from symbp.shorten import Shortener  # needs NumPy, which a derivation without folds does without
+
+            self._shortener = Shortener(self.graph, self.known, self.adjoints, self.by_laws)
+        return self._shortener
 
     def by_laws(self, e: Expr) -> Expr:
         """The laws alone, until nothing changes."""
@@ -292,14 +343,51 @@ class Simplifier:
         return found
 
     def _oriented(self, e: Entry, used: Used) -> Expr:
-        """A_ji = A_ij for a symmetric A: the letter of the result first."""
-        if e.tensor not in self.symmetric or len(e.idx) != 2:
-            return e
-        one, two = e.idx
-        if out_of_order(one, two):
-            used.facts[self.symmetric[e.tensor]] = None
-            return Entry(e.tensor, (two, one))
+        """A_ji = A_ij for a symmetric A, E_ji = −E_ij where a definition says so: the letter of the result
+        first."""
+        for n, m in itertools.combinations(range(len(e.idx)), 2):
+            if not out_of_order(e.idx[n], e.idx[m]):
+                continue
+            sign, why = self.mirrored_node(e, n, m)
+            if sign:
+                used.facts.update(dict.fromkeys(why))
+                turned = _swapped(e, n, m)
+                return turned if sign > 0 else mul(MINUS_ONE, turned)
         return e
+
+    def mirrored_node(self, e: Entry, n: int = 0, m: int = 1) -> tuple[int, tuple[Fact, ...]]:
+        """1 or −1 where the tensor of an entry stays the same, or turns its sign, when two axes are
+        swapped, and why: a fact, or its definition (S = H P Hᵀ + R, E_ij = y_i − y_j). Else 0."""
+        fact = self.symmetric.get(e.tensor)
+        if fact is not None and len(e.idx) == 2:
+            return 1, (fact,)
+        key = (e.tensor, n, m)
+        if key not in self._mirrored:
+            self._mirrored[key] = self._why_mirrored(e, n, m)
+        return self._mirrored[key]
+
+    def _why_mirrored(self, e: Entry, n: int, m: int) -> tuple[int, tuple[Fact, ...]]:
+        name = primal(e.tensor)
+        node = self.graph.nodes.get(name if name is not None else e.tensor)
+        if node is None or not self.by_values or node.shape[n] is not node.shape[m] or node.shape[n] is ONE:
+            return 0, ()
+        if (node.body is None) if name is None else (name not in self.adjoints):
+            return 0, ()
+        letters = tuple(Index(f"§{k}", d) for k, d in enumerate(node.shape))
+        one = Entry(e.tensor, [i if d is not ONE else ZERO for i, d in zip(letters, node.shape)])
+        letters = tuple(i for i in letters if i in one.free)
+        for sign in (1, -1):
+            two = powers((Num(sign), _swapped(one, n, m)))
+            if self.shortener.samples.same(one, two, letters):
+                proof = self.shortener.prover.equal(one, two)
+                return (0, ()) if proof is None else (sign, reason(self.graph, proof))
+        return 0, ()
+
+
+def _swapped(e: Entry, n: int, m: int) -> Entry:
+    idx = list(e.idx)
+    idx[n], idx[m] = idx[m], idx[n]
+    return Entry(e.tensor, idx)
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
@@ -308,25 +396,41 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         fold_definition,
         fold_logistic,
         sign_quotient,
+        sign_of_product,
+        odd_function,
+        idle_sign,
+        idle_condition,
         absolute,
         clamp,
         clipped,
+        scaled_clip,
         compared,
+        bounded,
+        monotone,
+        isolated,
+        between,
         logistic,
         mirrored,
+        half_angle,
+        log_quotient,
         hyperbolic,
+        double_angle,
         on_diagonal,
         roots,
         inverse_of_inverse,
         inverse_cancels,
         inverse_of_product,
+        exact_quotient,
+        divisor_inside,
         together,
         multiply_out,
         expand_terms,
     ),
     "collect": (
         complement,
+        clipped_minimum,
         masks,
+        kinked,
         common_power,
         common_factor,
         partial_factor,

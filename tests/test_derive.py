@@ -224,8 +224,8 @@ def test_textbook(name: str) -> None:
 TWICE = {
     "h*h": ("h: (D,)\nL = sum(h*h)\n", ["dh = 2*h"]),
     "x @ x": ("x: (D,)\nL = x @ x\n", ["dx = 2*x"]),
-    "X @ X.T": ("X: (N, D)\nG = X @ X.T\nL = sum(G**2)/2\n", ["dG = G", "dX = (dG + dG.T) @ X"]),
-    "X.T @ X": ("X: (N, D)\nG = X.T @ X\nL = sum(G**2)/2\n", ["dG = G", "dX = X @ (dG.T + dG)"]),
+    "X @ X.T": ("X: (N, D)\nG = X @ X.T\nL = sum(G**2)/2\n", ["dG = G", "dX = 2*G @ X"]),
+    "X.T @ X": ("X: (N, D)\nG = X.T @ X\nL = sum(G**2)/2\n", ["dG = G", "dX = 2*X @ G"]),
     "X @ X": ("X: (N, N)\nG = X @ X\nL = sum(G**2)/2\n", ["dG = G", "dX = dG @ X.T + X.T @ dG"]),
     "trace(X @ X)": ("X: (N, N)\nL = trace(X @ X)\n", ["dX = 2*X.T"]),
     "x.T A x": ("A: (N, N)\nx: (N,)\nL = x @ A @ x\n", ["dx = (A + A.T) @ x", "dA = outer(x, x)"]),

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from symbp import merge, rules
+from symbp import identities, merge, piecewise, quotients, rules
 from symbp.arithmetic import arithmetic, canon, expand, length, plus, power, powers, split, sum_over
 from symbp.evaluate import Evaluation, run
 from symbp.expr import (
@@ -68,7 +68,8 @@ GRAPH = read_network(
         m = mean(x)
         d = x - m
         G = A*B + 1
-        L = sum(a) + sum(h) + sum(E) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
+        w = minimum(maximum(y, -1), 1)
+        L = sum(w + a + h + E) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -79,7 +80,8 @@ GRAPH = read_network(
 )
 N, K = Size("N"), Size("K")
 i, j, k, o = Index("i", N), Index("j", N), Index("k", K), Index("o", K)
-x, y, z, s, M, a, h, E, d = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "a", "h", "E", "d"])
+k2 = Index("l", N)
+x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "a", "h", "E", "d", "w"])
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 simplifier = Simplifier(GRAPH)
@@ -345,6 +347,110 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     ),
     (rules.positive_first, Add((minus(x), y)), Add((y, minus(x)))),
     (rules.positive_first, Add((minus(x), minus(y))), minus(Add((x, y)))),
+    (rules.turn_difference, minus(Call("sign", Add((x, minus(y))))), Call("sign", Add((y, minus(x))))),
+    (piecewise.isolated, positive(Add((x, minus(y)))), Compare(">", x, y)),
+    (piecewise.isolated, positive(Add((ONE, minus(x)))), Compare("<", x, ONE)),
+    (piecewise.isolated, Compare("<", Add((x, Num(3))), ZERO), Compare("<", x, Num(-3))),
+    (piecewise.isolated, Compare("<", Add((x, Num(3))), Num(6)), Compare("<", x, Num(3))),
+    (piecewise.bounded, Compare("<", Call("maximum", x, MINUS_ONE), ONE), Compare("<", x, ONE)),
+    (piecewise.bounded, Compare(">", Call("minimum", x, ONE), ZERO), positive(x)),
+    (piecewise.monotone, Compare("<", Call("exp", x), ONE), Compare("<", x, ZERO)),
+    (piecewise.monotone, Compare(">", Call("sigmoid", x), HALF), positive(x)),
+    (piecewise.monotone, Compare(">", Call("tanh", x), ZERO), positive(x)),
+    (
+        piecewise.between,
+        mul(y, Compare(">", x, MINUS_ONE), Compare("<", x, ONE)),
+        mul(y, Compare("<", Call("abs", x), ONE)),
+    ),
+    (
+        piecewise.kinked,
+        Add((mul(y, positive(x)), mul(z, Compare("<", x, ZERO)))),
+        Select(positive(x), y, z),
+    ),
+    (piecewise.kinked, Add((mul(y, positive(x)), mul(y, Compare("<", x, ZERO)))), y),
+    (
+        piecewise.clipped_minimum,
+        Add(
+            (
+                mul(z, Compare("<=", mul(w, x), mul(y, x)), Compare(">", y, MINUS_ONE), Compare("<", y, ONE)),
+                mul(z, Compare("<", mul(y, x), mul(w, x))),
+            )
+        ),
+        mul(z, Compare("<=", mul(y, x), mul(w, x))),
+    ),
+    (piecewise.sign_of_product, Call("sign", mul(-2, x, Call("exp", y))), minus(Call("sign", x))),
+    (piecewise.sign_of_product, Call("abs", mul(-2, x)), mul(2, Call("abs", x))),
+    (
+        piecewise.idle_sign,
+        mul(Pow(Call("sign", x), TWO), y, positive(Call("abs", x))),
+        mul(y, positive(Call("abs", x))),
+    ),
+    (
+        identities.clipped,
+        Select(Compare("<=", Call("abs", x), TWO), x, mul(2, Call("sign", x))),
+        Call("minimum", Call("maximum", x, Num(-2)), TWO),
+    ),
+    (
+        identities.common_power,
+        Add((mul(y, Pow(a, z)), minus(Pow(a, Add((ONE, z)))))),
+        mul(Pow(a, z), Add((y, minus(a)))),
+    ),
+    (identities.compared, Compare(">", mul(2, x, a), mul(x, a)), positive(x)),
+    (identities.complement, Add((ONE, minus(positive(x)))), other(x)),
+    (identities.complement, Add((mul(y, positive(x)), mul(Add((y, ONE)), other(x)))), Add((y, other(x)))),
+    (identities.inverse_of_inverse, Reduce("inv", (i, j), inverse("F", i, j), (i, j)), Entry("F", (i, j))),
+    (
+        identities.inverse_cancels,
+        total((k2,), mul(inverse("F", i, k2), Entry("F", (k2, j)))),
+        Delta(i, j),
+    ),
+    (
+        identities.inverse_of_product,
+        Reduce("inv", (i, j), total((k2,), mul(Entry("F", (i, k2)), Entry("S", (k2, j)))), (i, j)),
+        total((k2,), mul(inverse("S", i, k2), inverse("F", k2, j))),
+    ),
+    (identities.on_diagonal, mul(Entry("F", (i, i)), div(Entry("F", (i, j))), Delta(i, j)), Delta(i, j)),
+    (identities.roots, mul(x, Pow(TWO, HALF), Pow(Num(3), HALF)), mul(x, Pow(Num(6), HALF))),
+    (identities.sign_quotient, mul(Call("sign", x), div(Call("abs", x))), div(x)),
+    (identities.spread_number, mul(HALF, Add((x, mul(2, y)))), Add((mul(HALF, x), y))),
+    (
+        identities.symmetric_by_definition,
+        Reduce("inv", (i, j), Add((Entry("F", (i, j)), Entry("F", (j, i)))), (j, i)),
+        Reduce("inv", (i, j), Add((Entry("F", (i, j)), Entry("F", (j, i)))), (i, j)),
+    ),
+    (piecewise.odd_function, Call("tanh", mul(-2, x)), minus(Call("tanh", mul(2, x)))),
+    (identities.half_angle, Add((mul(2, Call("sigmoid", x)), MINUS_ONE)), Call("tanh", mul(HALF, x))),
+    (identities.mirrored, Add((ONE, minus(Call("sigmoid", minus(x))))), Call("sigmoid", x)),
+    (
+        identities.mirrored,
+        Add((Call("sigmoid", x), minus(Call("sigmoid", minus(x))))),
+        Add((mul(2, Call("sigmoid", x)), MINUS_ONE)),
+    ),
+    (
+        identities.log_quotient,
+        Add((Call("log", Call("exp", x)), minus(Call("log", a)))),
+        Call("log", mul(Call("exp", x), div(a))),
+    ),
+    (
+        piecewise.idle_condition,
+        mul(y, Call("maximum", Add((ONE, minus(x))), ZERO), Compare("<", x, ONE)),
+        mul(y, Call("maximum", Add((ONE, minus(x))), ZERO)),
+    ),
+    (
+        quotients.divisor_inside,
+        mul(div(x), div(Add((ONE, mul(Pow(y, TWO), Pow(x, Num(-2))))))),
+        mul(x, div(Add((Pow(x, TWO), Pow(y, TWO))))),
+    ),
+    (identities.on_diagonal, mul(Entry("F", (i, i)), Delta(i, j)), mul(Entry("F", (i, j)), Delta(i, j))),
+    (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", x)), Call("sin", mul(2, x))),
+    (
+        piecewise.scaled_clip,
+        Select(Compare("<", Call("abs", x), TWO), mul(HALF, x), Call("sign", x)),
+        Call("minimum", Call("maximum", mul(HALF, x), MINUS_ONE), ONE),
+    ),
+    (quotients.exact_quotient, mul(Add((Pow(x, TWO), minus(Pow(y, TWO)))), div(Add((x, minus(y))))), Add((x, y))),
+    (quotients.exact_quotient, mul(Add((ONE, mul(x, div(y)))), div(Add((x, y)))), div(y)),
+    (quotients.divisor_inside, mul(x, div(y), div(Add((ONE, mul(x, div(y)))))), mul(x, div(Add((y, x))))),
 ]
 
 DOES_NOT: list[tuple[Any, Expr]] = [
@@ -384,6 +490,45 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (rules.turn_difference, mul(-1, Add((ONE, minus(x))))),  # 1 − a stays
     (rules.turn_difference, mul(2, Add((x, minus(y))))),
     (rules.positive_first, Add((x, minus(y)))),
+    (rules.turn_difference, minus(Call("exp", Add((x, minus(y)))))),  # not odd
+    (piecewise.isolated, positive(Add((x, y)))),
+    (piecewise.isolated, Compare(">", x, y)),
+    (piecewise.bounded, Compare("<", Call("maximum", x, TWO), ONE)),  # never
+    (piecewise.bounded, Compare("<", Call("maximum", x, y), ONE)),
+    (piecewise.monotone, Compare("<", Call("exp", x), TWO)),
+    (piecewise.monotone, Compare("<", Call("cos", x), ZERO)),
+    (piecewise.between, mul(Compare(">", x, MINUS_ONE), Compare("<", x, TWO))),
+    (piecewise.between, mul(Compare(">", x, ONE), Compare("<", x, MINUS_ONE))),  # nowhere
+    (piecewise.kinked, Add((mul(y, positive(x)), mul(z, Compare("<", y, ZERO))))),
+    (piecewise.clipped_minimum, Add((mul(z, Compare("<=", w, y)), mul(z, Compare("<", y, w))))),  # no bounds
+    (piecewise.kinked, Add((mul(y, Compare(">=", x, ZERO)), mul(z, Compare("<", x, ZERO))))),  # that is masks
+    (piecewise.sign_of_product, Call("sign", mul(x, y))),
+    (piecewise.sign_of_product, Call("tanh", mul(2, x))),
+    (piecewise.idle_sign, mul(Pow(Call("sign", x), TWO), y)),
+    (identities.clipped, Select(Compare("<=", Call("abs", x), TWO), x, Call("sign", x))),
+    (identities.common_power, Add((Pow(a, z), Pow(a, y)))),
+    (identities.compared, Compare(">", mul(x, y), z)),
+    (identities.complement, Add((positive(x), other(y)))),
+    (identities.inverse_of_inverse, inverse("F", i, j)),
+    (identities.inverse_cancels, total((k2,), mul(inverse("F", i, k2), Entry("S", (k2, j))))),
+    (identities.inverse_of_product, inverse("F", i, j)),
+    (identities.on_diagonal, mul(Entry("F", (i, j)), Entry("S", (i, j)))),
+    (identities.roots, mul(Pow(a, HALF), Pow(TWO, HALF))),
+    (identities.sign_quotient, mul(Call("sign", x), div(Call("abs", y)))),
+    (identities.spread_number, mul(HALF, Add((x, y)))),
+    (identities.symmetric_by_definition, inverse("F", j, i)),
+    (piecewise.odd_function, Call("tanh", mul(2, x))),
+    (piecewise.odd_function, Call("cos", minus(x))),
+    (identities.half_angle, Add((mul(2, Call("sigmoid", x)), ONE))),
+    (identities.mirrored, Add((ONE, minus(Call("sigmoid", x))))),
+    (identities.log_quotient, Add((Call("log", x), minus(Call("log", y))))),  # of what sign?
+    (piecewise.idle_condition, mul(Call("maximum", x, ZERO), positive(y))),
+    (piecewise.idle_condition, mul(Call("maximum", x, ONE), positive(x))),
+    (piecewise.double_angle, mul(Call("sin", x), Call("cos", x))),  # sin 2x / 2 is no shorter
+    (piecewise.double_angle, mul(2, Call("sin", x), Call("cos", y))),
+    (piecewise.scaled_clip, Select(Compare("<", Call("abs", x), ONE), mul(HALF, x), Call("sign", x))),
+    (quotients.exact_quotient, mul(Add((Pow(x, TWO), Pow(y, TWO))), div(Add((x, y))))),
+    (quotients.divisor_inside, mul(div(y), div(Add((x, z))))),
 ]
 
 
@@ -391,7 +536,7 @@ def laws() -> dict[str, Callable[..., Expr | None]]:
     """The laws: functions of a simplifier, an expression and what was used."""
     return {
         name: f
-        for module in (rules, merge)
+        for module in (rules, merge, identities, piecewise, quotients)
         for name, f in vars(module).items()
         if inspect.isfunction(f) and not name.startswith("_") and list(inspect.signature(f).parameters) == LAW
     }

@@ -55,7 +55,7 @@ class Encoder:
 
     def gradient(self, a: Adjoint) -> dict[str, Any]:
         item: dict[str, Any] = {"wrt": a.node.name, **case_json(a), "shape": shape_json(a.node.shape)}
-        item["delta_form"] = self.form(a.delta, a.node) if self.options.form != "closed" else None
+        item["delta_form"] = self.form(a.delta, a.node, number=True) if self.options.form != "closed" else None
         item["closed_form"] = self.form(a.closed, a.node, a.why) if self.options.form != "delta" else None
         if a.chain is not None:
             item["product"] = self.latex.chain(a.chain)
@@ -66,7 +66,7 @@ class Encoder:
         return item
 
     def delta(self, a: Adjoint) -> dict[str, Any]:
-        delta = self.form(a.delta, a.node)
+        delta = self.form(a.delta, a.node, number=True)
         item: dict[str, Any] = {"node": a.node.name, **case_json(a)}
         item |= {"shape": shape_json(a.node.shape), "numpy": delta["numpy"]}
         item["closed_numpy"] = self.numpy(a.closed, a.node)[0] if a.closed is not None else None
@@ -82,21 +82,21 @@ class Encoder:
             item["check"] = check_json(checked)
         return item
 
-    def form(self, e: Expr | None, node: Node, why: str = "") -> dict[str, Any]:
+    def form(self, e: Expr | None, node: Node, why: str = "", number: bool = False) -> dict[str, Any]:
         if e is None:
             return {"numpy": None, "latex": None, "index": None, "why": why or "not asked for"}
         letters = self.unicode.letters_for(node.indices)
         shown = self.latex.matrix(e, node.axes) or self.latex.index(e, letters)
-        text, reason = self.numpy(e, node)
+        text, reason = self.numpy(e, node, number)
         result = {"numpy": text, "latex": shown, "index": plain(self.unicode.index(e, letters))}
         if text is None:
             result["why"] = reason
         return result
 
-    def numpy(self, e: Expr, node: Node) -> tuple[str | None, str]:
+    def numpy(self, e: Expr, node: Node, number: bool = False) -> tuple[str | None, str]:
         """The text in the network language, or None and why there is none."""
         try:
-            return numpy_text(self.graph, e, node.axes), ""
+            return numpy_text(self.graph, e, node.axes, number), ""
         except NotReducible as why:
             return None, str(why)
 

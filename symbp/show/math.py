@@ -66,7 +66,8 @@ class MathPrinter(EntryPrinter):
     def _from_template(self, e: Expr, axes: Sequence[Expr], turned: bool) -> str | None:
         numbers: dict[str, str] = {}
         kind = skeleton(e, numbers)
-        key = (kind, tuple(axes), turned, tuple(self.graph[name].shape for name in numbers))
+        tensors = tuple((self.graph[name].shape, self.emitter.manner(name)) for name in numbers)
+        key = (kind, tuple(axes), turned, tensors)
         if key not in self.templates:
             shown = self.names
             self.names = {}
@@ -427,6 +428,9 @@ class MathPrinter(EntryPrinter):
 
     def _m_diag(self, x: Form) -> Piece:
         return Piece(self.alphabet.apply("diag", [self.at(x.args[0], SUM)]))
+
+    def _m_trace(self, x: Form) -> Piece:
+        return Piece(self.alphabet.apply("tr", [self.at(x.args[0], SUM)]))
 
     def _m_eye(self, x: Form) -> Piece:
         return Piece("I")

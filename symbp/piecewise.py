@@ -1,0 +1,244 @@
+"""Conditions and signs: laws of what is piecewise, one function each.
+
+Conditions become those that people write: what is subtracted stands on the other side, numbers on
+the right, |x| < c for two sides, a case distinction for two masks. Each law answers None where it
+does not apply, and says why it ends.
+"""
+
+from __future__ import annotations
+
+from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, positive, powers, sign_of, split
+from symbp.expr import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    TWO,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Entry,
+    Expr,
+    Mul,
+    Num,
+    Pow,
+    Select,
+    mul,
+    replace,
+    walk,
+)
+from symbp.graph import DEFINITION, Fact
+from symbp.rules import ODD, Knowledge, Used
+
+LESS, MORE = ("<", "<="), (">", ">=")
+PASSES = {"exp": ONE, "sigmoid": HALF, "log": ZERO, "tanh": ZERO, "sinh": ZERO, "arctan": ZERO, "softsign": ZERO}
+"""Functions that grow, each with its value where its argument is 0 (for the logarithm 1)."""
+
+
+def isolated(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """[a − b > 0] = [a > b], [z + 3 > 0] = [z > −3]: what is subtracted goes to the other side, or a
+    number. Ends: shorter."""
+    if not isinstance(e, Compare) or not e.tensors or not isinstance(e.args[0], Add):
+        return None
+    terms = e.args[0].args
+    if e.args[1] is not ZERO:
+        terms = (*terms, powers((MINUS_ONE, e.args[1]))) if isinstance(e.args[1], Num) else ()
+        terms = (*(t for t in terms if not isinstance(t, Num)), plus(t for t in terms if isinstance(t, Num)))
+    right = [t for t in terms if sign_of(t) < 0] or [t for t in terms if isinstance(t, Num)]
+    left = [t for t in terms if t not in right]
+    if not left or not right:
+        return None
+    fn, one, two = e.fn, plus(left), plus(powers((MINUS_ONE, t)) for t in right)
+    if isinstance(one, Num):  # 1 > x reads x < 1
+        fn, one, two = MIRRORED[fn], two, one
+    result = Compare(fn, one, two)
+    return result if length(result) < length(e) else None
+
+
+def bounded(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """[max(u, a) < b] = [u < b] for a < b, [min(u, b) > a] = [u > a]. Ends: a function disappears."""
+    if not isinstance(e, Compare) or not isinstance(e.args[0], Call):
+        return None
+    inner, limit = e.args
+    if inner.fn == "maximum" and e.fn in LESS:  # type: ignore[attr-defined]
+        room = 1
+    elif inner.fn == "minimum" and e.fn in MORE:  # type: ignore[attr-defined]
+        room = -1
+    else:
+        return None
+    for u, own in (inner.args, inner.args[::-1]):
+        if s.known.is_positive(expand(plus((mul(Num(room), limit), mul(Num(-room), own))))):
+            return Compare(e.fn, u, limit)
+    return None
+
+
+def monotone(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """[e^u > 1] = [u > 0], and so for other functions that grow. Ends: a function disappears."""
+    if not isinstance(e, Compare) or e.fn not in LESS + MORE or not isinstance(e.args[0], Call):
+        return None
+    inner, limit = e.args
+    if PASSES.get(inner.fn) is not limit:  # type: ignore[attr-defined]
+        return None
+    return Compare(e.fn, inner.args[0], ONE if inner.fn == "log" else ZERO)  # type: ignore[attr-defined]
+
+
+def between(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """[u > −c] · [u < c] = [|u| < c]. Ends: two conditions become one."""
+    if not isinstance(e, Mul):
+        return None
+    for low in e.args:
+        if isinstance(low, Compare) and low.fn in MORE and low.tensors and not low.args[1].tensors:
+            high = Compare(MIRRORED[low.fn], low.args[0], powers((MINUS_ONE, low.args[1])))
+            if high in e.args and s.known.is_positive(high.args[1]):
+                whole = Compare(high.fn, Call("abs", low.args[0]), high.args[1])
+                return powers(whole if f is low else f for f in e.args if f is not high)
+    return None
+
+
+def kinked(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """a[x > 0] + b[x < 0] = a if x > 0 else b, but at the kink x = 0, where no slope exists: there
+    it is the slope from below. Ends: two conditions become one."""
+    if not isinstance(e, Add) or len(e.args) != 2:
+        return None
+    for one, two in (e.args, e.args[::-1]):
+        for c in (f for f in factors_of(one) if isinstance(f, Compare) and f.fn == ">" and f.tensors):
+            d = Compare("<", *c.args)
+            if d in factors_of(two):
+                x, y = (powers(f for f in factors_of(t) if f is not m) for t, m in ((one, c), (two, d)))
+                shared = [f for f in factors_of(x) if f in factors_of(y) and not isinstance(f, Num)]
+                x, y = (powers(f for f in factors_of(t) if f not in shared) for t in (x, y))
+                result = powers([*shared, x if x is y else Select(c, x, y)])
+                return result if length(result) < length(e) else None
+    return None
+
+
+def sign_of_product(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """sign(c u) = sign(u) for c > 0, |c u| = c |u|. Ends: a shorter argument."""
+    if not isinstance(e, Call) or e.fn not in ("sign", "abs") or not isinstance(e.args[0], Mul):
+        return None
+    number, rest = split(e.args[0])
+    outside = [f for f in factors_of(rest) if s.known.is_positive(f)]
+    inside = [f for f in factors_of(rest) if f not in outside]
+    if not inside or (number == 1 and not outside):
+        return None
+    whole = Call(e.fn, powers(inside))
+    if e.fn == "abs":
+        return powers([Num(abs(number)), *outside, whole])
+    return whole if number > 0 else mul(MINUS_ONE, whole)
+
+
+def odd_function(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """tanh(−u) = −tanh(u), and so for other odd functions. Ends: the minus stands in front."""
+    if isinstance(e, Call) and e.fn in ODD and e.fn != "sign" and isinstance(e.args[0], Mul) and sign_of(e.args[0]) < 0:
+        return mul(MINUS_ONE, Call(e.fn, positive(e.args[0])))
+    return None
+
+
+def idle_sign(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """sign(u)² [|u| > c] = [|u| > c] for c ≥ 0: where |u| is above c, u is not 0. Ends: a factor
+    disappears."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Pow) and f.exponent is TWO and isinstance(f.base, Call) and f.base.fn == "sign":
+            size = Call("abs", *f.base.args)
+            for c in e.args:
+                above = isinstance(c, Compare) and c.fn == ">" and c.args[0] is size
+                if above and (c.args[1] is ZERO or s.known.is_positive(c.args[1])):
+                    return powers(x for x in e.args if x is not f)
+    return None
+
+
+def idle_condition(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """max(u, 0) [u > 0] = max(u, 0). Ends: a condition disappears."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        base = f.base if isinstance(f, Pow) else f
+        if isinstance(base, Call) and (base.fn == "relu" or (base.fn == "maximum" and base.args[1] is ZERO)):
+            c = Compare(">", base.args[0], ZERO)
+            same = next((x for x in (c, isolated(s, c, used)) if x is not None and x in e.args), None)
+            if same is not None:
+                return powers(x for x in e.args if x is not same)
+    return None
+
+
+def double_angle(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """2 sin u cos u = sin 2u. Ends: two functions become one."""
+    if not isinstance(e, Mul) or not isinstance(e.args[0], Num):
+        return None
+    for f in e.args:
+        other = Call("cos", *f.args) if isinstance(f, Call) and f.fn == "sin" else None
+        if other in e.args:
+            double = Call("sin", powers((TWO, f.args[0])))
+            return powers([Num(e.args[0].value / 2), *(double if x is f else x for x in e.args[1:] if x is not other)])
+    return None
+
+
+def scaled_clip(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """r/δ if |r| < δ else sign r = clip(r/δ, −1, 1) for δ > 0. Ends: a condition disappears."""
+    if not isinstance(e, Select):
+        return None
+    condition, yes, no = e.args
+    if not (isinstance(condition, Compare) and condition.fn in LESS and isinstance(condition.args[0], Call)):
+        return None
+    size, bound = condition.args
+    if size.fn != "abs" or not s.known.is_positive(bound):  # type: ignore[attr-defined]
+        return None
+    r = size.args[0]
+    scale = powers((yes, Pow(r, MINUS_ONE)))
+    if r.tensors <= scale.tensors or canon(no) is not canon(powers((scale, bound, Call("sign", r)))):
+        return None
+    limit = powers((scale, bound))
+    result = Call("minimum", Call("maximum", yes, powers((MINUS_ONE, limit))), limit)
+    return result if length(result) < length(e) else None
+
+
+def clipped_minimum(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """[c u ≤ r u] · [lo < r < hi] + [r u < c u] = [r u ≤ c u] for c = min(max(r, lo), hi), as c is r
+    between the bounds; but at the bounds, where no slope exists. Ends: four conditions become one."""
+    if not isinstance(e, Add) or len(e.args) != 2:
+        return None
+    for inside, outside in (e.args, e.args[::-1]):
+        for less in (f for f in factors_of(outside) if isinstance(f, Compare) and f.fn == "<"):
+            tie = Compare("<=", less.args[1], less.args[0])
+            for c in (x for x in walk(less) if isinstance(x, Entry)):
+                between = _clip(s, c)
+                whole = {tie, *between} if between else {tie}
+                if between is None or not whole <= set(factors_of(inside)):
+                    continue
+                r = between[0].args[0]
+                same = canon(replace(less.args[1], lambda x: r if x is c else None))  # noqa: B023
+                rest, other = (powers(f for f in factors_of(t) if f not in {less, *whole}) for t in (inside, outside))
+                if same is canon(less.args[0]) and canon(rest) is canon(other):
+                    used.facts.update({Fact("definition", c.tensor, text=DEFINITION + c.tensor): None})
+                    return powers([rest, Compare("<=", *less.args)])
+    return None
+
+
+def _clip(s: Knowledge, c: Entry) -> tuple[Compare, Compare] | None:
+    """The conditions under which a node defined as min(max(r, lo), hi) is r."""
+    body = s.known.body_at(c)
+    if not (isinstance(body, Call) and body.fn == "minimum"):
+        return None
+    inner, high = body.args
+    if not (isinstance(inner, Call) and inner.fn == "maximum"):
+        return None
+    r, low = inner.args
+    return Compare(">", r, low), Compare("<", r, high)
+
+
+__all__ = [
+    "between",
+    "bounded",
+    "clipped_minimum",
+    "double_angle",
+    "idle_condition",
+    "idle_sign",
+    "isolated",
+    "kinked",
+    "monotone",
+    "odd_function",
+    "scaled_clip",
+    "sign_of_product",
+]

@@ -1,0 +1,125 @@
+"""Quotients of sums: one law where a divisor cancels against a sum, and one where it goes into another.
+
+A sum and a divisor that is a sum are polynomials in their factors; long division finds out whether
+one is a multiple of the other.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split
+from symbp.expr import MINUS_ONE, ONE, Add, Expr, Mul, Num, Pow
+from symbp.rules import Knowledge, Used
+
+TERMS, STEPS = 6, 12  # longer sums are not divided, longer divisions given up
+
+Monomial = tuple[tuple[Expr, Fraction], ...]
+Polynomial = dict[Monomial, Fraction]
+
+
+def exact_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """(p² − q²)/(p − q) = p + q, (1 + z/r)/(z + r) = 1/r: a sum that is a multiple of the divisor.
+    Ends: shorter."""
+    if not isinstance(e, Mul):
+        return None
+    divisors = [f.base for f in e.args if isinstance(f, Pow) and f.exponent is MINUS_ONE and isinstance(f.base, Add)]
+    for below in divisors:
+        for above in (f for f in e.args if isinstance(f, Add)):
+            if len(above.args) > TERMS or len(below.args) > TERMS or above.tensors.isdisjoint(below.tensors):
+                continue
+            quotient = _quotient(above, below)
+            if quotient is not None:
+                gone = Pow(below, MINUS_ONE)
+                result = powers(quotient if f is above else f for f in e.args if f is not gone)
+                if length(result) < length(e):
+                    return result
+    return None
+
+
+def divisor_inside(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """1/(x (a + b/x)) = 1/(a x + b), x²/(1 + y²/x²) likewise: a divisor of a summand of a divisor goes.
+    Ends: shorter."""
+    if not isinstance(e, (Mul, Pow)):
+        return None
+    factors = factors_of(e)
+    for f in factors:
+        if not (isinstance(f, Pow) and f.exponent is MINUS_ONE and isinstance(f.base, Add)):
+            continue
+        for x in dict.fromkeys(g for t in f.base.args for g in factors_of(t) if isinstance(g, Pow)):
+            if isinstance(x.exponent, Num) and x.exponent.value < 0:
+                gone = power(x.base, Num(-x.exponent.value))
+                whole = plus(powers((gone, t)) for t in f.base.args)
+                result = powers([gone, *(power(whole, MINUS_ONE) if g is f else g for g in factors)])
+                if length(result) < length(e):
+                    return result
+    return None
+
+
+def _quotient(above: Expr, below: Expr) -> Expr | None:
+    """above/below where it is a sum of products, else None."""
+    names: dict[Expr, Expr] = {}
+    dividend, divisor = _polynomial(above, names), _polynomial(below, names)
+    if dividend is None or divisor is None or len(divisor) < 2:
+        return None
+    order = {key: n for n, key in enumerate(names)}
+
+    def rank(m: Monomial) -> tuple[Fraction, ...]:
+        row = [Fraction(0)] * len(order)
+        for key, x in m:
+            row[order[key]] = x
+        return tuple(row)
+
+    lead = max(divisor, key=rank)
+    quotient: Polynomial = {}
+    for _ in range(STEPS):
+        if not dividend:
+            break
+        top = max(dividend, key=rank)
+        factor, c = _times(top, _inverse(lead)), dividend[top] / divisor[lead]
+        quotient[factor] = quotient.get(factor, Fraction(0)) + c
+        for m, d in divisor.items():
+            key = _times(m, factor)
+            value = dividend.get(key, Fraction(0)) - c * d
+            if value:
+                dividend[key] = value
+            else:
+                dividend.pop(key, None)
+    if dividend or len(quotient) > TERMS:
+        return None
+    terms = [powers([Num(c), *(power(names[key], Num(x)) for key, x in m)]) for m, c in quotient.items()]
+    return plus(sorted(terms, key=lambda t: not isinstance(t, Num)))
+
+
+def _polynomial(e: Expr, names: dict[Expr, Expr]) -> Polynomial | None:
+    """A sum as coefficients of monomials in its factors; `names` gathers what these are."""
+    whole = expand(e, 2 * TERMS)
+    result: Polynomial = {}
+    for t in whole.args if isinstance(whole, Add) else (whole,):
+        c, rest = split(t)
+        monomial: dict[Expr, Fraction] = {}
+        for f in factors_of(rest):
+            base, x = (f.base, f.exponent) if isinstance(f, Pow) else (f, ONE)
+            if not isinstance(x, Num):
+                base, x = f, ONE
+            if base is not ONE and isinstance(x, Num):
+                key = canon(base)
+                names.setdefault(key, base)
+                monomial[key] = monomial.get(key, Fraction(0)) + x.value
+        m = tuple(sorted(monomial.items(), key=lambda p: id(p[0])))
+        result[m] = result.get(m, Fraction(0)) + c
+    return result
+
+
+def _times(a: Monomial, b: Monomial) -> Monomial:
+    both = dict(a)
+    for key, x in b:
+        both[key] = both.get(key, Fraction(0)) + x
+    return tuple(sorted(((k, x) for k, x in both.items() if x), key=lambda p: id(p[0])))
+
+
+def _inverse(m: Monomial) -> Monomial:
+    return tuple((key, -x) for key, x in m)
+
+
+__all__ = ["divisor_inside", "exact_quotient"]
