@@ -112,7 +112,8 @@ class Shortener:
                 self._neighbours.setdefault(t, set()).add(node.name)
                 self._neighbours.setdefault(node.name, set()).add(t)
         own = loss is not None and _returns(loss)
-        self._given = tuple(n for n in self.graph.nodes if own or n != self.graph.loss)
+        given = (n for n in self.graph.nodes if own or n != self.graph.loss)
+        self._given = tuple(sorted(given))  # in one order, however they were declared
 
     def __call__(
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
