@@ -131,9 +131,8 @@ def jacobian(
     """The Jacobian of any tensor by another, its structure, and its products with a vector."""
     from symbp import commands
 
-    options = commands.DeriveOptions(
-        detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
+    options = commands.derivative_options(
+        detail, notation, format, standalone, lang, style, check, set_, json, seed
     )  # fmt: skip
     _finish(lambda screen: commands.jacobian(net, node, wrt, options, screen), color, output, force, debug, lang)
 
@@ -161,9 +160,8 @@ def hessian(
     """Second derivatives of the loss, their structure, and their product with a vector."""
     from symbp import commands
 
-    options = commands.DeriveOptions(
-        detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
-        style=tuple(style or ()), check=check, seed=seed, set=tuple(set_ or ()),
+    options = commands.derivative_options(
+        detail, notation, format, standalone, lang, style, check, set_, json, seed
     )  # fmt: skip
     _finish(lambda screen: commands.hessian(net, wrt, wrt2, options, screen), color, output, force, debug, lang)
 

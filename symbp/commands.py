@@ -87,6 +87,17 @@ class DeriveOptions:
             raise RequestError("--seed must be a whole number from 0 to 2^63 − 1.")
 
 
+def derivative_options(
+    detail: str, notation: str, format: str, standalone: bool, lang: str, style: Sequence[str] | None,
+    check: str, depth: Sequence[str] | None, json: bool, seed: int,
+) -> DeriveOptions:  # fmt: skip
+    """The options of `symbp jacobian` and `symbp hessian`, which are those of `symbp derive` as far as they go."""
+    return DeriveOptions(
+        detail=detail, notation=notation, format="json" if json else format, standalone=standalone, lang=lang,
+        style=tuple(style or ()), check=check, seed=seed, set=tuple(depth or ()),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Screen:
     """Where the result goes: how wide, and in colour or not."""

@@ -18,9 +18,11 @@ from symbp.derive import derive, on_the_way
 from symbp.errors import RequestError, nearest
 from symbp.graph import Graph
 from symbp.show.blocks import Figure
+from symbp.show.picture.blocks import BlockView
+from symbp.show.picture.circuits import CircuitView
 from symbp.show.picture.dot import dot
 from symbp.show.picture.mermaid import mermaid
-from symbp.show.picture.picture import Picture, picture
+from symbp.show.picture.picture import Picture
 from symbp.show.picture.svg import svg
 from symbp.show.picture.tikz import document, tikz
 from symbp.show.style import Style
@@ -53,8 +55,9 @@ def draw(
     circuit = _circuit(graph, view)
     style = style or Style.of(graph.style)
     adjoints = frozenset(derivation.adjoints) if derivation else on_the_way(graph)
+    make = CircuitView if circuit else BlockView
     if not values:
-        return picture(graph, adjoints, circuit, lang=lang, style=style)
+        return make(graph, circuit, adjoints, {}, {}, lang, style).picture()
     if graph.has_families:
         ends = " ".join(f"--set {b}=3" for b in graph.bounds)
         raise RequestError(f"Values are for a network whose loops are written out: say {ends} with them.")
@@ -63,7 +66,7 @@ def draw(
     forward, backward = evaluate_at(derive(shown, every, closed=False, steps=False), values)
     backward[graph.loss] = np.ones(())
     backward = {name: in_layout(v, style.layout == "numerator") for name, v in backward.items()}
-    return picture(graph, frozenset(backward), circuit, _plain(forward), _plain(backward), lang, style)
+    return make(graph, circuit, frozenset(backward), _plain(forward), _plain(backward), lang, style).picture()
 
 
 def figure(picture: Picture) -> Figure:

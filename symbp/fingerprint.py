@@ -34,6 +34,7 @@ from symbp.expr import (
     Entry,
     Expr,
     Index,
+    Mul,
     Num,
     Pow,
     Reduce,
@@ -53,6 +54,7 @@ Vector = NDArray[np.float64]
 POINTS, MANY = 4, 10
 DIGITS = 1e-7  # two fingerprints this close, relatively, are the same
 TINY, NOTHING = 1e-11, 1e-9
+ROUNDING = 1e-15
 MOST, FEW = 60, 20  # entries that pairs are made of, with up to two letters and with more
 HUGE = 1e9
 MATCHES = 4  # proposals for one value
@@ -121,11 +123,41 @@ class Samples:
 
     def same(self, a: Expr, b: Expr, letters: tuple[Index, ...], digits: float = 1e-8) -> bool:
         """Have both one value at every point? `b` may have fewer letters."""
+        largest = 0.0
         for n in self.points():
             one, two = self.at(a, letters, n), self.projection(b, letters, n)
-            if one is None or two is None or abs(one - two) > 1e-12 + digits * abs(two):
+            if one is None or two is None:
+                return False
+            largest = max(largest, abs(one), abs(two))
+            if abs(one - two) > ROUNDING + digits * largest:
                 return False
         return True
+
+    def vanishes(self, e: Expr, letters: tuple[Index, ...]) -> bool:
+        """Is `e` 0 at every point? What is small because a gradient has vanished is not: a product is 0
+        where a factor is, a sum where it is small beside its terms."""
+        for n in self.points():
+            state = self.state(n)
+            assert state is not None
+            value = self._value(e, state, letters)
+            if value is None:
+                return False
+            scale = 0.0
+            if isinstance(e, Mul) and any(self._is_lost(f, state) for f in e.args):
+                return False
+            if isinstance(e, Add):
+                scale = max(abs(self.projection(t, letters, n) or 0.0) for t in e.args)
+            elif isinstance(e, Reduce) and e.op == "sum":
+                indices, body = e.expose()
+                terms = self._value(body, state, (*letters, *indices))
+                scale = 0.0 if terms is None else float(np.abs(terms).max(initial=0.0))
+            if np.abs(value).max(initial=0.0) > NOTHING * scale:
+                return False
+        return True
+
+    def _is_lost(self, e: Expr, state: Evaluation) -> bool:
+        """Is a tensor 0, which nobody says of it? It is too small for a number."""
+        return isinstance(e, Entry) and not state.values[e.tensor].any()
 
     def ratio(self, a: Expr, b: Expr, letters: tuple[Index, ...]) -> int | None:
         """1, −1 or 2 where `a` is that many times `b` at every point, and `b` is nowhere 0."""

@@ -690,11 +690,24 @@ def _sort_key(m: Monomial) -> tuple[int, list[tuple[str, str]]]:
     return len(m.bound), [(_text(b), _text(x)) for b, x in m.factors]
 
 
+_CANONICAL: dict[tuple[Monomial, frozenset[Entry]], Monomial] = {}
+
+
 def _canonical(
     bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...], symmetric: frozenset[Entry] = frozenset()
 ) -> Monomial:
     """Bound letters ?1, ?2, … in an order that does not depend on their names; entries of symmetric
     matrices with their letters in order."""
+    given = (Monomial(bound, factors), symmetric)
+    found = _CANONICAL.get(given)
+    if found is None:
+        found = _CANONICAL[given] = _in_canonical_letters(bound, factors, symmetric)
+    return found
+
+
+def _in_canonical_letters(
+    bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...], symmetric: frozenset[Entry]
+) -> Monomial:
     if not bound:
         return Monomial((), _ordered(factors))
     names = {i.name: i for i in bound}
@@ -727,16 +740,17 @@ def _canonical(
         )
     best: tuple[list[str], Monomial] | None = None
     for order in orders:
-        renamed: dict[Index, Expr] = {names[n]: Index(f"?{k}", names[n].dim) for k, n in enumerate(order, 1)}
+        letters = tuple(names[n] for n in order)
+        renamed = tuple(Index(f"?{k}", i.dim) for k, i in enumerate(letters, 1))
         made = _ordered(
             tuple(
-                (_resorted(_turned(substitute(b, renamed), b in symmetric)), _resorted(substitute(x, renamed)))
+                (_turned(_relabelled(b, letters, renamed), b in symmetric), _relabelled(x, letters, renamed))
                 for b, x in factors
             )
         )
         key = [f"{_text(b)}^{_text(x)}" for b, x in made]
         if best is None or key < best[0]:
-            best = (key, Monomial(tuple(renamed.values()), made))  # type: ignore[arg-type]
+            best = (key, Monomial(renamed, made))
     assert best is not None
     return best[1]
 
@@ -745,6 +759,20 @@ def _turned(b: Expr, symmetric: bool) -> Expr:
     if symmetric and isinstance(b, Entry) and len(b.idx) == 2 and _text(b.idx[0]) > _text(b.idx[1]):
         return Entry(b.tensor, b.idx[::-1])
     return b
+
+
+_RELABELLED: dict[tuple[Expr, tuple[Index, ...]], Expr] = {}
+
+
+def _relabelled(e: Expr, letters: tuple[Index, ...], renamed: tuple[Index, ...]) -> Expr:
+    """A factor with its bound letters renamed; few letters and few factors make many products."""
+    if e.free.isdisjoint(letters):
+        return e
+    key = (e, letters)
+    found = _RELABELLED.get(key)
+    if found is None:
+        found = _RELABELLED[key] = _resorted(substitute(e, dict(zip(letters, renamed))))
+    return found
 
 
 def _coloured(word: str, own: str, colour: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ one-hot leaf is differentiated as if it were free.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -368,11 +369,17 @@ def collect(e: Expr) -> Expr:
 
 
 def multiply_out(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """(a/x + b) x and (1/N)(…) with parts that cancel: multiplied out where that shortens."""
+    """(a/x + b) x, (a x + b)/x and (1/N)(…) with parts that cancel: multiplied out where that shortens."""
     if not isinstance(e, Mul) or not any(isinstance(f, Add) for f in e.args):
         return None
     sums = [f for f in e.args if isinstance(f, Add)]
     others = [f for f in e.args if not isinstance(f, Add)]
+    for f, g in itertools.product(sums, others):
+        if isinstance(g, Pow) and negative_power(g) and any(g.base in factors_of(t) for t in f.args):
+            inner = plus(powers([t, g]) for t in f.args)
+            result = powers(inner if x is f else x for x in e.args if x is not g)
+            if length(result) < length(e):
+                return result
     bases = {f.base if isinstance(f, Pow) else f for f in others if not isinstance(f, (Num, Size))}
     divided = {x.base for f in sums for t in f.args for x in _fraction(t)[1] if isinstance(x, Pow)}
     small = sum(len(f.args) for f in sums) <= 5 and len(sums) >= 2

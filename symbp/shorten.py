@@ -432,7 +432,7 @@ class Shortener:
             return []
         point, target = first
         if target == 0:
-            return [ZERO]
+            return [ZERO] if self.samples.vanishes(own, theirs) else []
         one = self._number(own, theirs, point, target)
         most = max(length(e) - 1 + (isinstance(e, Add) or slack), 0)
         found = [] if one is None else [one]

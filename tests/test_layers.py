@@ -26,7 +26,8 @@ form matrix views windows check values family_values read.data descend
 numpy_code helpers program loop_program diagonal check_higher differential
 lang show show.style show.words show.problems show.alphabet show.tex show.blocks show.changes show.kinks show.names show.layout show.entries show.math show.document
 show.terminal show.latex
-show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture
+show.picture show.picture.ink show.picture.layout show.picture.numbers show.picture.gates show.picture.picture show.picture.page
+show.picture.circuits show.picture.blocks
 show.picture.svg show.picture.tikz show.picture.mermaid show.picture.dot
 show.beamer show.markdown show.mathml show.html show.notebook
 show.claims show.json show.table show.plot show.descent show.higher

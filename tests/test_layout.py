@@ -84,6 +84,14 @@ def test_values_are_transposed():
     assert "[[−0.112, 0.636]]" in text
 
 
+def test_values_of_tensors_only_in_every_format():
+    at = ("W=[[0.1,0.5],[-0.3,0.00001]]", "x=[0.2,0.4]")
+    for form in ("terminal", "latex", "beamer", "markdown", "html", "ipynb"):
+        text = shown("l2-of-matvec", at=at, format=form)
+        assert "0.1" in text
+        assert form == "terminal" or "1e-05" not in text, "powers of ten are written as such"
+
+
 def test_differentials():
     text = shown("softmax-classifier", method="differential")
     assert re.search(r"dL = .*tr\(δ_Z dZ\)", text)

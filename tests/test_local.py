@@ -7,7 +7,7 @@ import pytest
 from symbp.derive import LocalProblems, derive
 from symbp.expr import Call, Entry, Index, Reduce, Size, add, fresh, mul, total
 from symbp.graph import adjoint
-from symbp.local import rename, skeleton
+from symbp.local import change_in_sum, local_problem, placed, rename, skeleton
 from symbp.read.network import read_network
 from symbp.steps import Derivation
 
@@ -127,3 +127,49 @@ def test_a_tensor_with_a_fact_is_not_taken_for_one_without() -> None:
 
     assert "s" not in derivation.adjoints["a"].delta.tensors
     assert "t" in derivation.adjoints["x"].delta.tensors, text
+
+
+STEPS = """
+U: (D, D)
+h0: (D,)
+y1: (D,)
+y2: (D,)
+y3: (D,)
+h1 = tanh(U @ h0)
+h2 = tanh(U @ h1)
+h3 = tanh(U @ h2)
+g = exp(h3)
+L = sum((h1 - y1)**2) + sum((h2 - y2)**2) + sum((h3 - y3)**2) + sum(g)
+assert y3 > 0
+"""
+
+
+def test_a_place_is_a_kind_and_numbers() -> None:
+    numbers: dict[str, str] = {}
+
+    one, two = placed(product("X", "W1"), numbers), placed(product("W1", "X"), numbers)
+    assert one[0] == two[0] == placed(product("A", "B"), {})[0]
+    assert one[1:] == ("0", "1")
+    assert two[1:] == ("1", "0")
+
+
+def test_a_problem_is_its_definitions_and_facts_too() -> None:
+    graph = read_network(STEPS)
+
+    def problem(*names: str) -> tuple[object, ...]:
+        return local_problem(graph, mul(*(Entry(n, (i,)) for n in names)), {})
+
+    assert problem("h1", "y1") == problem("h2", "y2")
+    assert problem("h1", "y1") != problem("g", "y1")  # an exponential is no tanh
+    assert problem("h1", "y1") != problem("h3", "y3")  # y3 is positive
+
+
+def test_changes_of_alike_summands_are_alike() -> None:
+    graph = read_network(STEPS)
+    terms = [mul(Entry(adjoint(f"h{n}"), (i,)), Entry(f"y{n}", (i,))) for n in (1, 2)]
+    form = [mul(Entry(f"h{n}", (i,)), Entry(f"y{n}", (i,))) for n in (1, 2)]
+    other = mul(Entry("g", (i,)), Entry("y2", (i,)))
+
+    first = change_in_sum(graph, add(*terms), add(form[0], terms[1]))
+    assert first == change_in_sum(graph, add(*terms), add(terms[0], form[1]))
+    assert first != change_in_sum(graph, add(*terms), add(terms[0], other))

@@ -323,6 +323,7 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         mul(Add((minus(y), x)), div(x), div(Add((ONE, minus(x))))),
     ),
     (rules.multiply_out, mul(Add((mul(x, div(y)), z)), y), Add((x, mul(y, z)))),
+    (rules.multiply_out, mul(M, Add((mul(x, y), z)), div(y)), mul(M, Add((x, mul(z, div(y)))))),
     (rules.expand_terms, Add((mul(x, Add((y, MINUS_ONE))), mul(Add((ONE, minus(x))), y))), Add((minus(x), y))),
     (rules.masks, Add((mul(y, positive(x)), mul(z, other(x)))), Select(positive(x), y, z)),
     (rules.masks, Add((mul(y, positive(x)), mul(2, y, other(x)))), mul(y, Select(positive(x), ONE, TWO))),

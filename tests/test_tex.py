@@ -6,9 +6,11 @@ no sign is missing from the fonts, and nothing stands out of the page by more th
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from symbp.commands import DeriveOptions, Screen, derive
 from symbp.zoo import names
 
+ROOT = Path(__file__).parent.parent
 GOLDEN = sorted(str(p) for p in (Path(__file__).parent / "golden").glob("*.symbp"))
 HAIR = 3.0  # points
 VIEWS = {
@@ -26,6 +29,9 @@ VIEWS = {
         standalone=True,
         detail="brief",
         style=("layers=paren", "gradient=nabla", "transpose=prime", "bold=yes"),
+    ),
+    "numerator": DeriveOptions(
+        format="latex", standalone=True, detail="brief", style=("layout=numerator",), update=True
     ),
     "slides": DeriveOptions(format="beamer"),
 }
@@ -50,7 +56,7 @@ def test_every_network_compiles(view: str, lang: str, tmp_path: Path) -> None:
         pytest.skip(f"{engine} with what it needs is not here: make test-tex")
     if view == "slides" and _lacks("beamer.cls"):
         pytest.skip("beamer is not here: make test-tex")
-    every = [*names(), *GOLDEN] if view != "slides" else [*names()[::8], *GOLDEN[:3]]
+    every = [*names(), *GOLDEN] if view not in ("slides", "numerator") else [*names()[::8], *GOLDEN[:3]]
     options = DeriveOptions(**{**vars(VIEWS[view]), "lang": lang, "check": "none"})
     text, status = derive(every, options, Screen())
 
@@ -59,6 +65,22 @@ def test_every_network_compiles(view: str, lang: str, tmp_path: Path) -> None:
     assert status == 0
     assert "Missing character" not in log
     assert [x for x in re.findall(r"Overfull .hbox \(([\d.]+)pt", log) if float(x) > HAIR] == []
+
+
+@pytest.mark.skipif(shutil.which("xelatex") is None, reason="xelatex is not here: make test-tex")
+def test_two_pages_in_chinese_as_the_tutorial_has_them(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "tutorial-lecture.md").read_text(encoding="utf-8")
+    network = re.search(r"<!-- file: three-layers.symbp -->\n```python\n(.*?)```", page, re.S)
+    command = re.search(r"\$ symbp derive three-layers.symbp (.*) -o pages.tex", page)
+    assert network is not None and command is not None
+    (tmp_path / "three-layers.symbp").write_text(network[1], encoding="utf-8")
+    words = [sys.executable, "-m", "symbp.cli", "derive", "three-layers.symbp", *command[1].split(), "-o", "page.tex"]
+    subprocess.run(words, cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    log = log_of((tmp_path / "page.tex").read_text(encoding="utf-8"), "xelatex", tmp_path)
+
+    assert "Output written on page.pdf (2 pages" in log
+    assert "Missing character" not in log and "Overfull" not in log
 
 
 def _lacks(file: str) -> bool:

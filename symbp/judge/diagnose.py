@@ -23,7 +23,7 @@ from symbp.judge.grafts import Grafts
 from symbp.judge.lexicon import Lexicon
 from symbp.judge.naming import COST, RIVAL, Mistake, Namer
 from symbp.judge.rewrite import added, flattened
-from symbp.judge.search import Repair
+from symbp.judge.search import Repair, ratio_between
 from symbp.judge.value import ShapeError, Value
 
 
@@ -41,11 +41,19 @@ def diagnose(
         search = Grafts(lexicon, link, truth, lefts, claim.about, paper, until, (claim.left,))
         found = Explanations(lexicon, search, claim.left)
         mistake = found.single(values)
-        if mistake is None or mistake.cost > 9.5:
+        if mistake is None or mistake.cost > 9.5 or mistake.name == "other":
             double = found.double(values, start + seconds)
-            if double is not None and (mistake is None or double.cost < mistake.cost):
+            most = 12.0 if mistake is None or mistake.name == "other" else mistake.cost
+            if double is not None and double.cost < most:
                 mistake = double
     return mistake or Mistake("other")
+
+
+MOST_FITTING = 24  # edits that make the parts fit, each of which a second edit may follow
+
+
+def _cheaper(a: Mistake | None, b: Mistake | None) -> Mistake | None:
+    return b if a is None or (b is not None and b.cost < a.cost) else a
 
 
 class Explanations:
@@ -62,15 +70,17 @@ class Explanations:
         s = self.search
         tiers: list[tuple[float, Sequence[Callable[[], None]]]] = [
             (3.0, (s.ratios,)),
-            (4.6, (s.signs, s.transposes)),
+            (4.6, (s.signs, s.transposes, s.indices)),
             (4.6, (s.orders, s.deletions)),
-            (5.0, (s.reductions, s.lookups, s.products)),
+            (5.0, (s.reductions, s.products, s.lookups)),
             (5.5, (s.within_chains, s.names, s.brackets, s.letters, s.numbers, s.everywhere)),
             (5.8, (lambda: self.forgotten(values), lambda: self.backwards(values))),
             (6.0, (s.functions, s.symmetric)),
             (99.0, (s.grafts, s.insertions)),
         ]
         for floor, edits in tiers:
+            if floor == 5.0:
+                self._prepared(lambda: (s.pool.parts, self.lexicon.slopes))
             for edit in edits:
                 edit()
             self._collect()
@@ -80,6 +90,12 @@ class Explanations:
             if s.late:
                 break
         return self._chosen()
+
+    def _prepared(self, make: Callable[[], object]) -> None:
+        """What is made once for all claims is not taken off the time of this one."""
+        start = time.thread_time()
+        make()
+        self.search.until += time.thread_time() - start
 
     @property
     def best(self) -> Mistake | None:
@@ -96,7 +112,13 @@ class Explanations:
         if best is None:
             return None
         own = [m for m in self.mistakes if m.name == best.name and m.tree is not None and m.cost <= best.cost + RIVAL]
-        best = min(own, key=lambda m: m.cost) if own else best
+        if own:
+            like = min(own, key=lambda m: m.cost)
+            said = best.kind in ("forgotten", "product-rule")  # says more than the edit that mends it
+            if not said:
+                best = like
+            elif best.tree is None and not like.whole:
+                best = replace(best, tree=like.tree, old=like.old, new=like.new)
         also = {m.name: m.cost for m in sorted(self.mistakes, key=lambda m: -m.cost) if m.name != best.name}
         near = tuple(n for n, cost in sorted(also.items(), key=lambda x: x[1]) if cost <= best.cost + RIVAL)
         return replace(best, also=near)
@@ -108,6 +130,7 @@ class Explanations:
         s = self.search
         if values is None or not s.about or self.left is None:
             return
+        self._prepared(lambda: wrong_derivations(self.lexicon).about(s.about))
         for x in wrong_derivations(self.lexicon).about(s.about):
             if s.late:
                 return
@@ -185,6 +208,18 @@ class Explanations:
                 Mistake(label, None, function=function, node=name, kind="slope-of-one", cost=COST[label] + 0.2)
             )
 
+    def _exchanged_slope(self, gone: Mistake, put: Mistake) -> Mistake | None:
+        """One factor taken out and a slope put in is one mistake: the slope was taken of something else."""
+        if gone.detail is None or put.detail is None:
+            return None
+        a, b = self.search.value(gone.detail), self.search.value(put.detail)
+        if a is not None and b is not None and ratio_between(a, b) is not None:
+            return None  # the same slope, multiplied in another way
+        of_another = gone.detail.op == put.detail.op and len(gone.detail.args) == len(put.detail.args)
+        name = "wrong-argument" if of_another else "wrong-activation-derivative"
+        cost = COST[name] + 1.0
+        return replace(put, name=name, old=gone.detail, new=put.detail, kind="replace", whole=False, cost=cost)
+
     # ---- two mistakes ----------------------------------------------------------------------------
 
     def double(self, values: Sequence[Array] | None, until: float) -> Mistake | None:
@@ -246,29 +281,37 @@ class Explanations:
         """After each simple edit: is the rest a number, a sign, a transpose, a slope or a factor?"""
         s = self.search
         s.until = until
-        candidates = list(s.first_edits())
         best: Mistake | None = None
-        for repair in candidates:
+        fitting: list[tuple[Repair, Value]] = []
+        for repair in list(s.first_edits()):
+            if time.thread_time() > until:
+                return best
+            value = s.value(repair.tree)
+            if value is None or not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
+                continue
+            if not s.shape_fits and len(fitting) < MOST_FITTING and s.fits(repair.tree):
+                fitting.append((repair, value))
+            best = _cheaper(best, self._close(repair, value, False))
+            if best is not None and best.cost < 9:
+                return best
+        for repair, value in fitting:  # the first mistake kept the parts from fitting, the second may be anywhere
             if time.thread_time() > until:
                 break
-            value = s.value(repair.tree)
-            if value is None:
-                continue
-            closed = self._close(repair, value)
-            if closed is not None and (best is None or closed.cost < best.cost):
-                best = closed
-                if best.cost < 9:
-                    break
+            best = _cheaper(best, self._close(repair, value, True))
         return best
 
-    def _close(self, repair: Repair, value: Value) -> Mistake | None:
-        """The second edit at the root of an edited formula."""
+    def _close(self, repair: Repair, value: Value, anywhere: bool) -> Mistake | None:
+        """The second edit of an edited formula: at the root, or anywhere."""
         s = self.search
-        inner = Grafts(self.lexicon, repair.tree, s.truth, s.lefts, s.about, s.paper, s.until, s.beside, s.pool)
-        if not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
-            return None
+        lefts, beside = s.lefts, s.beside
+        inner = Grafts(
+            self.lexicon, repair.tree, s.truth, lefts, s.about, s.paper, s.until, beside, s.pool, deep=anywhere
+        )
         inner.ratios()
-        if not inner.found and len(value.shape) == 2:
+        if not inner.found and anywhere:
+            for edit in (inner.signs, inner.deletions, inner.slopes, inner.numbers):
+                edit()
+        if not inner.found and len(value.shape) == 2 and 1 not in value.shape:
             inner.sites = inner.sites[:1]
             inner.transposes()
         if not inner.found:
@@ -283,4 +326,6 @@ class Explanations:
             return None
         if first.name == "extra-term" and second.name in ("missing-factor", "missing-path"):
             return None
+        if first.name == "extra-term" and second.name == "missing-activation-derivative":
+            return self._exchanged_slope(first, second)
         return replace(first, tree=second.tree, second=second, cost=first.cost + second.cost)

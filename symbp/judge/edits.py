@@ -29,6 +29,7 @@ from symbp.judge.rewrite import (
     joined_product,
     joined_sum,
     marked,
+    negated,
     other_axes,
     relettered,
     scaled,
@@ -58,13 +59,13 @@ class Edits(Search):
             ratio = ratio_between(value, site.wanted)
             if ratio is None:
                 continue
-            for tree, sign, sizes in self.scalars_like(ratio):
+            for tree, sign, sizes in self.scalars_like(ratio, not site.path):
                 one = tree.op == "number" and tree.data[0] == 1
                 kind = "sign" if one else "scale" if sign > 0 else "scale-sign"
                 new = scaled(site.tree, tree, sign)
                 self.attempt(site, new, kind, detail=tree, scalar=True, sizes=sizes)
 
-    def scalars_like(self, ratio: Array) -> Iterator[tuple[Tree, int, bool]]:
+    def scalars_like(self, ratio: Array, any_number: bool = False) -> Iterator[tuple[Tree, int, bool]]:
         """What a formula may be off by: scalars with these values, one for each point, and their signs."""
         first = float(ratio.ravel()[0])
         if np.allclose(np.abs(ratio), 1.0, rtol=1e-6) and np.allclose(ratio, first):
@@ -73,7 +74,8 @@ class Edits(Search):
         for k, sign in known:
             yield self.lexicon.scalars[k][0], sign, self.lexicon.scalars[k][1]
         nice = Fraction(first).limit_denominator(64)
-        if not known and nice and np.allclose(ratio, float(nice), rtol=1e-8):
+        small = any_number or max(abs(nice.numerator), nice.denominator) <= 6
+        if not known and nice and small and np.allclose(ratio, float(nice), rtol=1e-8):
             yield c.number(abs(nice)), 1 if nice > 0 else -1, False
 
     def signs(self) -> None:
@@ -88,7 +90,7 @@ class Edits(Search):
                     if n > 2:
                         self.attempt(site, with_signs(t, (k, m)), "signs")
             if site.wanted is None or (site.above and site.above[-1] == "call"):
-                self.attempt(site, c.negative(t), "sign")
+                self.attempt(site, negated(t), "sign")
             if t.op == "compare" and t.data in REVERSED:
                 self.attempt(site, c.compare(REVERSED[t.data], *t.args), "comparison")
 
@@ -101,6 +103,9 @@ class Edits(Search):
                         if tree.op == "name":
                             self.attempt(site, tree, "scale", detail=tree, scalar=True, sizes=sizes)
                 n = Fraction(site.tree.data[0])
+                if n == 2 and site.above[-1:] == ("power",) and site.path[-1] == 1:
+                    whole = self._site(site.path[:-1])
+                    self.attempt(whole, whole.tree.args[0], "delete-factor", detail=whole.tree.args[0])
                 for m in dict.fromkeys(
                     x for x in [2 * n, n / 2, n + 1, n - 1, -n, n * n, 1 / n if n else n, Fraction(1), 3 * n] if x
                 ):
@@ -125,7 +130,7 @@ class Edits(Search):
             if not broken and value is not None and len(value.shape) != 2:
                 continue
             parent = site.above[-1] if site.above else ""
-            if parent == "transpose" or site.tree.op in ("number", "letter"):
+            if parent in ("transpose", "entry") or site.tree.op in ("number", "letter"):
                 continue
             if self.attempt(site, flipped(site.tree), "transpose"):
                 continue
@@ -349,6 +354,18 @@ class Edits(Search):
         for a, b in itertools.combinations(sorted(used, key=repr), 2):
             self.accept(exchanged(self.link, a, b), self._first(a), b, "names")
         self._shifted(used)
+        self._jacobians()
+
+    def _jacobians(self) -> None:
+        """∂y3/∂y2 for ∂y3/∂y1: the derivative of, or by, another node."""
+        nodes = list(self.lexicon.graph.nodes)
+        for site in self.sites:
+            if site.tree.op == "jacobian" and not self.late and len(nodes) < 30:
+                of, wrt, _ = site.tree.data
+                below = self.lexicon.below
+                for new in [(x, wrt) for x in nodes if x in below(wrt)] + [(of, x) for x in nodes if of in below(x)]:
+                    if new != (of, wrt):
+                        self.attempt(site, c.jacobian(*new), "name")
 
     def _leaves(self) -> list[tuple[Tree, Value]]:
         """Names and gradients as arrays."""
@@ -442,11 +459,13 @@ class Edits(Search):
                         gone = [t.args[k], t.args[m]]
                         detail = c.product(gone)
                         self.attempt(site, without(t, (k, m)), "delete-factor", detail=detail)
+                if t.op == "product" and 3 < n < 9:
+                    for gone3 in itertools.combinations(range(n), 3):
+                        detail = c.product([t.args[k] for k in gone3], [t.data[0][k] for k in gone3])
+                        self.attempt(site, without(t, gone3), "delete-factor", detail=detail)
             elif t.op == "call" and t.data[0] in ("outer", "dot") and n == 2:
                 for k in range(2):
                     self.attempt(site, t.args[1 - k], "delete-factor", detail=t.args[k])
-            elif t.op == "power":
-                pass
 
     def term_pairs(self) -> None:
         """Two summands less: two paths."""
@@ -512,8 +531,25 @@ class Edits(Search):
                 relettered(self.link, {a: b, b: a}), self.sites[0], relettered(self.link, {a: b, b: a}), "index"
             )
 
+    def indices(self) -> None:
+        """Two indices of an entry exchanged; another letter for one of them."""
+        used = {x for t in self.link.walk() if t.op == "entry" for x in t.data if isinstance(x, str) and x.isalpha()}
+        letters = sorted(used | set(self.lefts[0].letters))
+        for site in self.sites:
+            t = site.tree
+            if t.op == "alias" and t.args[0].op == "entry" and t.args[0].args[0].op == "jacobian":
+                t = Tree("entry", (c.jacobian(*t.args[0].args[0].data[:2]),), t.args[0].data)  # ∂y_n/∂w_n
+            for k, old in enumerate(t.data if t.op == "entry" and len(letters) < 8 else ()):
+                for new in letters if old in letters else ():
+                    self.attempt(site, Tree("entry", t.args, (*t.data[:k], new, *t.data[k + 1 :])), "letter")
+            if t.op == "entry" and len(t.data) > 1:
+                for a, b in itertools.combinations(range(len(t.data)), 2):
+                    data = list(t.data)
+                    data[a], data[b] = data[b], data[a]
+                    self.attempt(site, Tree("entry", t.args, tuple(data)), "index")
+
     def letters(self) -> None:
-        """einsum: two letters exchanged; entries: two indices exchanged, another letter."""
+        """einsum: two letters exchanged; two free indices exchanged throughout."""
         self._letters_exchanged()
         for site in self.sites:
             t = site.tree
@@ -532,11 +568,6 @@ class Edits(Search):
                     for q in set(map("".join, itertools.permutations(p))) if len(p) <= 4 else ():
                         changed = ",".join([*operands[:k], q, *operands[k + 1 :]]) + "->" + out
                         self.attempt(site, c.call("einsum", t.args, letters=changed), "index")
-            if t.op == "entry" and len(t.data) > 1:
-                for a, b in itertools.combinations(range(len(t.data)), 2):
-                    data = list(t.data)
-                    data[a], data[b] = data[b], data[a]
-                    self.attempt(site, Tree("entry", t.args, tuple(data)), "index")
             if t.op == "call" and t.data[0] == "transpose" and len(t.args) == 2:
                 for order in itertools.permutations(range(len(t.args[1].args))):
                     axes = c.call("tuple", [c.number(i) for i in order])

@@ -20,7 +20,7 @@ from symbp.claim import Tree
 from symbp.judge.equal import same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon, Slope
-from symbp.judge.rewrite import everywhere, joined_sum, without
+from symbp.judge.rewrite import ONE, everywhere, joined_sum, without
 from symbp.judge.value import ShapeError
 
 MOST_NODES, MOST = 24, 80  # nodes on the way that are looked at; wrong gradients that are kept
@@ -89,10 +89,12 @@ class Derivations:
             return
         users = set(self.lexicon.graph.consumers().get(at, ()))
         slopes = [s for s in self.lexicon.slopes if s.node in users and s.function not in LINEAR]
-        for s in slopes:
-            if s.function == "softmax" and len(users) == 1:
-                user = c.gradient(s.node, self.lexicon.graph.adjoint_name(s.node))
-                yield _Change(at, c.product((user, s.tree)), "wrong-activation-derivative", s.tree, s)
+        for node in users if len(users) == 1 and at in self.lexicon.graph.nodes else ():
+            if raw.op == "sum" and self._sums_to_one(node, at):
+                diagonal = c.product((c.name(node), c.sum_((ONE, c.name(node)), (1, -1))))
+                user = c.gradient(node, self.lexicon.graph.adjoint_name(node))
+                softmax = Slope(diagonal, "softmax", node, c.name(at), c.name(node), True)
+                yield _Change(at, c.product((user, diagonal)), "wrong-activation-derivative", diagonal, softmax)
         if raw.op == "sum" and len(raw.args) > 1:
             for k, (term, sign) in enumerate(zip(raw.args, raw.data, strict=True)):
                 rest = [i for i in range(len(raw.args)) if i != k]
@@ -117,6 +119,16 @@ class Derivations:
             elif s.whole:
                 user = c.gradient(s.node, self.lexicon.graph.adjoint_name(s.node))
                 yield _Change(at, user, "missing-activation-derivative", s.tree, s)
+
+    def _sums_to_one(self, node: str, at: str) -> bool:
+        """Is a node a softmax, however it is written: positive, with sums that are 1?"""
+        for b in self.points.batches:
+            a = b.tensors[node]
+            if a.ndim < 2 or a.shape != b.tensors[at].shape or not (a > 0).all():
+                return False
+            if not any(np.allclose(a.sum(axis=axis), 1.0) for axis in range(1, a.ndim)):
+                return False
+        return True
 
     def _made_by(self, changes: Sequence[_Change], order: Sequence[str], name: str) -> Iterator[Forgotten]:
         """The wrong gradient of `name`, if there is one and it differs from the right one."""

@@ -138,6 +138,8 @@ class Grafts(Edits):
                 self._two_slopes(site, factor)
                 inverse = np.where(np.isfinite(matrix) & (matrix != 0), 1.0 / matrix, np.nan)
                 for k, sign in proportional(inverse, factor, strict=True):
+                    if trees[k] is site.tree:
+                        continue
                     new = divided(site.tree, trees[k])
                     self.attempt(site, new if sign > 0 else c.negative(new), "divide", detail=trees[k])
 
@@ -224,7 +226,8 @@ class Grafts(Edits):
         self.accept(tree, site, new, kind, **detail)
 
     def everywhere(self) -> None:
-        """The same edit at all places: f(x) by x, all sums by means."""
+        """The same edit at all places: f(x) by x, all sums by means, a coefficient at every use of a name."""
+        self._scaled_everywhere()
         for t in {s.tree for s in self.sites if s.tree.op == "call" and s.tree.data[0] in UNARY}:
             if sum(s.tree is t for s in self.sites) > 1:
                 self.accept(everywhere(self.link, t, t.args[0]), self._first(t), t.args[0], "function")
@@ -240,6 +243,15 @@ class Grafts(Edits):
                         self.accept(
                             everywhere(self.link, t, c.call(f, (t,))), self._first(t), c.call(f, (t,)), "function"
                         )
+
+    def _scaled_everywhere(self) -> None:
+        for t in {s.tree for s in self.sites if s.tree.op in ("name", "entry") and s.tree.data[0] not in UNARY}:
+            if sum(s.tree is t for s in self.sites) > 1:
+                for tree, sizes in self.lexicon.scalars:
+                    if tree.op == "name" and tree is not t:
+                        new = c.product((tree, t))
+                        whole = everywhere(self.link, t, new)
+                        self.accept(whole, self._first(t), new, "scale", detail=tree, scalar=True, sizes=sizes)
 
     def parts_for(self, own: Value | None) -> list[tuple[Tree, Value]]:
         """Parts of the right formulas, spelled as a part of the student's formula is."""
@@ -266,7 +278,7 @@ class Grafts(Edits):
                 like = shape_of_names(tree) in slopes
                 if fits or not value.shape or (len(value.shape) == len(own.shape) and like):
                     self.attempt(site, multiplied(site.tree, tree), "multiply", detail=tree)
-                    if like or tree.op in ("name", "entry"):
+                    if (like or tree.op in ("name", "entry")) and tree is not site.tree:
                         self.attempt(site, divided(site.tree, tree), "divide", detail=tree)
                 if fits and tree.op != "number":
                     for sign in (1, -1):
@@ -283,9 +295,11 @@ class Grafts(Edits):
             for tree, value in self.pool.parts:
                 if tree.weight > 6 or not value.shape or (tree.weight > 1 and site.path):
                     continue
-                for factor in (tree, c.transpose(tree)) if len(value.shape) == 2 else (tree,):
-                    self.attempt(site, joined_chain((site.tree, factor)), "insert", detail=tree)
-                    self.attempt(site, joined_chain((factor, site.tree)), "insert", detail=tree)
+                factors = (tree, c.transpose(tree)) if len(value.shape) == 2 else (tree,)
+                for factor in factors:
+                    self.attempt(site, joined_chain((factor, site.tree)), "insert", detail=factor)
+                for factor in factors:
+                    self.attempt(site, joined_chain((site.tree, factor)), "insert", detail=factor)
                 if len(value.shape) == 1 == len(own.shape):
                     self.attempt(site, c.call("outer", (site.tree, tree)), "insert", detail=tree)
                     self.attempt(site, c.call("outer", (tree, site.tree)), "insert", detail=tree)

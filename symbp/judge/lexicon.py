@@ -168,6 +168,8 @@ class Lexicon:
                 output = c.name(name) if part is body else part
                 for tree, function, argument in self._slopes_of(part, output):
                     direct = part is body and argument.op in ("name", "gradient")
+                    if function == "power" and part.args[1].data[0] == 2 and not direct:
+                        continue  # an error that a loss squares is a factor of the chain like any other
                     found.setdefault(tree, Slope(tree, function, name, argument, output, direct))
         for slope in self._between_nodes():
             found[slope.tree] = slope

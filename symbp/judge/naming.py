@@ -21,7 +21,7 @@ from symbp.judge.equal import same
 from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon, Slope, quotient
 from symbp.judge.pool import spread
-from symbp.judge.rewrite import ONE
+from symbp.judge.rewrite import ONE, untransposed
 from symbp.judge.search import CLOSE, Repair, Search, proportional, shape_of_names
 from symbp.judge.value import ShapeError, Value
 
@@ -71,22 +71,30 @@ class Namer:
     def __init__(self, lexicon: Lexicon, search: Search, student: Tree | None = None) -> None:
         self.lexicon, self.search = lexicon, search
         self.student = search.link if student is None else student
+        self.start = search.link  # the formula before the edit
         self.coefficients = lexicon.coefficients
 
     def __call__(self, r: Repair) -> Mistake:
         name, adjust, slope = self._name(r)
         moved = _moved(r.old, r.new)
         weigh = r.kind in ("replace", "multiply", "divide", "add", "insert", "name")
+        moved -= r.kind == "insert" and r.detail is not None and r.detail.op == "transpose"
         weight = 0.35 * max(0, moved - 1) if weigh else 0.0
         if r.tree.gradients and not self.search.link.gradients:
             weight += 1.0  # the student's formula has no gradients of other nodes
         if name in ("missing-activation-derivative", "missing-path") and r.kind in ("multiply", "add"):
             weight = min(weight, 1.0)
-        if name == "wrong-activation-derivative" and slope is not None and self._is_value(r.old, slope):
+        if name == "wrong-activation-derivative" and slope is not None and self._is_value(r, slope):
             weight = min(weight, 0.35)
+        inverse, another = self.start is not self.search.link, False
+        if r.kind in ("replace", "function") and (inverse or name in ("wrong-argument", "other")):
+            kept, _ = _narrowed(r.old, r.new)
+            if kept.weight > 3 and 2 * kept.weight > self.start.weight:
+                weight += 3.0  # most of the formula replaced: another formula, or two mistakes
+                another = name == "other"
         cost = COST[name] + adjust + weight
         kind, detail = r.kind, r.detail
-        if name == "wrong-activation-derivative" and slope is not None and self._is_value(r.old, slope):
+        if name == "wrong-activation-derivative" and slope is not None and self._is_value(r, slope):
             lacking = _factor_between(r.old, r.new)
             if lacking is not None and lacking[0] is not None and lacking[1] is None:
                 kind, detail = "value", lacking[0]
@@ -97,7 +105,7 @@ class Namer:
             detail = lacking[0] if lacking is not None and lacking[1] is None else None
         return Mistake(
             name,
-            r.tree,
+            None if another else r.tree,
             r.old,
             r.new,
             detail,
@@ -121,10 +129,14 @@ class Namer:
             "unreduce": "reduce",
         }.get(r.kind, r.kind)
         turned = replace(r, tree=form, old=r.new, new=r.old, kind=back)
+        self.start = r.tree
         mistake = self(turned)
+        self.start = self.search.link
         extra = 7.0 if r.kind in ("sign", "signs", "comparison") and r.path else 0.6
         if r.kind == "delete-term":
             extra = -0.6 - min(1.0, 0.35 * max(0, _moved(turned.old, turned.new) - 1))
+            if mistake.name == "wrong-activation-derivative":
+                extra = 0.8  # rather a term of the product rule
         kept = r.kind in ("ratio", "sign", "scale") and not r.path
         return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False)
 
@@ -167,8 +179,8 @@ class Namer:
             return self._order(r)
         if kind == "hadamard":
             return "hadamard-vs-matmul", 0.0, None
-        if kind == "index":
-            return "index-swap", -1.0, None
+        if kind in ("index", "letter"):
+            return "index-swap", (-1.5 if kind == "index" else -0.9), None
         if kind == "mean":
             return "missing-mean-factor", 0.0, None
         if kind in ("reduce", "reduce-mean", "unreduce", "axis", "keepdims", "shape"):
@@ -195,6 +207,8 @@ class Namer:
                 return "wrong-argument", 0.5, None  # z · 1[z > 0] is the activation itself
             if in_argument:
                 return "wrong-argument", 0.5, None
+            if kind == "multiply" and self._beside_number(r):
+                adjust += 1.0  # 1 - a·u for 1 - a
             return name, adjust + (0.5 if kind == "insert" else 0.0), which
         if kind == "divide":
             assert r.detail is not None
@@ -211,6 +225,16 @@ class Namer:
             t.op == "call" and t.data[0] not in (*PLAIN, "where") and t is not part and part in t.walk()
             for t in tree.walk()
         )
+
+    def _beside_number(self, r: Repair) -> bool:
+        """Is the place in a summand beside a number?"""
+        tree, found = self.search.link, False
+        for k in r.path:
+            found |= tree.op == "sum" and any(a.op == "number" for i, a in enumerate(tree.args) if i != k)
+            if k >= len(tree.args):
+                break
+            tree = tree.args[k]
+        return found
 
     def _divided(self, r: Repair) -> bool:
         """Does the formula divide by what stands at the place?"""
@@ -249,7 +273,7 @@ class Namer:
             known = self.slope_like(r.detail)
             if known is not None:
                 return "missing-activation-derivative", -1.0, known
-        return "other", -2.0, slope
+        return "other", 0.0, slope
 
     def _order(self, r: Repair) -> tuple[str, float, None]:
         """A transpose, or the order: by the names of the matrix factors read from left to right."""
@@ -288,16 +312,22 @@ class Namer:
             return "missing-activation-derivative", 0.0, slope
         whole = self._slope_within(r.tree, True)
         if whole is not None and self._slope_within(self.student, True) is None:
-            within = None if self._is_value(r.old, whole) else self._slope_within(tree)
+            within = None if self._is_value(r, whole) else self._slope_within(tree)
             if within is not None:
                 return "missing-activation-derivative", 0.3, within
-            return "wrong-activation-derivative", (-1.6 if self._is_value(r.old, whole) else -1.0), whole
+            return "wrong-activation-derivative", (-1.6 if self._is_value(r, whole) else -1.0), whole
         return "missing-factor", 0.0, None
 
-    def _is_value(self, old: Tree, slope: Slope) -> bool:
-        """Does the function's value stand where its slope belongs?"""
+    def _is_value(self, r: Repair, slope: Slope) -> bool:
+        """Does the function's value stand where its slope belongs, here or as a factor beside?"""
+        factors = self._factors(r.old)
+        if r.path:
+            parent = self.start
+            for k in r.path[:-1]:
+                parent = parent.args[k] if k < len(parent.args) else parent
+            factors |= self._factors(parent) if parent.op == "product" else set()
         like = shape_of_names(slope.output)
-        return any(shape_of_names(f) == like for f in self._factors(old))
+        return any(shape_of_names(f) == like for f in factors)
 
     def _extra(self, tree: Tree, r: Repair, slope: Slope | None) -> tuple[str, float, Slope | None]:
         scalar = self._scalar(tree)
@@ -326,8 +356,13 @@ class Namer:
 
     def _value_for_slope(self, tree: Tree, r: Repair) -> Slope | None:
         """The slope in whose place its function's value stands: z · 1[z > 0] for 1[z > 0]."""
+        branch = "call:where" in self._above(r)
         for slope in self.lexicon.slopes:
-            if shape_of_names(slope.argument) == shape_of_names(tree) and slope.tree.op == "compare":
+            if shape_of_names(slope.argument) != shape_of_names(tree):
+                continue
+            if branch and slope.function == "where" and slope.whole:
+                return slope
+            if slope.tree.op == "compare":
                 if any(shape_of_names(t) == shape_of_names(slope.tree) for t in r.old.walk()):
                     return slope
         return None
@@ -344,7 +379,7 @@ class Namer:
         if tree in self.lexicon.totals:
             return "missing-mean-factor"
         names = tree.names
-        if tree.gradients or any(t.op in ("entry", "compare", "over") for t in tree.walk()):
+        if tree.gradients or any(t.op in ("entry", "compare", "over", "jacobian") for t in tree.walk()):
             return None
         sizes = self.lexicon.reader.sizes
         if names and names <= sizes:
@@ -416,6 +451,10 @@ class Namer:
         if between is not None:
             missing = self._missing(between, r)
             return missing[0], missing[1] + 0.2, missing[2]
+        if {old.op, new.op} == {"product", "chain"} and set(map(untransposed, old.args)) == set(
+            map(untransposed, new.args)
+        ):
+            return "hadamard-vs-matmul", 0.0, None
         if _inverted(old, new) and self._divides(new):
             return "hadamard-vs-matmul", 0.0, None
         if self._transposed(old, new):
@@ -436,7 +475,8 @@ class Namer:
         if mended is not None:
             if r.kind == "name" and same_kind:
                 return "wrong-argument", -0.7, mended
-            return "wrong-activation-derivative", 0.0, mended
+            exponent = r.kind == "function" and new.op == "power" and new.args[0] is old
+            return "wrong-activation-derivative", (-0.5 if exponent else 0.0), mended
         gone = self._slope_within(self.student)
         if gone is not None and self._slope_within(r.tree) is None and r.kind == "replace":
             return "wrong-activation-derivative", 0.3, gone
@@ -638,7 +678,7 @@ class Namer:
 
     def _slope_mended(self, r: Repair) -> Slope | None:
         """A part around the place that is a slope now and was none before."""
-        old, new = self.search.link, r.tree
+        old, new = self.start, r.tree
         if r.kind in ("names", "transposes", "transpose-all", "axis") and not r.path:
             return None
         pairs: list[tuple[Tree, Tree]] = []
@@ -667,9 +707,9 @@ class Namer:
             slope = self.slope_like(b)
             if slope is not None and self.slope_like(a) is None and b.op not in ("name", "gradient"):
                 return slope
-        if r.path and self.search.link.weight < 14:
+        if r.path and self.start.weight < 14:
             slope = self.slope_like(r.tree)
-            if slope is not None and self.slope_like(self.search.link) is None:
+            if slope is not None and self.slope_like(self.start) is None:
                 return slope
         return None
 
@@ -770,7 +810,8 @@ def _skeleton(tree: Tree) -> object:
 
 def _one_family(a: Tree, b: Tree) -> bool:
     """Names that differ in their number only."""
-    x, y = (re.fullmatch(r"(.*?)_?(\d+)", str(t.data[0])) for t in (a, b))
+    k = int(a.op == b.op == "jacobian" and a.data[0] == b.data[0])  # the node that a Jacobian is by
+    x, y = (re.fullmatch(r"(.*?)_?(\d+)", str(t.data[k] if t.data else "")) for t in (a, b))
     return bool(x and y and x[1] == y[1] and a.op == b.op)
 
 
@@ -823,6 +864,8 @@ def _factor_between(old: Tree, new: Tree) -> tuple[Tree | None, Tree | None] | N
 
     def joined(rest: Counter[tuple[Tree, int]]) -> Tree | None:
         items = list(rest.elements())
+        if len(items) == 1 and items[0][1] > 0:
+            return items[0][0]
         return c.product([t for t, _ in items], [p for _, p in items]) if items else None
 
     return joined(b - common), joined(a - common)

@@ -200,11 +200,11 @@ class ExactEvaluation(Evaluation):
 class ExactBatch(Batch):
     """One point of a batch, in such numbers."""
 
-    def __init__(self, at: Batch, a: Arithmetic, graph: Graph, functions: Mapping[str, Any]) -> None:
+    def __init__(self, at: Batch, a: Arithmetic, graph: Graph) -> None:
         constants = {k: v.value for k, v in graph.constants.items()}
         scalars = {**at.scalars, **constants, "pi": a.pi, "inf": a.inf}
-        named = {k.removeprefix("?"): v for k, v in functions.items()}
-        super().__init__(1, at.sizes, {}, {}, scalars, a.table(at.table), named)
+        functions = {k: _with(a, f) for k, f in at.functions.items()}
+        super().__init__(1, at.sizes, {}, {}, scalars, a.table(at.table), functions)
         self.arithmetic, self.definitions = a, at.definitions
         self.plain = {**PLAIN, "inv": a.inverse, "det": a.determinant, "logdet": a.logdet}
 
@@ -235,7 +235,7 @@ def exact_batch(points: Points, number: int, point: int, digits: int) -> Batch:
         raise Unclear
     functions = {k: _with(a, f) for k, f in points.functions.items()}
     state = ExactEvaluation(graph, at.sizes, a, functions)
-    batch = ExactBatch(at, a, graph, functions)
+    batch = ExactBatch(at, a, graph)
     values, gradients = state.values, {graph.loss: a.numbers(1)}
     for node in graph.nodes.values():
         if node.body is None:

@@ -148,6 +148,12 @@ def _scaled(t: Tree, by: Tree) -> Tree:
                 return rest if n == 1 else _scaled(rest, c.number(n))
             if power < 0 and factor is by:
                 return without(t, (k,))
+            if power > 0 and factor.op == "product":  # a fraction among the factors takes it up
+                inner = _scaled(factor, by)
+                if inner.weight < factor.weight:
+                    if inner.op == "number" and inner.data[0] == 1:
+                        return without(t, (k,))
+                    return t.with_args([*t.args[:k], inner, *t.args[k + 1 :]])
             if power > 0 and by.op == "product" and by.data[0] == (1, -1) and by.args == (ONE, factor):
                 return without(t, (k,))
     if by.op == "product" and by.args[0] is ONE and by.data[0] == (1, -1):
@@ -168,9 +174,10 @@ def negated(t: Tree) -> Tree:
 def _turned_difference(t: Tree) -> Tree | None:
     if t.op == "sum" and t.data == (1, -1):
         return c.sum_(t.args[::-1], t.data)
-    if t.op in ("product", "chain", "transpose"):
+    if t.op in ("product", "chain", "transpose", "over"):
         for k, a in enumerate(t.args):
-            new = None if t.op == "product" and t.data[0][k] < 0 else _turned_difference(a)
+            fixed = (t.op == "product" and t.data[0][k] < 0) or (t.op == "over" and (k or t.data[0] != "sum"))
+            new = None if fixed else _turned_difference(a)
             if new is not None:
                 return t.with_args([*t.args[:k], new, *t.args[k + 1 :]])
     return None
@@ -206,7 +213,7 @@ def added(t: Tree, term: Tree, sign: int) -> Tree:
 def everywhere(tree: Tree, old: Tree, new: Tree) -> Tree:
     if tree is old:
         return new
-    if not tree.args:
+    if not tree.args or (tree.op == "alias" and tree.data == "\0"):  # what was put in is not met again
         return tree
     args = [everywhere(a, old, new) for a in tree.args]
     if tree.op == "transpose" and args[0].op == "transpose":

@@ -80,6 +80,7 @@ class Search:
         until: float,
         beside: Sequence[Tree] = (),
         pool: Pool | None = None,
+        deep: bool = True,
     ) -> None:
         self.lexicon, self.link, self.truth, self.lefts = lexicon, link, truth, lefts
         self.about, self.paper, self.until = about, paper, until
@@ -89,8 +90,8 @@ class Search:
         self.found: dict[tuple[Tree, str], Repair] = {}
         self._goals: dict[int, _Goal] = {}
         self.tried: set[tuple[Tree, tuple[int, ...]]] = set()
-        self.sites = list(self._sites())
-        self.shape_fits = self._fits(link)
+        self.sites = list(self._sites()) if deep else [Site(link, (), self._root(), 0, ())]
+        self.shape_fits = self.fits(link)
         self.pool = pool or pool_of(lexicon, about, paper)
 
     # ---- values ----------------------------------------------------------------------------------
@@ -111,7 +112,8 @@ class Search:
         except ShapeError:
             return None
 
-    def _fits(self, tree: Tree) -> bool:
+    def fits(self, tree: Tree) -> bool:
+        """Does it have the shape of the left side?"""
         return self.values(tree) is not None
 
     def holds(self, tree: Tree) -> bool:
@@ -301,6 +303,10 @@ class Search:
 
 def ratio_between(value: Value, wanted: Value) -> Array | None:
     """wanted / value where that is one number for each point; None if it is not."""
+    if value.letters != wanted.letters and sorted(value.letters) == sorted(wanted.letters):
+        order = [1 + value.letters.index(x) for x in wanted.letters]
+        rest = range(1 + len(order), value.array.ndim)
+        value = Value(value.array.transpose((0, *order, *rest)), wanted.letters)
     if value.letters != wanted.letters or value.array.shape[1:] != wanted.array.shape[1:]:
         return None
     w, a = np.broadcast_arrays(wanted.array, value.array)  # one of them may be the same at all points

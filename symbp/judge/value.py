@@ -58,7 +58,7 @@ class Batch:
         jacobian: Callable[[str, str], Array] | None = None,
     ) -> None:
         self.count, self.sizes, self.table = count, sizes, table
-        self.tensors, self.gradients = dict(tensors), gradients
+        self.tensors, self.gradients = dict(tensors), dict(gradients)
         self.scalars, self.functions = scalars, functions or {}
         self.jacobian = jacobian
         self.definitions: dict[str, Tree] = {}
@@ -142,7 +142,10 @@ class Batch:
                 OverflowError,
                 ZeroDivisionError,
             ) as error:
-                found = ShapeError(str(error)[:200] or "the parts do not fit together", tree, self._shapes(tree))
+                reason = str(error)[:200]
+                if not reason or "broadcast" in reason or "shape" in reason:  # NumPy's sizes count the points too
+                    reason = "the parts do not fit together"
+                found = ShapeError(reason, tree, self._shapes(tree))
             self._memo[tree] = found
         if isinstance(found, ShapeError):
             raise found

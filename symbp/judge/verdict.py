@@ -24,6 +24,7 @@ from symbp.judge.functions import Array
 from symbp.judge.lexicon import Lexicon
 from symbp.judge.naming import Mistake
 from symbp.judge.points import Points
+from symbp.judge.pool import pool_of
 from symbp.judge.precise import Closer, Precise
 from symbp.judge.prove import proved
 from symbp.judge.value import ShapeError
@@ -149,6 +150,10 @@ class Judge:
         paper = claim.notation != "numpy"
         worst = 0.0
         judged = 0
+        if any(t.op == "jacobian" for t in left.walk()) and not self._holds(claim, truth):
+            with self.points.locally():
+                if self._holds(claim, self._truth(claim)):
+                    return Verdict(claim, "correct", proof="numeric")
         for n, link in enumerate(claim.links):
             if _again(claim, link) or (self.given is None and _is_measured(link)):
                 continue
@@ -204,6 +209,20 @@ class Judge:
             return Verdict(claim, "loose", proof="numeric")
         proof = "symbolic" if all(proved(self.lexicon, claim, link) for link in claim.links) else "numeric"
         return Verdict(claim, "correct", proof=proof)
+
+    def _holds(self, claim: Claim, truth: list[Array]) -> bool:
+        """Whether every link has the value of the left side: of ∂u/∂v, which is also the slope of u's own formula."""
+        assert claim.left is not None
+        try:
+            lefts = self.points.value(claim.left, claim.links)
+            return all(
+                same(
+                    [fitted(v, t, True) for v, t in zip(self.points.value(x, (claim.left,)), lefts, strict=True)], truth
+                )
+                for x in claim.links
+            )
+        except ShapeError:
+            return False
 
     def _turned(self, claim: Claim, link: Tree) -> bool:
         """Is a Jacobian right in the other layout only?"""
@@ -267,18 +286,18 @@ class Judge:
         mistake = diagnose(self.lexicon, claim, claim.links[n], values, truth, self.seconds)
         if claim.about:
             self.own.setdefault(claim.about, claim.links[n])
-        return Verdict(
-            claim,
-            "wrong",
-            None,
-            ratio,
-            carried,
-            mistake,
-            example,
-            self.lexicon.right(claim),
-            n,
-            self._why(found),
-        )
+        return Verdict(claim, "wrong", None, ratio, carried, mistake, example, self._right(claim), n, self._why(found))
+
+    def _right(self, claim: Claim) -> Tree | None:
+        """The right formula to show, as the left side is written: as an array, or entry by entry."""
+        left = claim.left
+        if left is None or left.op != "entry" or left.args[0].op != "gradient" or not claim.about:
+            return self.lexicon.right(claim)
+        whole = self.lexicon.right(replace(claim, left=left.args[0]))
+        letters = [i for i in left.data if isinstance(i, str) and i not in (":", "*")]
+        if whole is None or len(letters) != len(left.data):
+            return None
+        return pool_of(self.lexicon, claim.about, claim.notation != "numpy").indexed(whole, tuple(letters))
 
     def _nearly(self, claim: Claim, closer: Closer, n: int) -> Verdict:
         """A formula that float64 cannot tell from the right one: too near for a search for the mistake."""
@@ -310,7 +329,7 @@ class Judge:
             "wrong",
             mistake=mistake,
             counterexample=example,
-            right=self.lexicon.right(claim),
+            right=self._right(claim),
             link=n,
             reason=reason,
         )

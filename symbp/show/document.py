@@ -147,9 +147,10 @@ class Writer:
             yield self.summary()
         if self.options.values:
             yield Heading(2, say("values", self.lang))
-            yield Rows(tuple(self.arithmetic()))
+            if sums := tuple(self.arithmetic()):
+                yield Rows(sums)
             head = tuple(say(k, self.lang) for k in ("tensor", "value", "value-gradient"))
-            rows = ((self.print.tensor(n), *(x.replace("-", self.alphabet.minus) for x in (v, g)))
+            rows = ((self.print.tensor(n), *(map(self.number, (v, g))))
                     for n, v, g in self.options.values)  # fmt: skip
             yield Table(head, tuple(tuple(self.alphabet.inline(c) if c else "" for c in r) for r in rows))
         if self.derivation.left_out:
@@ -436,7 +437,9 @@ class Writer:
         law = step.law
         assert law is not None
         if law.name == "insert":
-            names = ", ".join(self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted)
+            names = say("comma", self.lang).join(
+                self.alphabet.inline(self.print.tensor(adjoint(n))) for n in law.inserted
+            )
             return Row("", "", say("insert", self.lang), names)
         if law.because:
             definitions = [f for f in law.because if f.kind == "definition"]
@@ -529,7 +532,8 @@ class Writer:
             alone = options.form == "closed"
             rule = say("closed-form", self.lang)
             again = alone or entry_form
-            yield Row(self.left(node) if again else "", shown, rule, shape=shape if alone else "")
+            left = self.signed_entry(node) if options.notation == "index" else self.left(node)
+            yield Row(left if again else "", shown, rule, shape=shape if alone else "")
         if a.chain is not None and options.form != "closed" and options.detail != "brief":
             yield Row("", self.print.chain(a.chain), say("unrolled", self.lang))
         checked = self.derivation.checked_of(a)
@@ -594,6 +598,11 @@ class Writer:
             sign = "+" if minus else self.alphabet.minus
             yield Row(name, f"{name} {sign} {self.alphabet.product([rate, form])}", relation=arrow)
 
+    def number(self, text: str) -> str:
+        """A value, or a list of them, as it is written on paper: −0.5, 1.2·10⁻⁵."""
+        signed = re.sub(r"(?<!e)-", self.alphabet.minus, text)
+        return re.sub(r"[\d.]+e[-+]?\d+", lambda m: self.alphabet.scientific(m[0]), signed)
+
     def arithmetic(self) -> Iterator[Row]:
         """Symbols, numbers put in, and the value, for everything that is a number."""
         given = {name: (value, gradient) for name, value, gradient in self.options.values}
@@ -613,7 +622,7 @@ class Writer:
         if not e.free and all(t in numbers.numbers for t in e.tensors):
             shown = self.print.index(e, {})
             between = numbers.index(e, {})
-            steps = list(dict.fromkeys([shown, between, value.replace("-", self.alphabet.minus)]))
+            steps = list(dict.fromkeys([shown, between, self.number(value)]))
             yield Row(left, " = ".join(steps))
 
 

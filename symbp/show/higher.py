@@ -187,7 +187,7 @@ class HigherWriter(Writer):
             right = self.print.index(d.expr, self.letters(d.wrt))
             yield Row(self.entry_name(), right, say("index-form", self.lang), shape="" if shown else shape)
         if d.structure.kind not in ("scalar", "vector") or d.structure.constant:
-            yield Row("", "", say("structure", self.lang), ", ".join(self.structure(d.structure)))
+            yield Row("", "", say("structure", self.lang), say("comma", self.lang).join(self.structure(d.structure)))
         if d.structure.kind == "diagonal" and len(d.outputs) > 1 and d.structure.diagonal is not None:
             yield from self.diagonal_row(d.structure.diagonal)
         for product, turned in ((d.right, False), (d.left, True)):

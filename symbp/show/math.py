@@ -144,6 +144,8 @@ class MathPrinter(EntryPrinter):
             return self._symbol(x)
         if x.kind == "transpose":
             return self.piece(x.args[0])
+        if self.numerator and len(x.axes) == 1 and (row := turned_form(x)).kind in ("matmul", "times"):
+            return self.piece(row)
         return Piece(self.alphabet.transposed(self.at(x, ATOM)), POWER)
 
     def _transposed(self, x: Form, level: int = CHAIN) -> str:

@@ -8,6 +8,7 @@ filled is said; the last of each kind has none that may be empty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -17,6 +18,7 @@ from symbp.judge.naming import Mistake
 from symbp.judge.rewrite import ONE
 from symbp.show.words import ENGLISH, catalogue, fill, places_of, say
 
+_SPACES = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
 LONGEST = 90  # parts that are longer are not quoted
 
 
@@ -56,7 +58,7 @@ def _one(m: Mistake, claim: Claim, loss: str, spell: Callable[[Tree], str], lang
     for kind in _kinds(m, claim):
         key = f"slip-{m.name}{'-' if kind else ''}{kind}"
         if key in catalogue(ENGLISH) and all(places[p] for p in places_of(key)):
-            return fill(key, lang, places)
+            return _SPACES.sub("", fill(key, lang, places))
     return say("slip-other-bare", lang)
 
 
@@ -114,7 +116,7 @@ def _kinds(m: Mistake, claim: Claim) -> Iterator[str]:
             if kind == "symmetric":
                 yield "symmetric"
             if m.at and m.at != claim.about:
-                yield "at"
+                yield from ("at", "there")
             else:
                 yield ""
             yield "new"
@@ -171,7 +173,8 @@ KINDS = (
     "missing-mean-factor-extra-whole", "missing-mean-factor-mean", "missing-transpose-extra",
     "missing-transpose-moved", "index-swap-index", "index-swap-name", "hadamard-vs-matmul-outer",
     "hadamard-vs-matmul-matrix", "hadamard-vs-matmul-elementwise", "missing-path-product", "missing-path-symmetric",
-    "missing-path-at", "missing-path-new", "missing-term-add", "missing-activation-derivative-one",
+    "missing-path-at", "missing-path-there", "missing-path-new", "missing-term-add",
+    "missing-activation-derivative-one",
     "missing-activation-derivative-inside", "missing-activation-derivative-step",
     "wrong-activation-derivative-softmax", "wrong-activation-derivative-comparison",
     "wrong-activation-derivative-missing", "wrong-activation-derivative-extra", "wrong-activation-derivative-new",

@@ -21,8 +21,9 @@ from symbp.graph import Graph
 from symbp.judge.text import NoText, numpy_text
 from symbp.judge.verdict import Counterexample, Verdict
 from symbp.show.mistakes import sentence, title
+from symbp.show.problems import translated
 from symbp.show.terminal import BOLD, DIM, GREEN, RED, RESET, width_of, wrap
-from symbp.show.words import say, translated
+from symbp.show.words import say
 
 YELLOW, CYAN = "\x1b[33m", "\x1b[36m"
 ORDER = ("correct", "wrong", "loose", "undecided", "unreadable", "undefined")
@@ -60,7 +61,7 @@ def message(v: Verdict, graph: Graph, spell: Spell, lang: str = "en") -> str:
     """What is to be said of a claim, in a sentence or two."""
     if v.verdict == "loose":
         return word("looseness", lang)
-    reason = translated(v.reason, "reason", lang)
+    reason = translated(v.reason, lang)
     if v.verdict != "wrong":
         return _capital(reason) if " " in v.reason[:40] and v.claim.problem != "undefined" else reason
     said = ""

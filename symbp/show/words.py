@@ -66,19 +66,6 @@ def places_of(key: str) -> tuple[str, ...]:
     return tuple(_NAMED.findall(catalogue(ENGLISH)[key]))
 
 
-def translated(text: str, kind: str, lang: str) -> str:
-    """An English text that one of the phrases `kind-…` made, in another language; itself if none did."""
-    if lang == ENGLISH:
-        return text
-    for key, phrase in catalogue(ENGLISH).items():
-        if key.startswith(f"{kind}-"):
-            pattern = _PLACE.sub("(.+)", re.escape(phrase).replace(r"\{", "{").replace(r"\}", "}"))
-            found = re.fullmatch(pattern, text)
-            if found:
-                return say(key, lang, *found.groups())
-    return text
-
-
 def method_name(method: str, lang: str = ENGLISH) -> str:
     """How a check was made, in words."""
     key = "method-" + method.replace(" ", "-")

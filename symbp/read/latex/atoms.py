@@ -47,6 +47,9 @@ def factor(r: Resolver, node: Node) -> Value:
             raise Unread(f"{r.words(node)} is no number", node.span)
         ones = _ones(r, base, subs, sups) if base.font in ("bf", "bb") else None
         return ones or scripted(r, _number(base), (), sups, node)
+    if isinstance(base, Atom) and sups and not subs and all(is_prime(s) for s in sups):
+        if key(node) in r.bound or key(node) in r.left:  # an index k' that is used as a number
+            return r.value(claim.letter(key(node)), node.span)
     if isinstance(base, (Atom, Accent)):
         found = _symbol(r, node)
         if found is not None:
@@ -146,7 +149,8 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
-    if r.view.graph[name].is_leaf or (r.view.applied(name) in r.view.activations and len(name) == 1):
+    leaf = r.view.graph[name].is_leaf and (isinstance(first, Atom) and first.text in "ijklmnpqrst")
+    if leaf or (r.view.applied(name) in r.view.activations and len(name) == 1):
         return None  # δ_n of a gate n is ∂L/∂n here and the error before its activation there
     if (
         isinstance(first, Atom)
@@ -160,7 +164,16 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
     tree = claim.gradient(name, text)
     if found.subs or (found.sups and not all(is_transpose(s) for s in found.sups)):
         return None
+    if r.view.graph.style.get("layout") == "numerator" and len(flat_subscripts(rest)) == 2:
+        rest = flat_subscripts(rest)[::-1]  # an entry of the transpose
     value = indexed(r, tree, rest, [], node)
+    if (
+        not rest
+        and r.view.graph.style.get("layout") == "numerator"
+        and value.shape is not None
+        and len(value.shape) == 2
+    ):
+        value = r.value(claim.transpose(value.tree))
     if sign:
         value = r.value(claim.negative(value.tree))
     return scripted(r, value, (), sups, node)
@@ -168,7 +181,7 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
 
 def _ones(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ...]) -> Value | None:
     """`\\mathbf 1`, `1_n`, `\\mathbf{1}^{\\top}`."""
-    if base.text != "1" or any(not is_transpose(s) for s in sups):
+    if base.text != "1" or any(not is_transpose(s) and not is_prime(s) for s in sups):
         return None
     if subs and not all(isinstance(s, (Atom, Scripts, Product)) for s in subs):
         return None

@@ -360,7 +360,14 @@ def gradient(r: Resolver, wrt: Node, node: Node) -> Value:
     if isinstance(node, Scripts) and any(is_transpose(s) for s in node.sups):
         text = atoms.spelled(r, node, (node.subs, tuple(s for s in node.sups if not is_transpose(s))))
     tree = _replaced(r, value.tree, text, wrt)
-    return r.value(tree, node.span)
+    return turned(r, r.value(tree, node.span))
+
+
+def turned(r: Resolver, value: Value) -> Value:
+    """A whole gradient as the network's own convention lays it out: `style(layout="numerator")` is its transpose."""
+    if r.view.graph.style.get("layout") == "numerator" and value.shape is not None and len(value.shape) == 2:
+        return r.value(claim.transpose(value.tree))
+    return value
 
 
 def _replaced(r: Resolver, tree: Tree, text: str, wrt: Node) -> Tree:
@@ -426,12 +433,24 @@ def chain_rule(r: Resolver, items: list[Value], ops: list[str], node: Node) -> V
         current = claim.array(inner, summed) if inner else summed
         at = to
     if links:
-        raise Unread(f"{r.words(node)[:60]}: the factors of this chain do not meet", node.span)
+        return _as_written(r, items, node)
     r.reading.licence = True
     tree = claim.alias(current, r.words(node))
     if scalars:
         tree = claim.product([*[v.tree for v in scalars], tree])
     return r.vector(tree, r.view.is_row(at))
+
+
+def _as_written(r: Resolver, items: list[Value], node: Node) -> Value:
+    """A chain whose factors do not meet (∂y_3/∂y_1 ∂y_2/∂y_1) is no chain rule: the product of its matrices as it
+    stands, for the judge to say so."""
+    factors = [v.tree for v in items]
+    if not all(r.view.axes[n] == 1 for v in items if v.jacobian for n in v.jacobian) or items[0].jacobian:
+        raise Unread(f"{r.words(node)[:60]}: the factors of this chain do not meet", node.span)
+    head = factors[0]
+    if head.op == "call" and head.args and head.args[0].op == "gradient":
+        head = head.args[0]  # the row that it is here is no column
+    return Value(claim.chain([head, *factors[1:]]), (), None)
 
 
 def _upstream(r: Resolver, items: list[Value], ops: list[str], links: dict[str, str], node: Node) -> tuple[Tree, str]:

@@ -100,6 +100,7 @@ DROPPED_WITH_ARGUMENT = frozenset(
     """label tag tag* ref eqref hspace hspace* vspace vspace* color cite footnote footnotetext mspace""".split()
 )
 DROPPED_FIRST_ARGUMENT = frozenset("textcolor colorbox mathcolor".split())
+MARKERS = frozenset("underline uline cancel bcancel xcancel".split())
 OVERLAYS = frozenset("only onslide uncover visible alert pause".split())
 LENGTHS = frozenset("kern mkern mskip hskip vskip".split())
 PHANTOMS = frozenset("phantom hphantom vphantom".split())

@@ -657,6 +657,8 @@ def key_in(reason: str, symbol: str) -> bool:
 
 def _bare(tree: Tree) -> Tree:
     """A vector of the network, which is neither a column nor a row."""
+    if tree.op == "sum" and len(tree.args) == 1:
+        return tree.with_args([_bare(tree.args[0])])
     while tree.op == "call" and tree.data[0] in ("column", "row"):
         tree = tree.args[0]
     return tree

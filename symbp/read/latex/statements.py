@@ -54,13 +54,29 @@ class Statement:
 def statements(tokens: list[Token]) -> list[Statement]:
     """The statements of a formula, in order."""
     pieces: list[list[Token]] = []
-    for row in _rows(_unwrapped(tokens)):
+    for row in _rows(_unwrapped(_without_empty(tokens))):
         for n, piece in enumerate(_pieces(row)):
             if n == 0 and pieces and _continues(pieces[-1], piece):
                 pieces[-1] = pieces[-1] + piece
             elif piece:
                 pieces.append(piece)
     return [_statement(piece) for piece in pieces]
+
+
+def _without_empty(tokens: list[Token]) -> list[Token]:
+    """Without `{}` that nothing is written on: symbp itself begins a line with it, so that a bracket opens there."""
+    done: list[Token] = []
+    n = 0
+    while n < len(tokens):
+        empty = [t.kind for t in tokens[n : n + 2]] == ["LB", "RB"]
+        after = tokens[n + 2].kind if n + 2 < len(tokens) else ""
+        before = done[-1].kind if done else ""
+        if empty and after not in ("SUP", "SUB", "PRIME") and before not in ("SUP", "SUB", "FRAC", "ACCENT", "RB"):
+            n += 2
+            continue
+        done.append(tokens[n])
+        n += 1
+    return done
 
 
 def _unwrapped(tokens: list[Token]) -> list[Token]:
@@ -103,23 +119,41 @@ def _closing(tokens: list[Token], at: int) -> int:
 
 def _rows(tokens: list[Token]) -> list[list[Token]]:
     rows: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
+    depth = inner = 0
+    begun = remark = False  # whether the row has begun; whether a column behind it has
+    for n, token in enumerate(tokens):
+        if remark and token.kind != "NEWLINE":
+            continue
         depth += (token.kind in ("OPEN", "LB", "BEGIN")) - (token.kind in ("CLOSE", "RB", "END"))
+        inner += (token.kind == "BEGIN") - (token.kind == "END")
+        if depth and not inner and token.kind in ("NEWLINE", "AMP"):  # a line that is broken inside a bracket
+            after = tokens[n + 1].kind if n + 1 < len(tokens) else ""
+            remark = token.kind == "AMP" and begun and after not in ("ADD", "OP", "REL")
+            begun = begun and token.kind == "AMP"
+            continue
+        begun = token.kind not in ("NEWLINE", "AMP", "SEP") or (begun and token.kind != "NEWLINE")
         if token.kind == "NEWLINE" and depth == 0:
             rows.append([])
-        elif token.kind != "AMP" or depth:
+        else:
             rows[-1].append(token)
     return rows
 
 
 def _pieces(row: list[Token]) -> list[list[Token]]:
-    """A row cut at separators of statements."""
+    """A row cut at separators of statements; columns behind an equation that are none are left out."""
     pieces: list[list[Token]] = [[]]
+    remarks: list[int] = []
+    beside = False  # in a column behind an equation
     depth = 0
     for n, token in enumerate(row):
         depth += (token.kind in ("OPEN", "LB", "BEGIN")) - (token.kind in ("CLOSE", "RB", "END"))
         before, after = row[n - 1].kind if n else "", row[n + 1].kind if n + 1 < len(row) else ""
+        if depth == 0 and token.kind == "AMP":
+            if _ends_equation(pieces[-1], after):
+                pieces.append([])  # a second column: a remark, a shape, or another equation
+                beside = True
+                remarks.append(len(pieces) - 1)
+            continue
         if (
             depth == 0
             and token.kind == "SEP"
@@ -132,7 +166,19 @@ def _pieces(row: list[Token]) -> list[list[Token]]:
             pieces += [[token], []]
         else:
             pieces[-1].append(token)
-    return pieces
+        if beside:
+            remarks += range(remarks[-1] + 1, len(pieces))
+    return [p for n, p in enumerate(pieces) if n not in remarks or any(t.kind == "REL" for t in _outer(p))]
+
+
+def _ends_equation(piece: list[Token], after: str) -> bool:
+    """Whether an & stands behind an equation, and not beside its sign or in the middle of a side."""
+    outer = _outer(piece)
+    return (
+        any(t.kind == "REL" for t in outer)
+        and piece[-1].kind not in ("REL", "OP", "ADD")
+        and after not in ("REL", "OP", "ADD", "")
+    )
 
 
 def _continues(above: list[Token], piece: list[Token]) -> bool:

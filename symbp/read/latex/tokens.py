@@ -293,6 +293,8 @@ class Tokeniser:
             self._negated(token)
         elif name in commands.FRACTIONS:
             self.emit("FRAC", commands.FRACTIONS[name], token)
+        elif name in commands.MARKERS and self._next("{"):
+            self._unbraced()
         elif name in commands.ACCENTS:
             self._accent(token, name)
         elif name in commands.RELATIONS:
@@ -322,6 +324,7 @@ class Tokeniser:
         elif name in commands.DROPPED_FIRST_ARGUMENT:
             self._argument(token)
             self._undollared()
+            self._unbraced()
         elif name in commands.OVERLAYS:
             self._overlay(token, name)
         elif name in commands.LENGTHS:
@@ -427,6 +430,17 @@ class Tokeniser:
             raise error(self.text, token.start, "\\not is only read before = and \\in")
         self.at += 1
         self.emit("REL", meant, token)
+
+    def _unbraced(self) -> None:
+        """What is only marked is no group: `\\underline{t +} p` is t + p."""
+        if self.at >= len(self.raw) or self.raw[self.at].text != "{":
+            return
+        depth = 0
+        for n in range(self.at, len(self.raw)):
+            depth += (self.raw[n].text == "{") - (self.raw[n].text == "}")
+            if depth == 0:
+                del self.raw[n], self.raw[self.at]
+                return
 
     def _accent(self, token: Raw, name: str) -> None:
         meant = commands.ACCENTS[name]

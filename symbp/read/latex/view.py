@@ -75,8 +75,7 @@ class View:
 
     def is_row(self, name: str) -> bool:
         """Whether a vector of the network is a row: it stands left of @, and no vector stands right of it."""
-        columns, rows = self._votes
-        return bool(rows) and not columns
+        return self.rows
 
     @cached_property
     def added_to_rows(self) -> set[str]:
@@ -104,6 +103,8 @@ class View:
     @cached_property
     def rows(self) -> bool:
         columns, rows = self._votes
+        if self.graph.style.get("layout") == "numerator":
+            return False  # there vectors are columns, and gradients rows
         return bool(rows) and not columns
 
     @cached_property

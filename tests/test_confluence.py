@@ -1,0 +1,150 @@
+"""The result does not hang on the order in which a network was written: any order of definitions, any
+order of summands, gives the same forms. (The order of laws: test_laws.py.)"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import pytest
+from formulas import Case
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from symbp.arithmetic import length
+from symbp.derive import derive
+from symbp.expr import Add, Call, Compare, Entry, Expr, Index, Mul, Reduce, rebuild, text
+from symbp.graph import Graph
+from symbp.read.network import read_network
+from symbp.steps import Derivation
+from symbp.zoo import network
+
+HERE = Path(__file__).parent
+BUILT_IN = ("batch-norm", "gru-step", "lstm-step", "mlp-sigmoid-bce", "self-attention", "softmax-kl", "svm", "swiglu")
+GOLDEN = ("layer-norm", "attention", "masks", "functions", "residual")
+PUBLISHED = (
+    "classical/cs229-least-squares",
+    "classical/unrolled-3-2-2-network",
+    "modern/batchnorm-means",
+    "modern/contrastive-pairs",
+    "modern/gaussian-nll-logvar",
+    "modern/kl-two-diagonal-gaussians",
+    "modern/ranknet",
+    "modern/word2vec-negative-sampling",
+)
+NETWORKS = (*BUILT_IN, *GOLDEN, *PUBLISHED)
+
+
+@cache
+def graph_of(name: str) -> Graph:
+    if name in BUILT_IN:
+        return network(name)
+    if name in GOLDEN:
+        return read_network((HERE / "golden" / f"{name}.symbp").read_text(encoding="utf-8"))
+    case = Case(tomllib.loads((HERE / "corpus" / f"{name}.toml").read_text(encoding="utf-8")))
+    return read_network(case.network_text())
+
+
+@cache
+def derived(name: str) -> Derivation:
+    return derive(graph_of(name), steps=False)
+
+
+def form(e: Expr, names: dict[Expr, str] | None = None) -> str:
+    """The same text for forms that differ in the order of summands and factors and in summed letters."""
+    names = names or {}
+    match e:
+        case Index():
+            return names.get(e, e.name)
+        case Add() | Mul():
+            return f"{type(e).__name__}({', '.join(sorted(form(a, names) for a in e.args))})"
+        case Reduce():
+            orders = itertools.permutations(e.bound) if e.op == "sum" else (e.bound,)
+            bodies = (form(e.body, {**names, **{b: f"{e.level}.{n}" for n, b in enumerate(o)}}) for o in orders)
+            return f"{e.op}({min(bodies)} at {', '.join(form(a, names) for a in e.at)})"
+    if not e.args:
+        return text(e)
+    head = e.tensor if isinstance(e, Entry) else e.fn if isinstance(e, (Call, Compare)) else type(e).__name__
+    return f"{head}({', '.join(form(a, names) for a in e.args)})"
+
+
+def with_definitions_in_another_order(graph: Graph, random: Random) -> Graph:
+    left, found = dict(graph.nodes), {}
+    while left:
+        ready = [n for n in left.values() if n.body is None or n.body.tensors <= found.keys()]
+        node = random.choice(ready)
+        found[node.name] = left.pop(node.name)
+    return replace(graph, nodes=found)
+
+
+def with_summands_in_another_order(graph: Graph, random: Random) -> Graph:
+    def turned(e: Expr) -> Expr:
+        if isinstance(e, Reduce):
+            indices, body = e.open()
+            return Reduce(e.op, indices, turned(body), map(turned, e.at))
+        args = [turned(a) for a in e.args]
+        if isinstance(e, Add):
+            random.shuffle(args)
+        return rebuild(e, args)
+
+    nodes = {k: n if n.body is None else replace(n, body=turned(n.body)) for k, n in graph.nodes.items()}
+    return replace(graph, nodes=nodes)
+
+
+def assert_same_forms(one: Derivation, two: Derivation) -> None:
+    assert one.adjoints.keys() == two.adjoints.keys()
+    for name, a in one.adjoints.items():
+        b = two.adjoints[name]
+        assert form(a.delta) == form(b.delta), f"the δ form of {name}: {a.delta} and {b.delta}"
+        assert (a.closed is None) == (b.closed is None), name
+        if a.closed is not None and b.closed is not None:
+            assert form(a.closed) == form(b.closed), f"the closed form of {name}: {a.closed} and {b.closed}"
+
+
+many = settings(
+    max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@many
+@given(st.sampled_from(NETWORKS), st.randoms(use_true_random=False))
+def test_the_order_of_definitions_does_not_change_the_forms(name: str, random: Random) -> None:
+    other = with_definitions_in_another_order(graph_of(name), random)
+
+    assert_same_forms(derived(name), derive(other, steps=False))
+
+
+@many
+@given(st.sampled_from(NETWORKS), st.randoms(use_true_random=False))
+def test_the_order_of_summands_does_not_change_the_forms(name: str, random: Random) -> None:
+    other = with_summands_in_another_order(graph_of(name), random)
+
+    assert_same_forms(derived(name), derive(other, steps=False))
+
+
+@pytest.mark.parametrize("name", ["batch-norm", "modern/ranknet"])
+def test_shuffling_does_shuffle(name: str) -> None:
+    graph, random = graph_of(name), Random(3)
+
+    assert list(with_definitions_in_another_order(graph, random).nodes) != list(graph.nodes)
+    assert with_summands_in_another_order(graph, random).nodes != graph.nodes
+
+
+def test_a_gradient_is_shown_after_those_that_it_names() -> None:
+    for name in NETWORKS:
+        shown: set[str] = set()
+        for n, a in derived(name).adjoints.items():
+            assert shown.issuperset(a.uses), n
+            shown.add(n)
+
+
+def test_a_closed_form_is_not_longer_for_another_gradient_that_the_short_form_names() -> None:
+    """dC = −dA is short, and so is what dC is without dA."""
+    adjoints = derived("modern/contrastive-pairs").adjoints
+
+    assert adjoints["C"].uses == ("A",)
+    assert length(adjoints["C"].closed) == length(adjoints["A"].closed)
