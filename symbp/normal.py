@@ -698,7 +698,7 @@ def _canonical(
 ) -> Monomial:
     """Bound letters ?1, ?2, … in an order that does not depend on their names; entries of symmetric
     matrices with their letters in order."""
-    given = (Monomial(bound, factors), symmetric)
+    given = Monomial(bound, factors), symmetric
     found = _CANONICAL.get(given)
     if found is None:
         found = _CANONICAL[given] = _in_canonical_letters(bound, factors, symmetric)
@@ -744,7 +744,10 @@ def _in_canonical_letters(
         renamed = tuple(Index(f"?{k}", i.dim) for k, i in enumerate(letters, 1))
         made = _ordered(
             tuple(
-                (_turned(_relabelled(b, letters, renamed), b in symmetric), _relabelled(x, letters, renamed))
+                (
+                    _resorted(_turned(_relabelled(b, letters, renamed), b in symmetric)),
+                    _relabelled(x, letters, renamed),
+                )
                 for b, x in factors
             )
         )
@@ -753,12 +756,6 @@ def _in_canonical_letters(
             best = (key, Monomial(renamed, made))
     assert best is not None
     return best[1]
-
-
-def _turned(b: Expr, symmetric: bool) -> Expr:
-    if symmetric and isinstance(b, Entry) and len(b.idx) == 2 and _text(b.idx[0]) > _text(b.idx[1]):
-        return Entry(b.tensor, b.idx[::-1])
-    return b
 
 
 _RELABELLED: dict[tuple[Expr, tuple[Index, ...]], Expr] = {}
@@ -773,6 +770,12 @@ def _relabelled(e: Expr, letters: tuple[Index, ...], renamed: tuple[Index, ...])
     if found is None:
         found = _RELABELLED[key] = _resorted(substitute(e, dict(zip(letters, renamed))))
     return found
+
+
+def _turned(b: Expr, symmetric: bool) -> Expr:
+    if symmetric and isinstance(b, Entry) and len(b.idx) == 2 and _text(b.idx[0]) > _text(b.idx[1]):
+        return Entry(b.tensor, b.idx[::-1])
+    return b
 
 
 def _coloured(word: str, own: str, colour: Mapping[str, str]) -> str:
