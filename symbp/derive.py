@@ -115,11 +115,9 @@ def _order(graph: Graph, names: set[str], consumers: Mapping[str, list[str]], si
             for user in consumers[name]:
                 alike.setdefault((user, len(graph[name].indices)), []).append(name)
     raw = dict.fromkeys(names, 0)
-    for group in alike.values():
-        for name in group if len(group) > 1 else ():
-            terms = (term for u in consumers[name] for _, term in contributions(graph, graph[name], graph[u]))
-            whole = add(*terms)
-            raw[name] = length(simplifier.by_laws(whole) if simplifier.enabled else whole)
+    for name in {n for group in alike.values() if len(group) > 1 for n in group}:
+        whole = add(*(term for u in consumers[name] for _, term in contributions(graph, graph[name], graph[u])))
+        raw[name] = length(simplifier.by_laws(whole) if simplifier.enabled else whole)
 
     def place(name: str) -> tuple[bool, int, int, int, str]:
         node = graph[name]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from symbp.arithmetic import canon, expand, factors_of, length, plus, powers, sum_over
+from symbp.arithmetic import canon, expand, factors_of, length, plus, powers, split, sum_over
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -112,7 +112,8 @@ class Shortener:
                 self._neighbours.setdefault(t, set()).add(node.name)
                 self._neighbours.setdefault(node.name, set()).add(t)
         own = loss is not None and _returns(loss)
-        self._given = tuple(n for n in self.graph.nodes if own or n != self.graph.loss)
+        given = (n for n in self.graph.nodes if own or n != self.graph.loss)
+        self._given = tuple(sorted(given))  # in one order, however they were declared
 
     def __call__(
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
@@ -160,7 +161,7 @@ class Shortener:
         for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
             if p.gain < 1 and length(e) > SHORT:
                 break
-            if p.gain < 2 and length(p.becomes) and _names_others(p.becomes, e):
+            if p.gain < 2 and not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e):
                 continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
             after = self.laws(build(p.after))
             if length(after) >= length(e):

@@ -385,7 +385,7 @@ TEXT_ONLY = set(
     \par \hfill \textbackslash \tag \jot \emergencystretch \medskip \noindent \nopagebreak \textbf \textsuperscript
     \rule \vspace \baselineskip \smallskip
     \mathindent \AtBeginDocument \abovedisplayskip \belowdisplayskip \abovedisplayshortskip \textless \textgreater
-    \textbar
+    \textbar \relpenalty \binoppenalty \renewcommand \pagebreak \bigskip \raggedright \noalign \vskip
     """,
     )
 )
