@@ -19,16 +19,19 @@ from symbp.expr import (
     Compare,
     Entry,
     Expr,
+    Index,
     Mul,
     Num,
     Pow,
     Select,
     mul,
     replace,
+    substitute,
     walk,
 )
 from symbp.graph import DEFINITION, Fact
-from symbp.rules import ODD, Knowledge, Used
+from symbp.identities import compared
+from symbp.rules import ODD, Knowledge, Used, opposite
 
 LESS, MORE = ("<", "<="), (">", ">=")
 PASSES = {"exp": ONE, "sigmoid": HALF, "log": ZERO, "tanh": ZERO, "sinh": ZERO, "arctan": ZERO, "softsign": ZERO}
@@ -101,14 +104,88 @@ def kinked(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     if not isinstance(e, Add) or len(e.args) != 2:
         return None
     for one, two in (e.args, e.args[::-1]):
-        for c in (f for f in factors_of(one) if isinstance(f, Compare) and f.fn == ">" and f.tensors):
-            d = Compare("<", *c.args)
-            if d in factors_of(two):
+        for c in (f for f in factors_of(one) if isinstance(f, Compare) and f.tensors):
+            assert isinstance(c, Compare)
+            meant = _meant(s, c)
+            if meant.fn != ">":
+                continue
+            other = Compare("<", *meant.args)
+            for d in (f for f in factors_of(two) if isinstance(f, Compare) and _meant(s, f) is other):
                 x, y = (powers(f for f in factors_of(t) if f is not m) for t, m in ((one, c), (two, d)))
                 shared = [f for f in factors_of(x) if f in factors_of(y) and not isinstance(f, Num)]
                 x, y = (powers(f for f in factors_of(t) if f not in shared) for t in (x, y))
                 result = powers([*shared, x if x is y else Select(c, x, y)])
                 return result if length(result) < length(e) else None
+    return None
+
+
+def _meant(s: Knowledge, c: Compare) -> Compare:
+    """[u > 0] for [m > 0] where a definition says m = max(u, 0)."""
+    if c.fn == ">" and c.args[1] is ZERO and isinstance(c.args[0], Entry):
+        body = s.known.body_at(c.args[0])
+        if isinstance(body, Call) and (body.fn == "relu" or (body.fn == "maximum" and body.args[1] is ZERO)):
+            inner = Compare(">", body.args[0], ZERO)
+            meant = compared(s, inner, Used()) or inner
+            assert isinstance(meant, Compare)
+            return meant
+    return c
+
+
+def in_branch(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """x if z > 0 else f(min(z, 0)) = x if z > 0 else f(z): in a branch its condition holds. Ends: a
+    function disappears."""
+    if not isinstance(e, Select) or not isinstance(e.args[0], Compare):
+        return None
+    condition, yes, no = e.args
+    assert isinstance(condition, Compare)
+    if condition.fn not in LESS + MORE:
+        return None
+    yes, no = _where(condition, yes), _where(opposite(condition), no)
+    return None if (yes, no) == e.args[1:] else Select(condition, yes, no)
+
+
+def _where(condition: Expr | None, e: Expr) -> Expr:
+    """An expression where a condition holds: the larger and the smaller of its two sides are known."""
+    assert isinstance(condition, Compare)
+    left, right = condition.args
+    larger, smaller = (left, right) if condition.fn in MORE else (right, left)
+
+    def known(x: Expr) -> Expr | None:
+        if isinstance(x, Call) and x.fn == "relu" and right is ZERO and x.args[0] is left:
+            return larger
+        if isinstance(x, Call) and x.fn in ("maximum", "minimum") and set(x.args) == {left, right}:
+            return larger if x.fn == "maximum" else smaller
+        return None
+
+    return replace(e, known)
+
+
+def fold_branch(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """1 if z > 0 else α e^z = 1 if z > 0 else a + α, where a = z if z > 0 else α(e^z − 1): in a branch a
+    definition by cases is that case. Ends: shorter."""
+    if not isinstance(e, Select) or not e.tensors:
+        return None
+    condition, *branches = e.args
+    for node in s.graph.inner:
+        body = node.body
+        if not isinstance(body, Select) or s.unfolding is None or node.name in e.tensors:
+            continue
+        theirs, mine = (
+            list(dict.fromkeys(x for x in walk(c) if isinstance(x, Index))) for c in (body.args[0], condition)
+        )
+        letters = dict(zip(theirs, mine))
+        if [i.dim for i in theirs] != [i.dim for i in mine] or not set(node.indices) <= set(theirs):
+            continue
+        if canon(substitute(body.args[0], letters)) is not canon(condition):
+            continue
+        entry = substitute(node.entry, letters)
+        for n, branch in enumerate(branches):
+            value = substitute(body.args[n + 1], letters)
+            rest = expand(plus((branch, mul(MINUS_ONE, value))))
+            folded = plus((entry, rest))
+            if length(folded) < length(branch):
+                used.facts.update({Fact("definition", node.name, text=DEFINITION + node.name): None})
+                return Select(condition, *(folded if m == n else b for m, b in enumerate(branches)))
     return None
 
 
@@ -233,8 +310,10 @@ __all__ = [
     "bounded",
     "clipped_minimum",
     "double_angle",
+    "fold_branch",
     "idle_condition",
     "idle_sign",
+    "in_branch",
     "isolated",
     "kinked",
     "monotone",

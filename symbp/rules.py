@@ -288,13 +288,16 @@ def absolute(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+ONE_SIDED = {"<": "minimum", "<=": "minimum", ">": "maximum", ">=": "maximum"}
+
+
 def clamp(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """x 1[x ≤ 0] = min(x, 0). Ends: two factors become one."""
+    """x 1[x ≤ 0] = min(x, 0), x 1[x > 0] = max(x, 0). Ends: two factors become one."""
     if not isinstance(e, Mul):
         return None
     for f in e.args:
-        if isinstance(f, Compare) and f.fn in ("<=", "<") and f.args[1] is ZERO and f.args[0] in e.args:
-            whole = Call("minimum", f.args[0], ZERO)
+        if isinstance(f, Compare) and f.fn in ONE_SIDED and f.args[1] is ZERO and f.args[0] in e.args:
+            whole = Call(ONE_SIDED[f.fn], f.args[0], ZERO)
             return powers(whole if x is f.args[0] else x for x in e.args if x is not f)
     return None
 

@@ -64,8 +64,10 @@ from symbp.piecewise import (
     bounded,
     clipped_minimum,
     double_angle,
+    fold_branch,
     idle_condition,
     idle_sign,
+    in_branch,
     isolated,
     kinked,
     monotone,
@@ -74,7 +76,7 @@ from symbp.piecewise import (
     sign_of_product,
 )
 from symbp.prove import Prover, reason
-from symbp.quotients import divisor_inside, exact_quotient
+from symbp.quotients import divided_once, divisor_inside, exact_quotient
 from symbp.rules import (
     Knowledge,
     Used,
@@ -404,6 +406,8 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         clamp,
         clipped,
         scaled_clip,
+        in_branch,
+        fold_branch,
         compared,
         bounded,
         monotone,
@@ -422,6 +426,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         inverse_of_product,
         exact_quotient,
         divisor_inside,
+        divided_once,
         together,
         multiply_out,
         expand_terms,

@@ -2,9 +2,11 @@
 
 import pytest
 
+from symbp.derive import derive
 from symbp.expr import Call, Entry, Num
 from symbp.ops import OPS
-from symbp.show.kinks import conventions
+from symbp.read.network import read_network
+from symbp.show.kinks import conventions, joined
 from symbp.show.words import catalogue, languages, say
 
 
@@ -43,7 +45,20 @@ def test_the_smooth_elu_has_none() -> None:
 
 
 def test_every_convention_has_words_in_every_language() -> None:
-    keys = {key for name in OPS for key in of_function(name)} | {"kink-second", "kink-several"}
+    keys = {key for name in OPS for key in of_function(name)} | {"kink-second", "kink-several", "kink-joined"}
     for lang in languages():
         assert keys <= catalogue(lang).keys()
         assert say("two-sentences", lang, "a {1}", "b").replace(" ", "") == "a{1}b"  # what is put in is not read again
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("maximum(0, z) + al*minimum(0, z)", True),  # al at 0, where max and min alone have the slope 0
+        ("maximum(0, z)", False),
+        ("where(z > 0, z, al*z)", False),
+    ],
+)
+def test_where_masks_are_joined_the_one_sided_slope_is_stated(body: str, expected: bool) -> None:
+    d = derive(read_network(f"z: (n,)\nal: ()\na = {body}\nL = sum(a)"))
+    assert joined(s for a in d.adjoints.values() for s in d.steps_of(a)) is expected

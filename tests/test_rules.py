@@ -69,7 +69,9 @@ GRAPH = read_network(
         d = x - m
         G = A*B + 1
         w = minimum(maximum(y, -1), 1)
-        L = sum(w + a + h + E) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
+        r = maximum(-z, 0)
+        e = where(z > 0, z, 2*(exp(z) - 1))
+        L = sum(w + a + h + E + r + e) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -84,6 +86,7 @@ k2 = Index("l", N)
 x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "a", "h", "E", "d", "w"])
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
+low, elu = Entry("r", (i,)), Entry("e", (i,))
 simplifier = Simplifier(GRAPH)
 
 
@@ -315,6 +318,7 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     (rules.fold_logistic, mul(u, Pow(a, TWO)), mul(a, Add((ONE, minus(a))))),
     (rules.absolute, mul(x, Call("sign", x)), Call("abs", x)),
     (rules.clamp, mul(x, other(x)), Call("minimum", x, ZERO)),
+    (rules.clamp, mul(y, positive(x), x), mul(y, Call("maximum", x, ZERO))),
     (rules.logistic, mul(Call("exp", y), div(Add((ONE, Call("exp", y))))), Call("sigmoid", y)),
     (rules.hyperbolic, mul(2, Call("sinh", y), div(Call("cosh", y))), mul(2, Call("tanh", y))),
     (
@@ -368,6 +372,27 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         Select(positive(x), y, z),
     ),
     (piecewise.kinked, Add((mul(y, positive(x)), mul(y, Compare("<", x, ZERO)))), y),
+    (piecewise.kinked, Add((mul(x, positive(z)), minus(mul(y, positive(low))))), Select(positive(z), x, minus(y))),
+    (
+        piecewise.in_branch,
+        Select(positive(x), Call("maximum", x, ZERO), Call("exp", Call("minimum", x, ZERO))),
+        Select(positive(x), x, Call("exp", x)),
+    ),
+    (
+        piecewise.in_branch,
+        Select(Compare("<=", x, y), Call("maximum", y, x), mul(y, Call("minimum", x, y))),
+        Select(Compare("<=", x, y), y, mul(y, y)),
+    ),
+    (
+        piecewise.fold_branch,
+        Select(positive(z), ONE, mul(2, Call("exp", z))),
+        Select(positive(z), ONE, Add((elu, TWO))),
+    ),
+    (
+        quotients.divided_once,
+        mul(Add((x, minus(mul(y, z)))), Pow(y, Num(-2))),
+        mul(Add((mul(x, div(y)), minus(z))), div(y)),
+    ),
     (
         piecewise.clipped_minimum,
         Add(
@@ -470,7 +495,7 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (rules.fold_logistic, mul(Call("exp", x), Pow(a, TWO))),  # not the exponential of the definition
     (rules.absolute, mul(y, Call("sign", x))),
     (rules.clamp, mul(y, other(x))),
-    (rules.clamp, mul(x, positive(x))),
+    (rules.clamp, mul(y, positive(x))),
     (rules.logistic, mul(Call("exp", x), div(Add((ONE, Call("exp", y)))))),
     (rules.logistic, mul(Call("exp", y), div(Add((TWO, Call("exp", y)))))),
     (rules.hyperbolic, mul(Call("sinh", x), div(Call("cosh", y)))),
@@ -500,6 +525,13 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (piecewise.between, mul(Compare(">", x, MINUS_ONE), Compare("<", x, TWO))),
     (piecewise.between, mul(Compare(">", x, ONE), Compare("<", x, MINUS_ONE))),  # nowhere
     (piecewise.kinked, Add((mul(y, positive(x)), mul(z, Compare("<", y, ZERO))))),
+    (piecewise.kinked, Add((mul(x, positive(y)), minus(mul(y, positive(low)))))),  # r is about z
+    (piecewise.in_branch, Select(positive(x), y, Call("maximum", y, ZERO))),
+    (piecewise.in_branch, Select(positive(x), y, Call("sign", x))),  # 0 at 0
+    (piecewise.fold_branch, Select(positive(x), ONE, mul(2, Call("exp", x)))),
+    (piecewise.fold_branch, Select(positive(z), ONE, mul(3, Call("exp", x)))),
+    (quotients.divided_once, mul(Add((x, minus(y))), Pow(z, Num(-2)))),
+    (quotients.divided_once, mul(Add((x, minus(mul(y, z)))), div(y))),
     (piecewise.clipped_minimum, Add((mul(z, Compare("<=", w, y)), mul(z, Compare("<", y, w))))),  # no bounds
     (piecewise.kinked, Add((mul(y, Compare(">=", x, ZERO)), mul(z, Compare("<", x, ZERO))))),  # that is masks
     (piecewise.sign_of_product, Call("sign", mul(x, y))),

@@ -22,7 +22,7 @@ from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet, bare
 from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
 from symbp.show.changes import with_changes
-from symbp.show.kinks import conventions
+from symbp.show.kinks import conventions, joined
 from symbp.show.math import MathPrinter, NumberPrinter
 from symbp.show.problems import translated
 from symbp.show.style import USUAL, Style
@@ -177,6 +177,12 @@ class Writer:
         nodes = [self.graph[name]] if name else self.graph.inner
         found = conventions(node.body for node in nodes if node.body is not None)
         sentences = [self._convention(key, found[key]) for key in found]
+        if (
+            found
+            and not name
+            and joined(s for a in self.derivation.adjoints.values() for s in self.derivation.steps_of(a))
+        ):
+            sentences.append(say("kink-joined", self.lang))
         return reduce(lambda before, after: say("two-sentences", self.lang, before, after), sentences, "").strip()
 
     def _convention(self, key: str, functions: tuple[str, ...]) -> str:

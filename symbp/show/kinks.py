@@ -7,6 +7,7 @@ table that has a kink and no line here would pass unmentioned; a test compares t
 from collections.abc import Iterable
 
 from symbp.expr import ONE, Call, Expr, Reduce, walk
+from symbp.steps import Step
 
 _SENTENCES = ("kink", "kink-left", "kink-tie", "kink-second", "kink-several")  # in the order they are said
 
@@ -29,6 +30,12 @@ def conventions(bodies: Iterable[Expr]) -> dict[str, tuple[str, ...]]:
             for key, function in _conventions_of(e):
                 found.setdefault(key, {})[function] = None
     return {key: tuple(found[key]) for key in _SENTENCES if key in found}
+
+
+def joined(steps: Iterable[Step]) -> bool:
+    """Did a law join the masks of two conventions in one condition, whose slope at the kink is then another?"""
+    laws = (step.law.formula.split(", ") for step in steps if step.law is not None)
+    return any(not {"kinked", "clipped_minimum"}.isdisjoint(applied) for applied in laws)
 
 
 def _conventions_of(e: Expr) -> Iterable[tuple[str, str]]:
