@@ -196,6 +196,51 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """S^(1/p − 1) = f^(1 − p) for f = S^(1/p), 1/S = f/n for f = n/S: a power of a sum whose power a definition
+    names. Ends: shorter."""
+    if not isinstance(e, (Mul, Pow)):
+        return None
+    factors = factors_of(e)
+    for f in factors:
+        base, exponent = (f.base, f.exponent) if isinstance(f, Pow) else (f, ONE)
+        if not isinstance(base, (Add, Reduce)) or not base.tensors:
+            continue
+        for node in s.graph.inner if s.unfolding is not None else ():
+            if node.body is None or not base.tensors <= node.body.tensors or set(node.indices) != set(base.free):
+                continue
+            parts = factors_of(node.body)
+            own = next((g for g in parts if isinstance(g, Pow) and canon(g.base) is canon(base)), None)
+            rest = powers(g for g in parts if g is not own)
+            if own is None or rest.tensors or rest.free or not s.known.is_positive(base):
+                continue
+            ratio = expand(powers((exponent, power(own.exponent, MINUS_ONE))))
+            named = power(powers((node.entry, power(rest, MINUS_ONE))), ratio)
+            result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
+            if length(result) < length(e):
+                return result
+    return None
+
+
+def common_exponent(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """x^(p − 1) f^(1 − p) = (x/f)^(p − 1) for positive x, f. Ends: a power disappears."""
+    if not isinstance(e, Mul):
+        return None
+    found = [
+        f for f in e.args if isinstance(f, Pow) and not isinstance(f.exponent, Num) and s.known.is_positive(f.base)
+    ]
+    found.sort(key=lambda f: any(sign_of(t) < 0 for t in _terms(f.exponent) if not isinstance(t, Num)))  # p − 1 first
+    for one in found:
+        for two in (f for f in found if f is not one):
+            for sign in (ONE, MINUS_ONE):
+                if canon(expand(powers((sign, two.exponent)))) is canon(one.exponent):
+                    whole = Pow(powers((one.base, power(two.base, sign))), one.exponent)
+                    result = powers(whole if f is one else f for f in e.args if f is not two)
+                    if length(result) < length(e):
+                        return result
+    return None
+
+
 def roots(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """√a √b = √(a b) for positive constants. Ends: a root disappears."""
     if not isinstance(e, Mul):
@@ -335,9 +380,11 @@ def symmetric_by_definition(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 __all__ = [
     "clipped",
+    "common_exponent",
     "common_power",
     "compared",
     "complement",
+    "fold_power",
     "half_angle",
     "inverse_cancels",
     "inverse_of_inverse",

@@ -72,6 +72,8 @@ LAWS: tuple[Row, ...] = (
     Row("together", "combine", r"\frac{a}{x} + \frac{b}{y} = \frac{a y + b x}{x y}", "one common denominator, where that shortens", "通分（使式子变短时）"),
     Row("multiply_out", "combine", r"\Bigl(\frac{a}{x} + b\Bigr) x = a + b x", "multiplied out, where something cancels", "展开后可约时展开"),
     Row("expand_terms", "combine", r"y (s - 1) + (1 - y) s = s - y", "a sum of products multiplied out, where that shortens", "展开乘积之和（使式子变短时）"),
+    Row("fold_power", "combine", r"S^{1/p - 1} = f^{1 - p} \quad (f = S^{1/p}),\quad \frac 1S = \frac fn \quad (f = n/S)", "a power of a sum by the definition that is another power of it", "由以同一和的幂为定义的量表示该和的幂"),
+    Row("common_exponent", "combine", r"x^{p - 1} f^{1 - p} = \Bigl(\frac xf\Bigr)^{p - 1} \quad (x, f > 0)", "powers with one exponent are one power", "同指数的幂相乘"),
     Row("complement", "collect", r"1 - [c] = [\lnot c],\quad a[c] + b[\lnot c] = a + (b - a)[\lnot c]", "a condition and its opposite are one condition", "条件与其否定合为一个条件"),
     Row("masks", "collect", r"a[c] + b[\lnot c] = a \text{ if } c \text{ else } b", "two masks are a case distinction", "两个掩码合为分情形"),
     Row("clipped_minimum", "collect", r"[c u \le r u]\,[l < r]\,[r < h] + [r u < c u] = [r u \le c u] \quad (c = \operatorname{clip}(r, l, h))", "a minimum with a clipped copy is one condition; at the bounds there is no slope", "与截断值取最小：合为一个条件；边界处无导数"),

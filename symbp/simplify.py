@@ -40,9 +40,11 @@ from symbp.expr import replace as rewrite
 from symbp.graph import Fact, Graph, Node, primal
 from symbp.identities import (
     clipped,
+    common_exponent,
     common_power,
     compared,
     complement,
+    fold_power,
     half_angle,
     inverse_cancels,
     inverse_of_inverse,
@@ -430,6 +432,8 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         together,
         multiply_out,
         expand_terms,
+        fold_power,
+        common_exponent,
     ),
     "collect": (
         complement,

@@ -71,7 +71,9 @@ GRAPH = read_network(
         w = minimum(maximum(y, -1), 1)
         r = maximum(-z, 0)
         e = where(z > 0, z, 2*(exp(z) - 1))
-        L = sum(w + a + h + E + r + e) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
+        g = 3/sum(exp(c))
+        v = sum(exp(y))**(1/g)
+        L = v + sum(w + a + h + E + r + e) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -86,6 +88,7 @@ k2 = Index("l", N)
 x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M", "a", "h", "E", "d", "w"])
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
+harmonic, mean = Entry("g", ()), Entry("v", ())
 low, elu = Entry("r", (i,)), Entry("e", (i,))
 simplifier = Simplifier(GRAPH)
 
@@ -389,6 +392,22 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         Select(positive(z), ONE, Add((elu, TWO))),
     ),
     (
+        identities.fold_power,
+        mul(x, Pow(total((k,), Call("exp", c)), Num(-2))),
+        mul(x, Pow(harmonic, TWO), Num(Fraction(1, 9))),
+    ),
+    (
+        identities.fold_power,
+        mul(x, Pow(total((i,), Call("exp", y)), add(MINUS_ONE, div(harmonic)))),
+        mul(x, Pow(mean, Add((minus(harmonic), ONE)))),
+    ),
+    (
+        identities.common_exponent,
+        mul(z, Pow(P, Add((m, MINUS_ONE))), Pow(harmonic, Add((ONE, minus(m))))),
+        mul(z, Pow(mul(P, div(harmonic)), Add((m, MINUS_ONE)))),
+    ),
+    (identities.common_exponent, mul(Pow(P, m), Pow(harmonic, m)), Pow(mul(P, harmonic), m)),
+    (
         quotients.divided_once,
         mul(Add((x, minus(mul(y, z)))), Pow(y, Num(-2))),
         mul(Add((mul(x, div(y)), minus(z))), div(y)),
@@ -530,6 +549,9 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (piecewise.in_branch, Select(positive(x), y, Call("sign", x))),  # 0 at 0
     (piecewise.fold_branch, Select(positive(x), ONE, mul(2, Call("exp", x)))),
     (piecewise.fold_branch, Select(positive(z), ONE, mul(3, Call("exp", x)))),
+    (identities.fold_power, mul(x, div(total((k,), Call("exp", Entry("A", (i, k))))))),
+    (identities.common_exponent, mul(Pow(x, m), Pow(harmonic, m))),  # x may be negative
+    (identities.common_exponent, mul(Pow(P, m), Pow(harmonic, c))),
     (quotients.divided_once, mul(Add((x, minus(y))), Pow(z, Num(-2)))),
     (quotients.divided_once, mul(Add((x, minus(mul(y, z)))), div(y))),
     (piecewise.clipped_minimum, Add((mul(z, Compare("<=", w, y)), mul(z, Compare("<", y, w))))),  # no bounds
