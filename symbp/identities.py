@@ -50,6 +50,25 @@ def mirrored(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def normalised(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """e^u_k / Σ_j e^u_j = softmax(u)_k. Ends: a sum disappears."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        below = f.base if isinstance(f, Pow) and f.exponent is MINUS_ONE else None
+        if not isinstance(below, Reduce) or below.op != "sum":
+            continue
+        indices, body = below.expose()
+        if len(indices) != 1 or not (isinstance(body, Call) and body.fn == "exp"):
+            continue
+        for g in (g for g in e.args if isinstance(g, Call) and g.fn == "exp"):
+            for k in g.free - below.free:
+                if k.dim is indices[0].dim and canon(substitute(body, {indices[0]: k})) is canon(g):
+                    whole = Reduce("softmax", indices, body.args[0], (k,))
+                    return powers(whole if x is g else x for x in e.args if x is not f)
+    return None
+
+
 def half_angle(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """2σ(u) − 1 = tanh(u/2). Ends: shorter."""
     if not isinstance(e, Add):
@@ -212,7 +231,7 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             parts = factors_of(node.body)
             own = next((g for g in parts if isinstance(g, Pow) and canon(g.base) is canon(base)), None)
             rest = powers(g for g in parts if g is not own)
-            if own is None or rest.tensors or rest.free or not s.known.is_positive(base):
+            if own is None or rest.tensors or rest.free or not _not_negative(s, base):
                 continue
             ratio = expand(powers((exponent, power(own.exponent, MINUS_ONE))))
             named = power(powers((node.entry, power(rest, MINUS_ONE))), ratio)
@@ -222,13 +241,15 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def _not_negative(s: Knowledge, e: Expr) -> bool:
+    return s.known.is_positive(e) or s.known.is_square(e)
+
+
 def common_exponent(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """x^(p − 1) f^(1 − p) = (x/f)^(p − 1) for positive x, f. Ends: a power disappears."""
+    """x^(p − 1) f^(1 − p) = (x/f)^(p − 1) for x, f ≥ 0. Ends: a power disappears."""
     if not isinstance(e, Mul):
         return None
-    found = [
-        f for f in e.args if isinstance(f, Pow) and not isinstance(f.exponent, Num) and s.known.is_positive(f.base)
-    ]
+    found = [f for f in e.args if isinstance(f, Pow) and not isinstance(f.exponent, Num) and _not_negative(s, f.base)]
     found.sort(key=lambda f: any(sign_of(t) < 0 for t in _terms(f.exponent) if not isinstance(t, Num)))  # p − 1 first
     for one in found:
         for two in (f for f in found if f is not one):
@@ -391,6 +412,7 @@ __all__ = [
     "inverse_of_product",
     "log_quotient",
     "mirrored",
+    "normalised",
     "on_diagonal",
     "roots",
     "sign_quotient",

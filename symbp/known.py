@@ -137,7 +137,8 @@ class Known:
         """Is `e` at least 0?"""
         match e:
             case Pow():
-                return isinstance(e.exponent, Num) and e.exponent.value in (2, 4, 6)
+                even = isinstance(e.exponent, Num) and e.exponent.value in (2, 4, 6)
+                return even or self.is_square(e.base)
             case Reduce():
                 return e.op == "sum" and (self.is_square(e.body) or self.is_positive(e.body))
             case Mul():

@@ -7,7 +7,19 @@ does not apply, and says why it ends.
 
 from __future__ import annotations
 
-from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, positive, powers, sign_of, split
+from symbp.arithmetic import (
+    MIRRORED,
+    arithmetic,
+    canon,
+    expand,
+    factors_of,
+    length,
+    plus,
+    positive,
+    powers,
+    sign_of,
+    split,
+)
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -160,6 +172,39 @@ def _where(condition: Expr | None, e: Expr) -> Expr:
     return replace(e, known)
 
 
+def even_branches(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """f(z) if z > 0 else f(−z) = f(|z|). Ends: a condition disappears."""
+    if not isinstance(e, Select) or not isinstance(e.args[0], Compare) or not e.args[0].tensors:
+        return None
+    condition, yes, no = e.args
+    assert isinstance(condition, Compare)
+    z, bound = condition.args
+    if bound is not ZERO or condition.fn not in LESS + MORE:
+        return None
+
+    def at(x: Expr) -> Expr:
+        return arithmetic(replace(yes, lambda y: x if y is z else None))
+
+    if canon(arithmetic(no)) is not canon(at(mul(MINUS_ONE, z))):
+        return None
+    size = Call("abs", z)
+    result = at(size if condition.fn in MORE else mul(MINUS_ONE, size))
+    return result if length(result) < length(e) else None
+
+
+def outside(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """1 if u > c else [u < −c] = [|u| > c] for c > 0. Ends: two conditions become one."""
+    if not isinstance(e, Select) or e.args[1] is not ONE:
+        return None
+    one, _, two = e.args
+    if not (isinstance(one, Compare) and isinstance(two, Compare) and one.fn in MIRRORED and one.fn in LESS + MORE):
+        return None
+    if two is not Compare(MIRRORED[one.fn], one.args[0], powers((MINUS_ONE, one.args[1]))):
+        return None
+    high = one if one.fn in MORE else two
+    return Compare(high.fn, Call("abs", *high.args[:1]), high.args[1]) if s.known.is_positive(high.args[1]) else None
+
+
 def fold_branch(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """1 if z > 0 else α e^z = 1 if z > 0 else a + α, where a = z if z > 0 else α(e^z − 1): in a branch a
     definition by cases is that case. Ends: shorter."""
@@ -310,6 +355,7 @@ __all__ = [
     "bounded",
     "clipped_minimum",
     "double_angle",
+    "even_branches",
     "fold_branch",
     "idle_condition",
     "idle_sign",
@@ -318,6 +364,7 @@ __all__ = [
     "kinked",
     "monotone",
     "odd_function",
+    "outside",
     "scaled_clip",
     "sign_of_product",
 ]

@@ -392,6 +392,26 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         Select(positive(z), ONE, Add((elu, TWO))),
     ),
     (
+        piecewise.even_branches,
+        Select(positive(x), div(Add((ONE, x))), div(Add((ONE, minus(x))))),
+        div(Add((ONE, Call("abs", x)))),
+    ),
+    (
+        piecewise.even_branches,
+        Select(Compare("<", x, ZERO), mul(y, Call("exp", x)), mul(y, Call("exp", minus(x)))),
+        mul(y, Call("exp", minus(Call("abs", x)))),
+    ),
+    (
+        piecewise.outside,
+        Select(Compare(">", x, TWO), ONE, Compare("<", x, Num(-2))),
+        Compare(">", Call("abs", x), TWO),
+    ),
+    (
+        identities.normalised,
+        mul(z, Call("exp", A), div(total((o,), Call("exp", Entry("A", (i, o)))))),
+        mul(z, Reduce("softmax", (o,), Entry("A", (i, o)), (k,))),
+    ),
+    (
         identities.fold_power,
         mul(x, Pow(total((k,), Call("exp", c)), Num(-2))),
         mul(x, Pow(harmonic, TWO), Num(Fraction(1, 9))),
@@ -550,6 +570,11 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (piecewise.fold_branch, Select(positive(x), ONE, mul(2, Call("exp", x)))),
     (piecewise.fold_branch, Select(positive(z), ONE, mul(3, Call("exp", x)))),
     (identities.fold_power, mul(x, div(total((k,), Call("exp", Entry("A", (i, k))))))),
+    (identities.normalised, mul(Call("exp", B), div(total((o,), Call("exp", Entry("A", (i, o))))))),
+    (piecewise.even_branches, Select(positive(x), div(Add((ONE, x))), div(Add((TWO, minus(x)))))),
+    (piecewise.even_branches, Select(Compare(">", x, ONE), x, minus(x))),
+    (piecewise.outside, Select(Compare(">", x, TWO), ONE, Compare("<", x, Num(-1)))),
+    (piecewise.outside, Select(Compare(">", x, Num(-2)), ONE, Compare("<", x, TWO))),
     (identities.common_exponent, mul(Pow(x, m), Pow(harmonic, m))),  # x may be negative
     (identities.common_exponent, mul(Pow(P, m), Pow(harmonic, c))),
     (quotients.divided_once, mul(Add((x, minus(y))), Pow(z, Num(-2)))),
