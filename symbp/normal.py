@@ -167,14 +167,23 @@ class Normaliser:
         if fact is not None and len(e.idx) == 2 and _text(e.idx[0]) > _text(e.idx[1]):
             self.facts[fact] = None
             e = Entry(e.tensor, e.idx[::-1])
+        if e.tensor in self.known.hollow and e.idx[0] is e.idx[1]:
+            self.facts[self.known.hollow[e.tensor]] = None
+            return {}
         return self._atom(e)
 
     # ---- products -----------------------------------------------------------------------------
 
-    def product(self, p: Polynomial, q: Polynomial) -> Polynomial:
-        self.work -= len(p) * len(q)
-        if self.work < 0 or len(p) * len(q) > 4 * TERMS:
+    def spend(self, products: int) -> None:
+        """Count the work, in products of monomials. Raises TooLarge where too little is left."""
+        self.work -= products
+        if self.work < 0:
             raise TooLarge
+
+    def product(self, p: Polynomial, q: Polynomial) -> Polynomial:
+        if len(p) * len(q) > 4 * TERMS:
+            raise TooLarge
+        self.spend(len(p) * len(q))
         result: Polynomial = {}
         for (m, c), (n, d) in itertools.product(p.items(), q.items()):
             n = _apart(n, len(m.bound))
@@ -196,6 +205,8 @@ class Normaliser:
                 letter, value = solved
                 rest = [(self._moved(c, {letter: value}), x) for c, x in powers.items() if c is not b]
                 return self._expanded(tuple(i for i in bound if i is not letter), rest)
+        if self._is_hollow(powers):
+            return {}
         for b in [b for b in powers if isinstance(b, Compare) and b.fn == "<"]:
             if Compare(">", *b.args) in powers:  # [x > 0][x < 0] = 0
                 return {}
@@ -223,6 +234,15 @@ class Normaliser:
                     del left[b]
                 return self._times_power(bound, tuple(left.items()), b, whole)
         return self._summed(bound, powers)
+
+    def _is_hollow(self, powers: Mapping[Expr, Expr]) -> bool:
+        """δ_ij A_ij = 0 for a matrix with nothing on its diagonal."""
+        for b, x in powers.items() if self.known.hollow else ():
+            if isinstance(b, Entry) and b.tensor in self.known.hollow and isinstance(x, Num) and x.value > 0:
+                if Delta(*b.idx) in powers or Delta(*b.idx[::-1]) in powers:
+                    self.facts[self.known.hollow[b.tensor]] = None
+                    return True
+        return False
 
     def _times_power(
         self, bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...], base: Expr, n: int
@@ -297,6 +317,11 @@ class Normaliser:
 
     def _summed(self, bound: tuple[Index, ...], powers: dict[Expr, Expr]) -> Polynomial:
         """Letters that nothing uses become sizes, facts about sums are used; else a monomial."""
+        whole = self._whole_sum(bound, powers)
+        if whole is not None:
+            entry, value = whole
+            rest = tuple(i for i in bound if i not in entry.free)
+            return self._expanded(rest, [*((b, x) for b, x in powers.items() if b is not entry), (value, ONE)])
         for i in bound:
             users = [(b, x) for b, x in powers.items() if i in b.free or i in x.free]
             rest = tuple(j for j in bound if j is not i)
@@ -334,6 +359,19 @@ class Normaliser:
             if fact.axis is not None and e.idx[fact.axis] is i and sum(i in x.free for x in e.idx) == 1:
                 self.facts[fact] = None
                 return fact.low or ONE
+        return None
+
+    def _whole_sum(self, bound: tuple[Index, ...], powers: Mapping[Expr, Expr]) -> tuple[Expr, Expr] | None:
+        """An entry that is summed over all its letters, which nothing else uses, and what a fact says it is."""
+        if len(bound) < 2:
+            return None
+        for e, x in powers.items():
+            if not isinstance(e, Entry) or x is not ONE or len(e.free) != len(e.idx) or not e.free <= set(bound):
+                continue
+            for fact in self.known.sums_to.get(e.tensor, ()):
+                if fact.axis is None and all(b is e or e.free.isdisjoint(b.free | y.free) for b, y in powers.items()):
+                    self.facts[fact] = None
+                    return e, fact.low or ONE
         return None
 
     def _monomial(self, bound: tuple[Index, ...], powers: dict[Expr, Expr]) -> Polynomial:

@@ -163,6 +163,8 @@ class Shortener:
                 break
             if p.gain < 2 and not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e):
                 continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
+            if _new_condition(p.part, p.becomes):
+                continue
             after = self.laws(build(p.after))
             if length(after) >= length(e):
                 continue
@@ -530,6 +532,12 @@ def _returns(body: Expr) -> bool:
 def _names_others(e: Expr, than: Expr) -> bool:
     """Does it name adjoints that the other does not?"""
     return any(primal(t) is not None for t in e.tensors - than.tensors)
+
+
+def _new_condition(e: Expr, than: Expr) -> bool:
+    """Is it a condition on something else, where there was none? P/(P + I) is no place to read [K > 0]."""
+    conditions = [x for x in walk(than) if isinstance(x, Compare)]
+    return any(not x.tensors <= e.tensors for x in conditions) and not any(isinstance(x, Compare) for x in walk(e))
 
 
 def _itself(e: Expr) -> Expr:
