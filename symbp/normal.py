@@ -319,9 +319,9 @@ class Normaliser:
         """Letters that nothing uses become sizes, facts about sums are used; else a monomial."""
         whole = self._whole_sum(bound, powers)
         if whole is not None:
-            entry, value = whole
-            rest = tuple(i for i in bound if i not in entry.free)
-            return self._expanded(rest, [*((b, x) for b, x in powers.items() if b is not entry), (value, ONE)])
+            entry, number = whole
+            left = tuple(i for i in bound if i not in entry.free)
+            return self._expanded(left, [*((b, x) for b, x in powers.items() if b is not entry), (number, ONE)])
         for i in bound:
             users = [(b, x) for b, x in powers.items() if i in b.free or i in x.free]
             rest = tuple(j for j in bound if j is not i)
