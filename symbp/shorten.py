@@ -265,9 +265,10 @@ class Shortener:
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
                 front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
-                if length(e) <= SPREAD:
+                cancels = length(e) <= SPREAD and any(self._may_cancel(front, t) for t in r.args)
+                if cancels or (length(e) <= SPREAD and self._has_more_sums(units, r)):
                     yield e, e, self._spread_out(e, r)
-                if length(e) <= SPREAD and any(self._may_cancel(front, t) for t in r.args):
+                if cancels:
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
                     yield from self._pushed_into_terms(r, n, units, numbers)
@@ -283,6 +284,11 @@ class Shortener:
         if any(sum(i in b.free for s in bases for b in s) < 2 for i in summed):
             return True
         return not {canon(b) for b in bases[0] if b.tensors}.isdisjoint(map(canon, bases[1]))
+
+    def _has_more_sums(self, units: list[Expr], r: Add) -> bool:
+        """May multiplying out over `r` bring together what stands in different sums?"""
+        inner = (f for t in r.args for f in factors_of(t))
+        return any(isinstance(u, Add) and u is not r for u in units) or any(isinstance(f, (Add, Reduce)) for f in inner)
 
     def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
         """Outer factors that meet factors inside a Σ."""
