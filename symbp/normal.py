@@ -205,8 +205,13 @@ class Normaliser:
                 letter, value = solved
                 rest = [(self._moved(c, {letter: value}), x) for c, x in powers.items() if c is not b]
                 return self._expanded(tuple(i for i in bound if i is not letter), rest)
-        if self._is_hollow(powers):
-            return {}
+        for b in [b for b in powers if isinstance(b, Delta)]:  # δ_ij f(i, j) = δ_ij f(i, i)
+            one, two = b.args
+            if isinstance(one, Index) and isinstance(two, Index) and one.dim is two.dim:
+                if any(two in c.free or two in x.free for c, x in powers.items() if c is not b):
+                    there: dict[Index, Expr] = {two: one}
+                    alike = [(substitute(c, there), substitute(x, there)) for c, x in powers.items() if c is not b]
+                    return self.product(self._expanded(bound, alike), self._atom(b))
         for b in [b for b in powers if isinstance(b, Compare) and b.fn == "<"]:
             if Compare(">", *b.args) in powers:  # [x > 0][x < 0] = 0
                 return {}
@@ -234,15 +239,6 @@ class Normaliser:
                     del left[b]
                 return self._times_power(bound, tuple(left.items()), b, whole)
         return self._summed(bound, powers)
-
-    def _is_hollow(self, powers: Mapping[Expr, Expr]) -> bool:
-        """δ_ij A_ij = 0 for a matrix with nothing on its diagonal."""
-        for b, x in powers.items() if self.known.hollow else ():
-            if isinstance(b, Entry) and b.tensor in self.known.hollow and isinstance(x, Num) and x.value > 0:
-                if Delta(*b.idx) in powers or Delta(*b.idx[::-1]) in powers:
-                    self.facts[self.known.hollow[b.tensor]] = None
-                    return True
-        return False
 
     def _times_power(
         self, bound: tuple[Index, ...], factors: tuple[tuple[Expr, Expr], ...], base: Expr, n: int

@@ -177,6 +177,11 @@ def test_a_matrix_with_nothing_on_its_diagonal_and_one_that_sums_to_a_number_are
     assert prover.equal(Reduce("sum", (a, b), mul(pairs["P"], off)), ONE) is not None
     assert prover.equal(Reduce("sum", (n, m), Entry("P", (n, m))), ONE) is not None
     assert prover.equal(mul(pairs["Q"], Add((pairs["Q"], Delta(a, b)))), pairs["Q"]) is None
+    column = Index("k", Size("d"))
+    difference = Entry("E", (a, b, column))  # Y_a − Y_b, which is 0 beside a δ_ab
+    assert prover.vanishes(mul(difference, Delta(a, b))) is not None
+    assert prover.equal(mul(difference, off), difference) is not None
+    assert prover.vanishes(mul(Entry("Y", (a, column)), Delta(a, b))) is None
     assert Prover(read_network(T_SNE)).equal(quotient, pairs["P"]) is None  # P may have a diagonal
 
 
