@@ -452,7 +452,7 @@ class LatexReader:
                 continue
             if value.jacobian is not None:
                 raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
-            if value.ones:  # c 1: as long as the left side
+            if value.ones or value.wide:  # c 1: as long as the left side
                 target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and not _ordered_letters(target):
                     value = resolver.value(
