@@ -791,7 +791,7 @@ class Resolver:
         hint = f"Say what it is: --let '{shown} := ...'"
         if near:
             close = self.symbols.spelled.get(near.split("'")[1], near.split("'")[1])
-            hint = f"Did you mean {close}? Else say what it is: --let '{shown} := ...'"
+            hint = f"Did you mean {close}? Then: --let '{shown} := {close}'"
         return Unread(f"{shown} is not a name of this network ({names})", node.span, hint, "undefined")
 
     @contextmanager
