@@ -81,7 +81,7 @@ def test_a_text_example_fits_the_terminal(path: Path, form: str) -> None:
 def test_digits_has_the_backward_pass_that_one_writes_by_hand() -> None:
     found = forms(load(EXAMPLES / "digits.symbp"))
     assert found == {
-        "P": "-T/P/N",
+        "P": "-T/(N*P)",
         "Z2": "(P - T)/N",
         "A1": "dZ2 @ W2.T",
         "Z1": "dA1*(Z1 > 0)",

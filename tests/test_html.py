@@ -157,3 +157,8 @@ def test_a_figure_keeps_its_caption() -> None:
 )
 def test_mathml(latex: str, found: str) -> None:
     assert found in mathml(latex)
+
+
+def test_one_bar_is_one_bar() -> None:
+    assert ">|</mo>" in mathml(r"\left.x\right|_{y}") and "‖" not in mathml(r"\left|x\right|")
+    assert "‖" in mathml(r"\left\|x\right\|")

@@ -267,6 +267,10 @@ class Latex:
     def derivative(self, loss: str, of: str) -> str:
         return rf"\frac{{\partial {loss}}}{{\partial {of}}}"
 
+    def along(self, derivative: str, via: str) -> str:
+        """What one path contributes: the part that comes back through `via`."""
+        return rf"\left.{derivative}\right|_{{{via}}}"
+
     def second_derivative(self, loss: str, of: str, by: str) -> str:
         return rf"\frac{{\partial^{{2}} {loss}}}{{\partial {of} \, \partial {by}}}"
 
@@ -443,6 +447,9 @@ class Unicode:
 
     def derivative(self, loss: str, of: str) -> str:
         return f"∂{loss}/∂{of}"
+
+    def along(self, derivative: str, via: str) -> str:
+        return f"{derivative}|{via}"
 
     def second_derivative(self, loss: str, of: str, by: str) -> str:
         return f"∂²{loss}/∂{of} ∂{by}"

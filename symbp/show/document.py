@@ -98,6 +98,8 @@ class Writer:
         self.moves = self._movers()
         self.shapes: dict[tuple[tuple[Expr, ...], bool], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
+        self.forked = False  # does more than one path come back to this tensor, and are they not added yet?
+        self.explained = False  # has the sign for one path been explained?
         self.diagonal = False  # has the local slope just shown a δ?
         self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
 
@@ -270,8 +272,11 @@ class Writer:
 
     def signed_entry(self, node: Node) -> str:
         """The entry that a line about δ equals: −∂L/∂z where δ is defined so."""
-        minus = self.options.delta == "minus" and not node.is_leaf
-        return (self.alphabet.minus if minus else "") + self.entry(node)
+        return self._sign(node) + self.entry(node)
+
+    def along(self, node: Node, via: str) -> str:
+        """What one of several paths contributes to an entry: ∂L/∂W₁[d,h]|_P is what comes back through P."""
+        return self.alphabet.along(self.entry(node), self.print.tensor(via)) if self.forked else self.entry(node)
 
     def left(self, node: Node) -> str:
         """The left side in matrix notation, with the name of the error term for inner nodes."""
@@ -294,7 +299,13 @@ class Writer:
         if self.moves is not None and self.options.detail != "brief":
             rows.extend(self.differential(a, self.moves))
         elif self.options.detail != "brief" and not known:
-            for step in self.derivation.steps_of(a):
+            steps = self.derivation.steps_of(a)
+            self.forked = any(step.rule == "fork" for step in steps)
+            if self.forked and not self.explained:
+                self.explained = True
+                part, via = self.along(node, steps[0].via), self.print.tensor(steps[0].via)
+                yield Prose(say("along", self.lang, self.alphabet.inline(part), self.alphabet.inline(via)))
+            for step in steps:
                 found = self.step(step, a)
                 asked = self.options.exercise and step.rule not in ("definition", "chain-rule")
                 rows.extend(map(self.blank, found) if asked else found)
@@ -407,11 +418,13 @@ class Writer:
                 yield Row(*self.equation(self.graph[step.via], step.lines[0]), rule)
             case "chain-rule":
                 if step.via != self.graph.loss:
-                    yield Row(self.entry(node), self._chain(step, node, letters), rule)
+                    yield Row(self.along(node, step.via), self._chain(step, node, letters), rule)
             case "local-slope":
                 self.diagonal = any(isinstance(x, Delta) for x in walk(step.lines[0]))
                 self.turned = self.options.delta == "minus" and not node.is_leaf
                 left, right = self._slope(step, node, letters)
+                if step.via == self.graph.loss:
+                    left = self.along(node, step.via)
                 note = (
                     step.law.formula
                     if step.law and self.options.detail == "full" and self.alphabet.name == "latex"
@@ -422,9 +435,10 @@ class Writer:
                 rule = rule if self.diagonal else say("put-in", self.lang)
                 if step.via != self.graph.loss or self.options.detail == "full":
                     self.turned = False
-                    yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
+                    left = self._sign(node) + self.along(node, step.via)
+                    yield Row(left, self.print.index(step.lines[0], letters), rule)
             case "fork":
-                self.turned = False
+                self.turned = self.forked = False
                 yield Row(self.signed_entry(node), self.print.index(step.lines[0], letters), rule)
             case "simplification":
                 after = step.lines[-1]

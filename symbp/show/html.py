@@ -39,6 +39,7 @@ math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "Noto 
 details { border: 1px solid var(--line); border-radius: 8px; margin: .9rem 0; background: var(--paper); }
 summary { cursor: pointer; padding: .55rem .9rem; background: var(--soft); border-radius: 8px; }
 details[open] > summary { border-bottom: 1px solid var(--line); border-radius: 8px 8px 0 0; }
+details > p { margin: .8rem .9rem 0; }
 details[open] > summary .result { display: none; }
 summary:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .shape { color: var(--dim); float: right; font-size: .9em; }

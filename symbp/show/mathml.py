@@ -261,7 +261,7 @@ def _scripts(base: Part, below: Part | None, above: Part | None) -> str:
 
 
 def _bracket(sign: str, form: str, tall: bool = True) -> str:
-    shown = OPERATORS.get(sign.removeprefix("\\"), sign)
+    shown = OPERATORS.get(sign[1:], sign) if sign.startswith("\\") else sign  # | is one bar, \\| are two
     if shown == ".":
         return ""
     grows = "true" if tall else "false"
