@@ -230,6 +230,27 @@ def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplif
     return replace(a, closed=done.result, because=tuple(because), why="")
 
 
+class ClosedForms:
+    """The closed forms of a derivation that was made without them, each when it is asked for. The
+    network has no loops."""
+
+    def __init__(self, derivation: Derivation) -> None:
+        self.graph, self.given = derivation.graph, derivation.adjoints
+        self._simplifier = Simplifier(self.graph, adjoints={n: a.delta for n, a in self.given.items()})
+        self._found: dict[str, Adjoint] = {}
+
+    def __call__(self, name: str) -> Expr | None:
+        """The gradient with respect to `name` in leaves and nodes; None where it is too long."""
+        needed = {name}
+        for n in reversed(tuple(self.given)):  # what a form names comes before it
+            if n in needed:
+                needed.update(named_adjoints(self.given[n].delta), named_adjoints(self.given[n].raw))
+        for n, a in self.given.items():
+            if n in needed and n not in self._found:
+                self._found[n] = _with_closed(self.graph, a, self._found, self._simplifier)
+        return self._found[name].closed
+
+
 class LocalProblems:
     """What was derived before, by its skeleton: the definitions around a tensor without names."""
 

@@ -1,7 +1,7 @@
 """What is known of a network: the facts that the user asserted, and what definitions guarantee.
 
 `Known` sorts a graph's facts by what a law asks of them (which tensors sum to a number, are 0 or
-1, ±1, symmetric), adds those that follow from definitions (the entries of a softmax sum to 1), and
+1, ±1, symmetric, 0 on the diagonal), adds those that follow from definitions (the entries of a softmax sum to 1), and
 answers whether an expression is positive or symmetric whatever the data. Nothing here rewrites.
 """
 
@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from symbp.expr import (
     ONE,
+    ZERO,
     Add,
     Call,
     Const,
@@ -56,6 +57,9 @@ class Known:
         self.onehot = {f.tensor: f for f in graph.facts if f.kind in ("onehot", "permutation")}
         self.binary = {f.tensor: f for f in graph.facts if f.kind in ("binary", "onehot", "permutation")}
         self.symmetric = {f.tensor: f for f in graph.facts if f.kind in ("symmetric", "posdef")}
+        self.hollow = {  # square, with nothing on the diagonal
+            f.tensor: f for f in graph.facts if f.kind == "diag" and f.low is ZERO and f.tensor in graph.nodes
+        }
         self.above = {
             f.tensor
             for f in graph.facts

@@ -167,14 +167,23 @@ class Normaliser:
         if fact is not None and len(e.idx) == 2 and _text(e.idx[0]) > _text(e.idx[1]):
             self.facts[fact] = None
             e = Entry(e.tensor, e.idx[::-1])
+        if e.tensor in self.known.hollow and e.idx[0] is e.idx[1]:
+            self.facts[self.known.hollow[e.tensor]] = None
+            return {}
         return self._atom(e)
 
     # ---- products -----------------------------------------------------------------------------
 
-    def product(self, p: Polynomial, q: Polynomial) -> Polynomial:
-        self.work -= len(p) * len(q)
-        if self.work < 0 or len(p) * len(q) > 4 * TERMS:
+    def spend(self, products: int) -> None:
+        """Count the work, in products of monomials. Raises TooLarge where too little is left."""
+        self.work -= products
+        if self.work < 0:
             raise TooLarge
+
+    def product(self, p: Polynomial, q: Polynomial) -> Polynomial:
+        if len(p) * len(q) > 4 * TERMS:
+            raise TooLarge
+        self.spend(len(p) * len(q))
         result: Polynomial = {}
         for (m, c), (n, d) in itertools.product(p.items(), q.items()):
             n = _apart(n, len(m.bound))
@@ -196,6 +205,13 @@ class Normaliser:
                 letter, value = solved
                 rest = [(self._moved(c, {letter: value}), x) for c, x in powers.items() if c is not b]
                 return self._expanded(tuple(i for i in bound if i is not letter), rest)
+        for b in [b for b in powers if isinstance(b, Delta)]:  # δ_ij f(i, j) = δ_ij f(i, i)
+            one, two = b.args
+            if isinstance(one, Index) and isinstance(two, Index) and one.dim is two.dim:
+                if any(two in c.free or two in x.free for c, x in powers.items() if c is not b):
+                    there: dict[Index, Expr] = {two: one}
+                    alike = [(substitute(c, there), substitute(x, there)) for c, x in powers.items() if c is not b]
+                    return self.product(self._expanded(bound, alike), self._atom(b))
         for b in [b for b in powers if isinstance(b, Compare) and b.fn == "<"]:
             if Compare(">", *b.args) in powers:  # [x > 0][x < 0] = 0
                 return {}
@@ -297,6 +313,11 @@ class Normaliser:
 
     def _summed(self, bound: tuple[Index, ...], powers: dict[Expr, Expr]) -> Polynomial:
         """Letters that nothing uses become sizes, facts about sums are used; else a monomial."""
+        whole = self._whole_sum(bound, powers)
+        if whole is not None:
+            entry, number = whole
+            left = tuple(i for i in bound if i not in entry.free)
+            return self._expanded(left, [*((b, x) for b, x in powers.items() if b is not entry), (number, ONE)])
         for i in bound:
             users = [(b, x) for b, x in powers.items() if i in b.free or i in x.free]
             rest = tuple(j for j in bound if j is not i)
@@ -334,6 +355,19 @@ class Normaliser:
             if fact.axis is not None and e.idx[fact.axis] is i and sum(i in x.free for x in e.idx) == 1:
                 self.facts[fact] = None
                 return fact.low or ONE
+        return None
+
+    def _whole_sum(self, bound: tuple[Index, ...], powers: Mapping[Expr, Expr]) -> tuple[Expr, Expr] | None:
+        """An entry that is summed over all its letters, which nothing else uses, and what a fact says it is."""
+        if len(bound) < 2:
+            return None
+        for e, x in powers.items():
+            if not isinstance(e, Entry) or x is not ONE or len(e.free) != len(e.idx) or not e.free <= set(bound):
+                continue
+            for fact in self.known.sums_to.get(e.tensor, ()):
+                if fact.axis is None and all(b is e or e.free.isdisjoint(b.free | y.free) for b, y in powers.items()):
+                    self.facts[fact] = None
+                    return e, fact.low or ONE
         return None
 
     def _monomial(self, bound: tuple[Index, ...], powers: dict[Expr, Expr]) -> Polynomial:

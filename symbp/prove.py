@@ -179,6 +179,7 @@ def _cleared(p: Polynomial, laws: Normaliser) -> Polynomial | None:
     result: Polynomial = {}
     powers = tuple((b, Num(n)) for b, n in lows.items())
     for m, c in p.items():
+        laws.spend(1)
         for k, f in laws._made(m.bound, (*m.factors, *powers)).items():
             value = result.get(k, Fraction(0)) + c * f
             if value:

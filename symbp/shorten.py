@@ -163,6 +163,8 @@ class Shortener:
                 break
             if p.gain < 2 and not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e):
                 continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
+            if _new_condition(p.part, p.becomes):
+                continue
             after = self.laws(build(p.after))
             if length(after) >= length(e):
                 continue
@@ -263,9 +265,10 @@ class Shortener:
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
                 front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
-                if length(e) <= SPREAD:
+                cancels = length(e) <= SPREAD and any(self._may_cancel(front, t) for t in r.args)
+                if cancels or (length(e) <= SPREAD and self._has_more_sums(units, r)):
                     yield e, e, self._spread_out(e, r)
-                if length(e) <= SPREAD and any(self._may_cancel(front, t) for t in r.args):
+                if cancels:
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
                     yield from self._pushed_into_terms(r, n, units, numbers)
@@ -281,6 +284,11 @@ class Shortener:
         if any(sum(i in b.free for s in bases for b in s) < 2 for i in summed):
             return True
         return not {canon(b) for b in bases[0] if b.tensors}.isdisjoint(map(canon, bases[1]))
+
+    def _has_more_sums(self, units: list[Expr], r: Add) -> bool:
+        """May multiplying out over `r` bring together what stands in different sums?"""
+        inner = (f for t in r.args for f in factors_of(t))
+        return any(isinstance(u, Add) and u is not r for u in units) or any(isinstance(f, (Add, Reduce)) for f in inner)
 
     def _pushed_in(self, r: Reduce, place: int, units: list[Expr]) -> Iterator[tuple[Expr, Expr, list[Expr]]]:
         """Outer factors that meet factors inside a Σ."""
@@ -530,6 +538,12 @@ def _returns(body: Expr) -> bool:
 def _names_others(e: Expr, than: Expr) -> bool:
     """Does it name adjoints that the other does not?"""
     return any(primal(t) is not None for t in e.tensors - than.tensors)
+
+
+def _new_condition(e: Expr, than: Expr) -> bool:
+    """Is it a condition on something else, where there was none? P/(P + I) is no place to read [K > 0]."""
+    conditions = [x for x in walk(than) if isinstance(x, Compare)]
+    return any(not x.tensors <= e.tensors for x in conditions) and not any(isinstance(x, Compare) for x in walk(e))
 
 
 def _itself(e: Expr) -> Expr:

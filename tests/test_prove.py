@@ -10,8 +10,9 @@ import pytest
 from symbp.arithmetic import length
 from symbp.derive import derive
 from symbp.evaluate import run
-from symbp.expr import MINUS_ONE, Add, Call, Compare, Entry, Expr, Index, Mul, Num, Pow, Reduce, Size, mul
+from symbp.expr import MINUS_ONE, Add, Call, Compare, Delta, Entry, Expr, Index, Mul, Num, Pow, Reduce, Size, mul, text
 from symbp.graph import Graph
+from symbp.normal import Normaliser
 from symbp.prove import Prover
 from symbp.read.network import read_network
 from symbp.sample import choose_sizes, draw
@@ -147,3 +148,53 @@ def test_every_form_of_a_layer_norm_is_proved_equal_to_what_the_chain_rule_gives
     for a in derivation.adjoints.values():
         assert prover.equal(a.raw, a.delta) is not None
         assert length(a.delta) <= length(a.raw)
+
+
+T_SNE = """
+Y: (N, d)
+P: (N, N)
+E = reshape(Y, (N, 1, d)) - Y
+K = (1 - eye(N)) / (1 + sum(E**2, axis=2))
+Q = K / sum(K)
+L = sum(P * log((P + eye(N)) / (Q + eye(N))))
+assert P >= 0
+assert symmetric(P)
+assert sum(P) == 1
+"""
+
+
+def test_a_matrix_with_nothing_on_its_diagonal_and_one_that_sums_to_a_number_are_used_in_proofs() -> None:
+    graph = read_network(T_SNE + "assert diag(P) == 0\n")
+    a, b, n, m = (Index(letter, Size("N")) for letter in ("a", "b", "n", "m"))
+    pairs, off = {}, Add((ONE, minus(Delta(a, b))))
+    for name in "PQK":
+        pairs[name] = Entry(name, (a, b))
+    quotient = mul(pairs["Q"], pairs["P"], Pow(Add((pairs["Q"], Delta(a, b))), Num(-1)))
+    prover = Prover(graph)
+    proof = prover.equal(quotient, pairs["P"])
+    assert proof is not None and [f.text for f in proof.facts] == ["diag(P) == 0"]
+    assert prover.equal(mul(pairs["P"], off), pairs["P"]) is not None
+    assert prover.equal(Reduce("sum", (a, b), mul(pairs["P"], off)), ONE) is not None
+    assert prover.equal(Reduce("sum", (n, m), Entry("P", (n, m))), ONE) is not None
+    assert prover.equal(mul(pairs["Q"], Add((pairs["Q"], Delta(a, b)))), pairs["Q"]) is None
+    column = Index("k", Size("d"))
+    difference = Entry("E", (a, b, column))  # Y_a − Y_b, which is 0 beside a δ_ab
+    assert prover.vanishes(mul(difference, Delta(a, b))) is not None
+    assert prover.equal(mul(difference, off), difference) is not None
+    assert prover.vanishes(mul(Entry("Y", (a, column)), Delta(a, b))) is None
+    assert Prover(read_network(T_SNE)).equal(quotient, pairs["P"]) is None  # P may have a diagonal
+
+
+def test_the_gradient_of_t_sne_is_the_published_one_and_found_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = 0
+
+    def spend(self: Normaliser, products: int) -> None:
+        nonlocal spent
+        spent += products
+        counted(self, products)
+
+    counted = Normaliser.spend
+    monkeypatch.setattr(Normaliser, "spend", spend)
+    closed = derive(read_network(T_SNE + "assert diag(P) == 0\n"), ["Y"]).adjoints["Y"].closed
+    assert closed is not None and text(closed).count("P[") == 1 and length(closed) <= 6
+    assert spent < 5_000  # products of monomials

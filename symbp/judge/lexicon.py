@@ -18,7 +18,7 @@ import numpy as np
 
 from symbp import claim as c
 from symbp.claim import Claim, Tree
-from symbp.derive import derive
+from symbp.derive import ClosedForms
 from symbp.errors import SymbpError
 from symbp.expr import Add, Call, Compare, Const, Entry, Expr, Mul, Num, Pow, Select, Size
 from symbp.form import NotReducible
@@ -63,6 +63,7 @@ class Lexicon:
         self._forms: dict[str, tuple[Tree, ...]] = {}
         self._raw: dict[str, Tree | None] = {}
         self._deltas: dict[str, Tree | None] = {}
+        self._closed = ClosedForms(points.derivation)
         self.prover: Prover | None = None  # of prove.py, which makes it
         self.derivations: Derivations | None = None  # wrong ones, of forgotten.py, which makes them
         self.pools: dict[tuple[str, bool], Pool] = {}  # of pool.py, which makes them
@@ -125,11 +126,8 @@ class Lexicon:
         tree = self.delta(about)
         if tree is not None:
             yield tree
-        try:
-            closed = derive(self.graph, [about], steps=False).adjoints[about]
-        except (SymbpError, KeyError):
-            return
-        tree = None if closed.closed is None else self.read(self._text(closed.closed, a.node.axes))
+        closed = self._closed(about)
+        tree = None if closed is None else self.read(self._text(closed, a.node.axes))
         if tree is not None:
             yield tree
 
