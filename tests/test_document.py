@@ -3,6 +3,7 @@
 # ruff: noqa: E501
 from __future__ import annotations
 
+import ast
 import json
 import time
 from pathlib import Path
@@ -166,6 +167,29 @@ def test_verify_latex_with_a_network(tmp_path: Path) -> None:
     assert "canary" not in answer.stdout.decode() + out
     assert "% symbp: $z = W_1 x$ right" in out
     assert "symbp: $\\pd{L}{a} = W_2 (f - t)$ wrong" in out
+
+
+def test_remarks_never_stand_within_a_statement(tmp_path: Path) -> None:
+    """A statement on several lines keeps its lines together, and what was Python is Python still."""
+    code = "z = W1 @ x\ndf = 2*(f -\n        t)\ndW2 = df @ \\\n    a.T\nda = W2 @ (\n    df  # again\n)\n"
+    (tmp_path / "hw.py").write_text(code, encoding="utf-8")
+    (tmp_path / "net.symbp").write_text(NET, encoding="utf-8")
+    process("verify", "hw.py", "--net", "net.symbp", "--annotate", "out.py", cwd=tmp_path)
+    out = (tmp_path / "out.py").read_text(encoding="utf-8")
+
+    assert ast.dump(ast.parse(out)) == ast.dump(ast.parse(code))
+    assert "        t)\n# symbp: " in out and "    a.T\n# symbp: wrong" in out and ")\n# symbp: wrong" in out
+
+
+def test_a_macro_at_the_end_of_a_formula_keeps_its_arguments(tmp_path: Path) -> None:
+    text = r"\newcommand{\pd}[2]{\frac{\partial #1}{\partial #2}} $\pd{L}{a} = W_2 \pd{L}{f}$"
+    (tmp_path / "hw.tex").write_text(text, encoding="utf-8")
+    (tmp_path / "net.symbp").write_text(NET, encoding="utf-8")
+    process("verify", "hw.tex", "--net", "net.symbp", "--annotate", "out.tex", cwd=tmp_path)
+    out = (tmp_path / "out.tex").read_text(encoding="utf-8")
+
+    assert r"% symbp: $\pd{L}{a} = W_2 \pd{L}{f}$ wrong" in out
+    assert "instead of $W_2$" in out and r"\top} \pd{L}{f}$" in out
 
 
 def test_a_document_needs_a_network(tmp_path: Path) -> None:

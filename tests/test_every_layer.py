@@ -78,6 +78,38 @@ def test_numbered_names_are_layers_too() -> None:
     assert right.ok, str(right)
 
 
+THREE = """x0: (n0,)
+W1: (n1, n0)
+W2: (n2, n1)
+W3: (n3, n2)
+t: (n3,)
+f1: () >> ()
+f2: () >> ()
+f3: () >> ()
+x1 = f1(W1 @ x0)
+x2 = f2(W2 @ x1)
+x3 = f3(W3 @ x2)
+E = sum((x3 - t)**2)/2
+"""
+
+
+def test_another_letter_counts_where_it_stands_beside_a_number() -> None:
+    """W_i x_{i-1} counts layers; b_i alone may be an entry, and is asked about."""
+    net = sb.Network.of(read_network(THREE, "three"))
+    right = net.verify(
+        r"x_i = f_i(W_i x_{i-1})",
+        r"\delta_L = (x_L - t) \circ f_L'(W_L x_{L-1})",
+        r"\delta_i = W_{i+1}^T \delta_{i+1} \circ f_i'(W_i x_{i-1})",
+        r"\frac{\partial E}{\partial W_i} = \delta_i x_{i-1}^T",
+    )
+    assert right.ok, str(right)
+    wrong, alone = net.verify(
+        r"\frac{\partial E}{\partial x_{i-1}} = W_i \frac{\partial E}{\partial x_i}",
+        r"\frac{\partial E}{\partial W_i} = x_i",
+    )
+    assert (wrong["verdict"], alone["verdict"]) == ("wrong", "undefined")
+
+
 def test_wrong_at_one_layer_is_wrong() -> None:
     """a[l] = tanh at the last layer too, says the claim; there it is not."""
     net = sb.Network.of(read_network(

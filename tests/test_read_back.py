@@ -78,3 +78,9 @@ def test_whole_derivations_are_read_back(name: str) -> None:
 
     assert wrong == []
     assert accepted > 8
+
+
+def test_a_gradient_that_is_called_da_is_not_said_to_be_itself() -> None:
+    shown = printed("relu-2", "--style", "gradient=d")
+
+    assert r"\mathrm{d}a &= W_2^{\top}" in shown and r"\mathrm{d}a = \mathrm{d}a" not in shown

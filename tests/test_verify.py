@@ -125,3 +125,34 @@ def test_nothing_to_judge_is_no_success(net: Path) -> None:
     assert run.stdout == ""
     assert "nothing to judge" in run.stderr
     assert "--claims FILE" in run.stderr
+
+
+MEAN = '''"""Logistic regression in two layers, the batch in columns"""
+X: (d, m)
+Y: (1, m)
+W1: (h, d)
+W2: (1, h)
+Z1 = W1 @ X
+A1 = tanh(Z1)
+Z2 = W2 @ A1
+A2 = sigmoid(Z2)
+L = -sum(Y*log(A2) + (1 - Y)*log(1 - A2))/m
+assert binary(Y)
+'''
+
+
+def test_a_mean_that_is_left_out_of_one_line_and_stands_in_the_next(tmp_path: Path) -> None:
+    """`dZ = A - Y`, `dW = dZ A^T / m`: the first line is off by m, and those that make it good are right; alone, or
+    with another number, they are wrong."""
+    path = tmp_path / "net.symbp"
+    path.write_text(MEAN, encoding="utf-8")
+    good = ["dW2 = dZ2 @ A1.T/m", "dZ1 = W2.T @ dZ2 * (1 - A1**2)", "dW1 = dZ1 @ X.T/m"]
+    said = json.loads(verify(path, "dZ2 = A2 - Y", *good, "dW1 = 2*dZ1 @ X.T/m", "--json").stdout)["claims"]
+    assert [c["verdict"] for c in said] == ["wrong", "correct", "correct", "correct", "wrong"]
+    alone = json.loads(verify(path, *good, "--json").stdout)["claims"]
+    assert [c["verdict"] for c in alone] == ["wrong", "correct", "wrong"]
+
+
+def test_a_list_of_numbers_belongs_to_one_point(net: Path) -> None:
+    done = verify(net, r"\frac{\partial L}{\partial P} = \begin{pmatrix} 0 & -2 \end{pmatrix}")
+    assert done.returncode == 2 and "At which point?" in done.stdout

@@ -29,6 +29,8 @@ from symbp.judge.precise import Closer, Precise
 from symbp.judge.prove import proved
 from symbp.judge.value import ShapeError
 
+AT_WHICH_POINT = "at which point? A number like this is judged with --at NAME=VALUE"
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -69,6 +71,7 @@ class Judge:
         self.points, self.seconds, self.given = points, seconds, given
         self.lexicon, self.precise = Lexicon(points), Precise(points)
         self.own: dict[str, Tree] = {}  # node -> the wrong formula that the student gave for its gradient
+        self._scaled: dict[str, Tree] = {}  # those of them that are a constant times the gradient
 
     def __call__(self, claim: Claim) -> Verdict:
         """The verdict on one claim; definitions in it are known to later ones."""
@@ -169,6 +172,8 @@ class Judge:
             try:
                 values = [fitted(v, t, paper) for v, t in zip(self.points.value(link, (left,)), lefts, strict=True)]
             except ShapeError as why:
+                if self._is_of_one_point(link, truth):
+                    return Verdict(claim, "undefined", reason=AT_WHICH_POINT)
                 alone = self._alone(claim, n, truth)
                 return (
                     replace(alone, counterexample=self._misfit(why, truth))
@@ -185,6 +190,10 @@ class Judge:
                 if closer is not None and found.error <= OTHER:
                     return self._nearly(claim, closer, n)
                 if not found.error <= OTHER:
+                    if self._is_of_one_point(link, truth):
+                        return Verdict(claim, "undefined", reason=AT_WHICH_POINT)
+                    if self._is_right_with_own(claim, link, values, truth):
+                        continue
                     wrong = self._alone(claim, n, truth) or self._wrong(claim, values, truth, found, n)
                     finite = found.strange and closer is not None  # too large for float64, and a number all the same
                     return replace(
@@ -197,9 +206,7 @@ class Judge:
                     )
             worst = max(worst, found.error)
         if not judged and any(_is_measured(link) for link in claim.links):
-            return Verdict(
-                claim, "undefined", reason="at which point? A number like this is judged with --at NAME=VALUE"
-            )
+            return Verdict(claim, "undefined", reason=AT_WHICH_POINT)
         if not judged:
             return Verdict(claim, "correct", reason="a definition")
         if worst > SAME:
@@ -272,6 +279,42 @@ class Judge:
             return replace(verdict, claim=claim, sources=sources)
         return Verdict(claim, "wrong", carried="correct", link=n, sources=sources)
 
+    def _is_of_one_point(self, link: Tree, truth: list[Array]) -> bool:
+        """Is this a list of numbers, where the truth is another at every point?"""
+        if self.given is not None or not _is_number(link):
+            return False
+        is_list = any(t.op == "call" and t.data[0] in ("stack", "concatenate") for t in link.walk())
+        return is_list and any(np.ptp(t, axis=0).max(initial=0.0) > 0 for t in truth)
+
+    def _is_right_with_own(self, claim: Claim, link: Tree, values: list[Array], truth: list[Array]) -> bool:
+        """Is the line right with the constant that an earlier line left out of a gradient? Many books say
+        `dZ = A - Y` where the loss is a mean, and have the 1/m in `dW = dZ X^T / m`: there every dZ is m times the
+        gradient, that of an earlier layer too."""
+        if not self._scaled or not link.gradients or claim.about in self._scaled:
+            return False
+        scales = [self._scales(u) for u in link.gradients]
+        first = scales[0]
+        if first is None or same(first, [np.ones_like(c) for c in first]):
+            return False
+        if any(c is None or not same(c, first) for c in scales[1:]):
+            return False
+        return all(v.shape == t.shape for v, t in zip(values, truth, strict=True)) and same(
+            [v * float(c) for v, c in zip(values, first, strict=True)], truth
+        )
+
+    def _scales(self, node: str) -> list[Array] | None:
+        """What the student's gradient of a node is the true one times, in every batch."""
+        true = [v.array for v in self.points.value(gradient(node))]
+        said = (
+            [v.array for v in self.points.value(self._scaled[node], (gradient(node),))]
+            if node in self._scaled
+            else self.points.backward(node, self._scaled)
+        )
+        if said is None or any(s.shape != t.shape for s, t in zip(said, true, strict=True)):
+            return None
+        scales = [np.asarray((s * t).sum() / max(float((t * t).sum()), 1e-30)) for s, t in zip(said, true, strict=True)]
+        return scales if same([c * t for c, t in zip(scales, true, strict=True)], said) else None
+
     def _is_wrong(self, own: Own) -> bool:
         try:
             said, true = self.points.value(own.tree), self.points.value(gradient(own.node))
@@ -285,8 +328,12 @@ class Judge:
         carried = self._carried(claim, values, claim.links[n])
         mistake = diagnose(self.lexicon, claim, claim.links[n], values, truth, self.seconds)
         if claim.about:
+            if ratio is not None and claim.about not in self.own:
+                self._scaled[claim.about] = claim.links[n]
             self.own.setdefault(claim.about, claim.links[n])
-        return Verdict(claim, "wrong", None, ratio, carried, mistake, example, self._right(claim), n, self._why(found))
+        sources = self._carriers(claim, claim.links[n]) if carried else ()
+        right = self._right(claim)
+        return Verdict(claim, "wrong", None, ratio, carried, mistake, example, right, n, self._why(found), sources)
 
     def _right(self, claim: Claim) -> Tree | None:
         """The right formula to show, as the left side is written: as an array, or entry by entry."""
@@ -354,22 +401,26 @@ class Judge:
             followed = self.points.backward(claim.about, self.own)
             if followed is not None and same(values, followed):
                 return "correct"
+        return "correct" if self._carriers(claim, link) else None
+
+    def _carriers(self, claim: Claim, link: Tree) -> tuple[str, ...]:
+        """A symbol of the student's own that makes the line wrong: with a gradient in its place the line is right."""
         assert claim.left is not None
-        used = [n for n in link.names if n in self.points.definitions]
-        for name in used:
-            for node in self.points.graph.nodes:
-                changed = _substituted(link, name, gradient(node))
-                try:
-                    lefts = self.points.value(claim.left)
-                    arrays = [
-                        fitted(v, t, claim.notation != "numpy")
-                        for v, t in zip(self.points.value(changed), lefts, strict=True)
-                    ]
-                except ShapeError:
-                    continue
-                if same(arrays, [v.array for v in lefts]):
-                    return "correct"
-        return None
+        lefts = self.points.value(claim.left)
+        truth = [v.array for v in lefts]
+        for name in [n for n in link.names if n in self.points.definitions]:
+            for node in self.points.graph.nodes.values():
+                whole = gradient(node.name)
+                for by in (whole, call("column", [whole])) if len(node.shape) == 1 else (whole,):
+                    try:
+                        said = self.points.value(_substituted(link, name, by))
+                        arrays = [fitted(v, t, claim.notation != "numpy") for v, t in zip(said, lefts, strict=True)]
+                    except ShapeError:
+                        continue
+                    if same(arrays, truth):
+                        texts = [str(t.data[1]) for t in link.walk() if t.op == "name" and t.data[0] == name]
+                        return (texts[0] or name,)
+        return ()
 
 
 def _written(tree: Tree) -> frozenset[str]:

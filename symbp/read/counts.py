@@ -25,10 +25,11 @@ class Counts:
     letters: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     ends: Mapping[str, int] = field(default_factory=dict)
+    spare: tuple[str, ...] = ()  # that count only where they stand beside a number: `W_{i+1}`
 
     def choices(self, used: frozenset[str] | set[str]) -> Iterator[dict[str, int]]:
         """Numbers for the letters that a formula uses, the last ones first, as a backward pass goes."""
-        letters = [x for x in self.letters if x in used]
+        letters = [x for x in (*self.letters, *self.spare) if x in used]
         for numbers in product(self.numbers[::-1], repeat=len(letters)):
             yield dict(zip(letters, numbers, strict=True))
 
@@ -51,7 +52,8 @@ def counts(graph: Graph) -> Counts:
         return Counts()
     taken = {*graph.nodes, *graph.sizes, *graph.constants}
     letters = [] if "l" in taken else ["l"]
-    return Counts(_also_ell(letters), tuple(sorted(counted)), {} if "L" in taken else {"L": max(counted)})
+    ends = {} if "L" in taken else {"L": max(counted)}
+    return Counts(_also_ell(letters), tuple(sorted(counted)), ends, tuple(x for x in "ikn" if x not in taken))
 
 
 def _also_ell(letters: list[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePath
 
 from symbp.errors import LimitError, Place, ReadError
@@ -402,14 +403,30 @@ def _program(code: str, file: str, line: int, offset: int, cell: int) -> list[Fo
 
 
 def line_of(document: Document, program: Found, place: Place) -> Found:
-    """One line of a program as a place of its own; `place` counts from the start of the program."""
+    """One statement of a program as a place of its own, to the end of its last line; `place` counts as in the
+    document."""
     text = document.cells[program.cell]
+    number = place.line - program.place.line
     start = program.start
-    for _ in range(place.line - program.place.line):
+    for _ in range(number):
         start = text.find("\n", start) + 1
-    end = text.find("\n", start)
-    end = len(text) if end < 0 else end
+    end = start - 1
+    for _ in range(_heights(program.text).get(number + 1, 1)):
+        end = text.find("\n", end + 1)
+        end = len(text) if end < 0 else end
     return Found(text[start:end].strip(), "numpy", place, start, end, program.cell)
+
+
+@lru_cache(maxsize=8)
+def _heights(program: str) -> Mapping[int, int]:
+    """How many lines the statements that begin on a line take: no remark may stand within them."""
+    simple = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Return)
+    heights: dict[int, int] = {}
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, simple):
+            height = (node.end_lineno or node.lineno) - node.lineno + 1
+            heights[node.lineno] = max(height, heights.get(node.lineno, 1))
+    return heights
 
 
 # ---------------------------------------------------------------- the document with verdicts in it

@@ -291,7 +291,7 @@ class Writer:
             return whole
         sign = self.alphabet.minus if self.options.delta == "minus" else ""
         delta = self.print.tensor(adjoint(node.name))
-        return f"{delta} = {sign}{whole}"
+        return whole if delta == whole and not sign else f"{delta} = {sign}{whole}"  # both are dA where gradients are
 
     def adjoint(self, a: Adjoint) -> Iterator[Block]:
         node = a.node

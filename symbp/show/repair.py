@@ -40,6 +40,14 @@ def _member(v: Verdict, graph: Graph) -> Callable[[str, str], str]:
     return lambda family, index: names.tensor(family) + style.format(index.replace("ell", r"\ell"))
 
 
+def _in_dollars(v: Verdict, latex: Callable[[Verdict, Tree], str]) -> Callable[[Tree], str]:
+    def write(tree: Tree) -> str:
+        text = latex(v, tree)
+        return f"${text}$" if text else ""
+
+    return write
+
+
 def remarks(
     verdicts: Sequence[Verdict], graph: Graph, latex: Callable[[Verdict, Tree], str], lang: str = "en"
 ) -> list[str]:
@@ -51,7 +59,7 @@ def remarks(
             where = f"${v.claim.text}$ "
         text = word(v.verdict, lang)
         paper = v.claim.notation == "latex"
-        said = message(v, graph, (lambda t, v=v: latex(v, t)) if paper else spelled, lang)  # type: ignore[misc]
+        said = message(v, graph, _in_dollars(v, latex) if paper else spelled, lang)
         if v.verdict == "correct" and not v.claim.about and v.claim.defines:
             text = word("definition", lang)
             said = ""

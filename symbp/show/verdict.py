@@ -84,7 +84,8 @@ def _gap(lang: str) -> str:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """A sentence begins with a capital, but for one that begins with a name: `h is not read here`."""
+    return text[:1].upper() + text[1:] if re.match(r"(?:a|[a-z]{2,}) ", text) else text
 
 
 # ---- JSON ----------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def call(
     argument = argument_of(factors[1])
     if name == "prod" and argument is not None and isinstance(argument[0].body, List):
         items = argument[0].body.items  # prod(∂Z/∂Y, ∂Y/∂X): the chain rule, in whatever order fits
-        return r.expression(Product(argument[0].span, tuple(items), ("",) * len(items))), 2
+        return r.expression(Product(r._around(factors[:2]).span, tuple(items), ("",) * len(items))), 2
     if bracketed and argument is not None:
         inside = argument[0].body
         arguments = list(inside.items) if isinstance(inside, List) else [inside]

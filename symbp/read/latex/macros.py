@@ -229,8 +229,8 @@ def expand(tokens: list[Raw], macros: Mapping[str, Macro], text: str) -> list[Ra
                 f"{name} is expanded more than {EXPANSIONS} times or grows too long", Place(1, token.start + 1)
             )
         left.pop()
-        body = _filled(found, left, token, text)
-        left += reversed([Raw(t.text, token.start, token.end, t.spaced or n == 0) for n, t in enumerate(body)])
+        body, end = _filled(found, left, token, text)
+        left += reversed([Raw(t.text, token.start, end, t.spaced or n == 0) for n, t in enumerate(body)])
         if len(left) > LARGEST_RESULT:
             raise LimitError(f"{name} grows too long", Place(1, token.start + 1))
     return done
@@ -243,9 +243,10 @@ _USUAL = {  # what half of all preambles define
 _SPECIAL = DANGEROUS | DEFINING | {name[1:] for name in _USUAL}
 
 
-def _filled(macro: Macro, left: list[Raw], call: Raw, text: str) -> list[Raw]:
-    """The body of a macro with its arguments put in; takes the arguments off `left`."""
+def _filled(macro: Macro, left: list[Raw], call: Raw, text: str) -> tuple[list[Raw], int]:
+    """The body of a macro with its arguments put in, and where the call ends; takes the arguments off `left`."""
     values: list[list[Raw]] = []
+    end = call.end
     if macro.arguments:
         rest = left[::-1]
         at = 0
@@ -258,6 +259,7 @@ def _filled(macro: Macro, left: list[Raw], call: Raw, text: str) -> list[Raw]:
                     raise error(text, call.start, f"{call.text} needs {macro.arguments} arguments")
                 value, at = group(rest, at, text)
                 values.append(value)
+        end = max([end, *(t.end for t in rest[:at])])
         del left[len(left) - at :]
     result: list[Raw] = []
     body = macro.body
@@ -273,7 +275,7 @@ def _filled(macro: Macro, left: list[Raw], call: Raw, text: str) -> list[Raw]:
             continue
         result.append(body[n])
         n += 1
-    return result
+    return result, end
 
 
 def read_macros(text: str) -> dict[str, Macro]:

@@ -85,8 +85,9 @@ def _counts(node: Node, numbers: Mapping[str, str]) -> bool:
     return isinstance(node, Atom) and (node.text in numbers or (node.kind == "NUM" and node.text.isdigit()))
 
 
-def counting(node: Node, letters: Container[str]) -> set[str]:
-    """Which of the letters count layers in the scripts of a formula, other than as the index of its own sum."""
+def counting(node: Node, letters: Container[str], beside: bool = False) -> set[str]:
+    """Which of the letters count layers in the scripts of a formula, other than as the index of its own sum; with
+    `beside` only those that stand there beside a number, as in `W_{i+1}`."""
     found: set[str] = set()
     bound: set[str] = set()
     stack = [node]
@@ -100,7 +101,8 @@ def counting(node: Node, letters: Container[str]) -> set[str]:
                     stack.append(s)
                     s = s.body if isinstance(s, Bracket) else s
                     own = s.terms if isinstance(s, Sum) else s.items if isinstance(s, List) else (s,)
-                    found |= {x.text for x in own if isinstance(x, Atom) and x.text in letters}
+                    if isinstance(s, Sum) or not beside:
+                        found |= {x.text for x in own if isinstance(x, Atom) and x.text in letters}
             case Relation():
                 bound |= {x.text for x in n.sides[:1] if isinstance(x, Atom)}
                 stack += n.sides

@@ -179,13 +179,19 @@ class LatexReader:
         if plain is None or plain.problem != "undefined" or not self.counts.letters:
             return plain
         try:
-            used = set().union(*(counting(parse(s.tokens, formula), self.counts.letters) for s in statement.sides))
+            sides = [parse(s.tokens, formula) for s in statement.sides]
         except (Unread, DeclarationError, RecursionError):
             return plain
-        tried = [(choice, self._once(statement, formula, about, choice)) for choice in self.counts.choices(used)]
-        found = [replace(m, at=tuple(choice.items())) for choice, m in tried if m is not None and not m.problem]
-        if found:
-            return replace(found[0], instances=tuple(found))
+        used = set().union(*(counting(side, self.counts.letters) for side in sides))
+        near = set().union(*(counting(side, self.counts.spare, beside=True) for side in sides))
+        tried = []
+        for letters in ([used] if used or not near else []) + [{x} for x in sorted(near)]:
+            tried = [(choice, self._once(statement, formula, about, choice)) for choice in self.counts.choices(letters)]
+            found = [replace(m, at=tuple(choice.items())) for choice, m in tried if m is not None and not m.problem]
+            if found:
+                return replace(found[0], instances=tuple(found))
+        if near:
+            return plain
         return tried[len(tried) // 2][1] or plain  # what is wrong in the middle is wrong everywhere
 
     def _once(self, statement: Statement, formula: str, about: str, choice: Mapping[str, int]) -> Claim | None:
@@ -452,7 +458,7 @@ class LatexReader:
                 continue
             if value.jacobian is not None:
                 raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
-            if value.ones:  # c 1: as long as the left side
+            if value.ones or value.wide:  # c 1: as long as the left side
                 target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and not _ordered_letters(target):
                     value = resolver.value(

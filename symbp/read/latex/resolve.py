@@ -53,6 +53,7 @@ class Value(NamedTuple):
     letters: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = ()
     ones: str = ""  # "column" or "row": a vector of ones as long as its neighbour needs
+    wide: bool = False  # a column times a row of ones, or the reverse: as wide as the left side
     jacobian: tuple[str, str] | None = None
 
     @property
@@ -71,7 +72,7 @@ FUNCTIONS = {
     "mish": "mish", "mean": "mean", "sum": "sum", "sech": "sech", "max": "max", "min": "min", "coth": "coth",
     "log_softmax": "log_softmax", "leaky_relu": "leaky_relu", "LeakyReLU": "leaky_relu", "clip": "clip",
     "maximum": "maximum", "minimum": "minimum", "where": "where", "xlogy": "xlogy", "tril": "tril", "Tanh": "tanh",
-    "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
+    "prod": "prod", "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
 }  # fmt: skip
 _LETTER_FUNCTIONS = frozenset(
     ["f", "g", "h", "phi", "psi", "sigma", "varphi", "Phi", "varPhi", "sigma_1", "a", "F", "G"]
@@ -610,14 +611,14 @@ class Resolver:
             if a.ones == "row" and len(b.shape) == 2:
                 return self.value(claim.call("sum", [b.tree], axis=0, keepdims=True), span)
             if a.ones == "column" and (b.is_scalar or (len(b.shape) == 2 and b.shape[0] == 1)):
-                return b
+                return b._replace(wide=True)
             return None
         if a.shape is None:
             return Value(a.tree, (), None)
         if b.ones == "column" and len(a.shape) == 2:
             return self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span)
         if b.ones == "row" and (a.is_scalar or (len(a.shape) == 2 and a.shape[1] == 1)):
-            return a
+            return a._replace(wide=True)
         return None
 
     def _length(self, name: str, axis: int) -> int:
@@ -657,11 +658,14 @@ class Resolver:
         )
         if not one:
             return None
-        if isinstance(node, Scripts) and not node.sups and len(node.subs) == 1:
+        if isinstance(node, Scripts) and len(node.subs) == 1:
             sub = node.subs[0]
             inner = sub.body if isinstance(sub, Bracket) else sub
             if _holds_relation(inner):
-                return self.expression(inner), 1
+                held = Bracket(sub.span, "[", "]", inner)
+                return (
+                    self.factor(Scripts(node.span, held, (), node.sups)) if node.sups else self.expression(inner)
+                ), 1
         if (
             len(factors) > 1
             and isinstance(factors[1], Bracket)
@@ -669,6 +673,10 @@ class Resolver:
             and _holds_relation(_opened(factors[1].body))
         ):
             return self.expression(_opened(factors[1].body)), 2
+        if len(factors) > 1 and node is base and isinstance(factors[1], Scripts) and not factors[1].subs:
+            condition = factors[1].base  # 1[Z > 0]^T
+            if isinstance(condition, Bracket) and _holds_relation(_opened(condition.body)):
+                return self.factor(factors[1]), 2
         return None
 
     # -------- calls
@@ -783,7 +791,7 @@ class Resolver:
         hint = f"Say what it is: --let '{shown} := ...'"
         if near:
             close = self.symbols.spelled.get(near.split("'")[1], near.split("'")[1])
-            hint = f"Did you mean {close}? Else say what it is: --let '{shown} := ...'"
+            hint = f"Did you mean {close}? Then: --let '{shown} := {close}'"
         return Unread(f"{shown} is not a name of this network ({names})", node.span, hint, "undefined")
 
     @contextmanager

@@ -573,7 +573,7 @@ class Tokeniser:
         if not self.stack or (self.done and self.stack[-1][1] != word):
             raise error(self.text, token.start, f"\\end{{{word}}} does not fit what is open here")
         self.font, _, self.expect = self.stack.pop()
-        self.emit("END", word, token)
+        self.emit("END", word, token._replace(end=self.raw[self.at - 1].end))
 
     def _dropped(self, token: Raw, name: str) -> None:
         inside = "".join(t.text for t in self._argument(token))
