@@ -548,7 +548,7 @@ def verify(spec: str, texts: Sequence[str], options: VerifyOptions, screen: Scre
     macros = document.macros if document is not None else {}
     reader = Lines(points, [*options.let, *_lets_of_file(options.lets)], macros, letters)
     given, reader.numpy.rate = _given_point(graph, options.at)
-    judge = Judge(points, given=given)
+    judge = Judge(points, given=given, document=document is not None)
     if document is not None:
         verdicts = _judge_document(document, reader, judge, options, in_latex(points))
     else:

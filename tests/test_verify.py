@@ -142,15 +142,28 @@ assert binary(Y)
 
 
 def test_a_mean_that_is_left_out_of_one_line_and_stands_in_the_next(tmp_path: Path) -> None:
-    """`dZ = A - Y`, `dW = dZ A^T / m`: the first line is off by m, and those that make it good are right; alone, or
-    with another number, they are wrong."""
-    path = tmp_path / "net.symbp"
+    """`dZ = A - Y`, `dW = dZ A^T / m`: the first line is off by m, and in a document those that make it good are right;
+    alone, with another number, or as claims one by one, they are wrong."""
+    path, page = tmp_path / "net.symbp", tmp_path / "page.md"
     path.write_text(MEAN, encoding="utf-8")
-    good = ["dW2 = dZ2 @ A1.T/m", "dZ1 = W2.T @ dZ2 * (1 - A1**2)", "dW1 = dZ1 @ X.T/m"]
-    said = json.loads(verify(path, "dZ2 = A2 - Y", *good, "dW1 = 2*dZ1 @ X.T/m", "--json").stdout)["claims"]
-    assert [c["verdict"] for c in said] == ["wrong", "correct", "correct", "correct", "wrong"]
-    alone = json.loads(verify(path, *good, "--json").stdout)["claims"]
-    assert [c["verdict"] for c in alone] == ["wrong", "correct", "wrong"]
+    first = r"\frac{\partial L}{\partial Z_2} = A_2 - Y"
+    good = [
+        r"\frac{\partial L}{\partial W_2} = \frac{1}{m} \frac{\partial L}{\partial Z_2} A_1^T",
+        r"\frac{\partial L}{\partial Z_1} = W_2^T \frac{\partial L}{\partial Z_2} \odot (1 - A_1 \odot A_1)",
+        r"\frac{\partial L}{\partial W_1} = \frac{1}{m} \frac{\partial L}{\partial Z_1} X^T",
+    ]
+    off = r"\frac{\partial L}{\partial W_1} = \frac{2}{m} \frac{\partial L}{\partial Z_1} X^T"
+
+    def verdicts(*arguments: str) -> list[str]:
+        return [c["verdict"] for c in json.loads(verify(*arguments, "--json").stdout)["claims"]]
+
+    def document(*formulas: str) -> list[str]:
+        page.write_text("\n\n".join(f"$${f}$$" for f in formulas), encoding="utf-8")
+        return verdicts(str(page), "--net", str(path))
+
+    assert document(first, *good, off) == ["wrong", "correct", "correct", "correct", "wrong"]
+    assert document(*good) == ["wrong", "correct", "wrong"]
+    assert verdicts(str(path), first, *good) == ["wrong", "wrong", "correct", "wrong"]
 
 
 def test_a_list_of_numbers_belongs_to_one_point(net: Path) -> None:

@@ -67,8 +67,10 @@ class Verdict:
 class Judge:
     """Judges claims about one network, one after the other."""
 
-    def __init__(self, points: Points, seconds: float = 2.0, given: Points | None = None) -> None:
-        self.points, self.seconds, self.given = points, seconds, given
+    def __init__(
+        self, points: Points, seconds: float = 2.0, given: Points | None = None, document: bool = False
+    ) -> None:
+        self.points, self.seconds, self.given, self.document = points, seconds, given, document
         self.lexicon, self.precise = Lexicon(points), Precise(points)
         self.own: dict[str, Tree] = {}  # node -> the wrong formula that the student gave for its gradient
         self._scaled: dict[str, Tree] = {}  # those of them that are a constant times the gradient
@@ -287,10 +289,10 @@ class Judge:
         return is_list and any(np.ptp(t, axis=0).max(initial=0.0) > 0 for t in truth)
 
     def _is_right_with_own(self, claim: Claim, link: Tree, values: list[Array], truth: list[Array]) -> bool:
-        """Is the line right with the constant that an earlier line left out of a gradient? Many books say
+        """Is the line of a document right with the constant that an earlier line left out of a gradient? Many books say
         `dZ = A - Y` where the loss is a mean, and have the 1/m in `dW = dZ X^T / m`: there every dZ is m times the
         gradient, that of an earlier layer too."""
-        if not self._scaled or not link.gradients or claim.about in self._scaled:
+        if not self.document or not self._scaled or not link.gradients or claim.about in self._scaled:
             return False
         scales = [self._scales(u) for u in link.gradients]
         first = scales[0]
