@@ -11,17 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from symbp.check import points_of
 from symbp.errors import RequestError, SymbpError
-from symbp.evaluate import Evaluation
 from symbp.expr import Entry, Expr, Index, fresh, mul, substitute, total
 from symbp.graph import Graph, Node, adjoint
 from symbp.higher import use_up
 from symbp.simplify import Simplifier
 from symbp.steps import Derivation, Step
-from symbp.unknown import samples
 
 SIGN = "𝑑"
 TOLERANCE = 1e-9
@@ -88,6 +83,12 @@ def check_differentials(found: Differentials, derivation: Derivation, seed: int 
     """Σ ⟨δ_u, du⟩ over the consumers is ⟨gradient, dv⟩, at one point and for a random dv.
 
     Raises SymbpError where it is not, which is a bug."""
+    import numpy as np  # pages need only the names from this module, and start without it
+
+    from symbp.check import points_of
+    from symbp.evaluate import Evaluation
+    from symbp.unknown import samples
+
     graph, functions = found.graph, samples(derivation.graph)
     points, _ = points_of(derivation.graph, seed, functions, wanted=1)
     if not points:
