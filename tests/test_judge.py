@@ -12,6 +12,7 @@ import pytest
 
 from symbp.claim import number
 from symbp.commands import open_network
+from symbp.judge.lines import Lines
 from symbp.judge.naming import NAMES, Mistake
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
@@ -289,3 +290,11 @@ def test_a_network_of_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
     claims = ["dW[3] = outer(dz[3], a[2])", "dE/da[1] = W[2].T @ dz[2]", "dE/da[1] = W[2] @ dz[2]"]
     text, status = verify("deep-softmax", claims, VerifyOptions(), Screen())
     assert status == 1 and "2 right · 1 wrong" in text
+
+
+def test_what_fuzzing_found() -> None:
+    """The derivative of a number has one value for all points; nothing is derived by a size."""
+    graph = read_network("r: (N,)\nd: ()\nC = sum(r**2*d)/N\nL = C*2\nassert d > 0\n", "net")
+    reader, judge = Lines(Points(graph)), Judge(Points(graph))
+    found = [judge(reader.line(x)).verdict for x in (r"\frac{d2}{dd} = d", r"\frac{\partial C}{\partial N} = 2")]
+    assert found == ["wrong", "unreadable"]

@@ -391,9 +391,9 @@ class Judge:
 
     def _example(self, values: Sequence[Array], truth: Sequence[Array], found: Difference) -> Counterexample:
         batch = self.points.batches[found.batch]
-        a, t = values[found.batch], truth[found.batch]
+        a, t = np.broadcast_arrays(values[found.batch], truth[found.batch])  # one of them may be the same at all points
         point, *entry = found.index or (0,) * t.ndim
-        claimed = float(np.broadcast_to(a, t.shape)[(point, *entry)])
+        claimed = float(a[(point, *entry)])
         leaves = {n.name: batch.tensors[n.name][point] for n in self.points.graph.leaves}
         return Counterexample(dict(batch.sizes), tuple(entry), claimed, float(t[(point, *entry)]), point=leaves)
 

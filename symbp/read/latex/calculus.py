@@ -266,7 +266,7 @@ def _derived(r: Resolver, top: list[Node], wrt: Node, node: Node) -> Value:
     numerator = r.expression(r._around(top))
     below = _wrt(r, wrt)
     source, below_index = _array(below)
-    if source is None:
+    if source is None or source not in r.view.axes:  # a sum, a size, a constant
         raise Unread(f"a derivative with respect to {r.words(wrt)} is not read", wrt.span)
     of, of_index = _array(numerator.tree)
     if of == r.view.graph.loss:
