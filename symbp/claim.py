@@ -313,4 +313,4 @@ def in_letters(tree: Tree, at: Sequence[tuple[str, int]], member: Callable[[str,
         )
         return Tree("gradient", (), (of, text))
 
-    return written(tree) if at else tree
+    return written(tree)

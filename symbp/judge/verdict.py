@@ -196,16 +196,15 @@ class Judge:
                         return Verdict(claim, "undefined", reason=AT_WHICH_POINT)
                     if self._is_right_with_own(claim, link, values, truth):
                         continue
-                    wrong = self._alone(claim, n, truth) or self._wrong(claim, values, truth, found, n)
-                    finite = found.strange and closer is not None  # too large for float64, and a number all the same
-                    return replace(
-                        wrong,
-                        counterexample=self._closer_example(closer)
-                        if finite and closer
-                        else self._example(values, truth, found),
-                        ratio=ratio_of(values, truth, self.lexicon),
-                        reason="" if finite else wrong.reason,
-                    )
+                    wrong = self._alone(claim, n, truth)
+                    if wrong is None:
+                        wrong = self._wrong(claim, values, truth, found, n)
+                    else:  # the numbers are those of the line as it stands
+                        example, ratio = self._example(values, truth, found), ratio_of(values, truth, self.lexicon)
+                        wrong = replace(wrong, counterexample=example, ratio=ratio)
+                    if found.strange and closer is not None:  # too large for float64, and a number all the same
+                        return replace(wrong, counterexample=self._closer_example(closer), reason="")
+                    return wrong
             worst = max(worst, found.error)
         if not judged and any(_is_measured(link) for link in claim.links):
             return Verdict(claim, "undefined", reason=AT_WHICH_POINT)
