@@ -39,7 +39,7 @@ _SETTINGS = re.compile(
     r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
     r"|temperature|keep|keep_prob|reg|decay|rate|lr|scale|weight|wd|s|slope)\d*"
 )
-_VARIABLES = re.compile(r"[bghuvwxyz]\d*")
+_VARIABLES = re.compile(r"[bghuvwxyz]|[A-Za-z]+\d+")
 LONGEST = 160  # nodes of a derived formula
 POOL = 400  # parts of right formulas that are tried
 

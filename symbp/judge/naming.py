@@ -107,6 +107,9 @@ class Namer:
         if name == "missing-factor" and detail is None:
             lacking = _factor_between(r.old, r.new)
             detail = lacking[0] if lacking is not None and lacking[1] is None else None
+        second = None
+        if self._turns_sign(r, name):
+            second = Mistake("sign", r.tree, r.old, r.new, kind="sign", whole=not r.path, cost=COST["sign"])
         return Mistake(
             name,
             None if another else r.tree,
@@ -119,7 +122,17 @@ class Namer:
             node=slope.node if slope else "",
             whole=not r.path,
             cost=cost,
+            second=second,
         )
+
+    def _turns_sign(self, r: Repair, name: str) -> bool:
+        """Does an edit of something else change the sign, too? Then there are two mistakes."""
+        if r.kind == "scale-sign":
+            return name in ("factor", "missing-mean-factor")
+        before, after = (t.op == "sum" and t.data == (-1,) for t in (r.old, r.new))
+        if r.kind == "replace":
+            return after and r.old.op != "sum"
+        return before != after and r.kind in ("multiply", "divide")
 
     def inverse(self, r: Repair, form: Tree) -> Mistake:
         """The name of a mistake that changed the right formula by this edit: roles exchanged."""
@@ -142,7 +155,8 @@ class Namer:
             if mistake.name == "wrong-activation-derivative":
                 extra = 0.8  # rather a term of the product rule
         kept = r.kind in ("ratio", "sign", "scale") and not r.path
-        return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False)
+        second = mistake.second if kept else None
+        return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False, second=second)
 
     # ---- what an edit is ---------------------------------------------------------------------------
 

@@ -176,12 +176,12 @@ KINDS = (
     "missing-transpose-moved", "index-swap-index", "index-swap-name", "hadamard-vs-matmul-outer",
     "hadamard-vs-matmul-matrix", "hadamard-vs-matmul-elementwise", "missing-path-product", "missing-path-symmetric",
     "missing-path-at", "missing-path-there", "missing-path-new", "missing-term-add",
-    "missing-activation-derivative-one",
-    "missing-activation-derivative-inside", "missing-activation-derivative-step",
-    "wrong-activation-derivative-softmax", "wrong-activation-derivative-exponent", "wrong-activation-derivative-power",
-    "wrong-activation-derivative-comparison",
+    "missing-activation-derivative-one", "missing-activation-derivative-inside", "missing-activation-derivative-step",
+    "wrong-activation-derivative-softmax", "wrong-activation-derivative-exponent",
+    "wrong-activation-derivative-power", "wrong-activation-derivative-comparison",
     "wrong-activation-derivative-missing", "wrong-activation-derivative-extra", "wrong-activation-derivative-new",
-    "wrong-activation-derivative-is", "wrong-argument-sign", "wrong-argument-gate",
-    "wrong-argument-factor", "wrong-argument-axis", "missing-factor-there", "missing-factor-new", "extra-term-summand", "extra-term-sum", "extra-term-new",
+    "wrong-activation-derivative-is", "wrong-argument-sign", "wrong-argument-gate", "wrong-argument-factor",
+    "wrong-argument-axis", "missing-factor-there", "missing-factor-new", "extra-term-summand", "extra-term-sum",
+    "extra-term-new",
 )  # fmt: skip
 """Sentences beside the plain and the bare one of every name: all must be in the catalogue."""
