@@ -310,11 +310,14 @@ class Explanations:
         best: Mistake | None = None
         fitting: list[tuple[Repair, Value]] = []
         count: Counter[str] = Counter()
+        own = s.value(s.link)
         for repair in list(s.first_edits()):
             if time.thread_time() > until:
                 return best
             value = s.value(repair.tree)
             if value is None or not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
+                continue
+            if own is not None and value.letters == own.letters and np.array_equal(value.array, own.array):
                 continue
             if count[repair.kind] < MOST_FITTING and (s.shape_fits or s.fits(repair.tree)):
                 count[repair.kind] += 1

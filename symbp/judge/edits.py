@@ -371,6 +371,14 @@ class Edits(Search):
                 if value.shape == own.shape and tree is not old:
                     whole = everywhere(self.link, old, tree)
                     self.accept(whole, self._first(old), tree, "name")
+        for site in self.sites:  # t'*t for y'*y
+            if site.path and site.tree.op in ("chain", "product") and site.tree.weight < 12 and not self.late:
+                inside = [t for t in site.tree.walk() if t.op == "name"]
+                for old in {t for t in inside if inside.count(t) > 1}:
+                    own = self.value(old)
+                    for tree, value in pool:
+                        if own is not None and value.shape == own.shape:
+                            self.attempt(site, everywhere(site.tree, old, tree), "name")
         for a, b in itertools.combinations(sorted(used, key=repr), 2):
             self.accept(exchanged(self.link, a, b), self._first(a), b, "names")
         self._shifted(used)
