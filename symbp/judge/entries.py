@@ -37,8 +37,8 @@ from symbp.expr import (
 )
 from symbp.graph import Graph, adjoint
 from symbp.ops import OPS
-from symbp.read.functions import FUNCTIONS
-from symbp.sizes import Sizes
+from symbp.read.functions import DIMENSIONS, EXACT_SIZES, FUNCTIONS
+from symbp.sizes import Sizes, literal
 from symbp.tensor import Tensor, leaf, scalar
 
 
@@ -58,7 +58,8 @@ class Entries:
         return frozenset(n for n in self.graph.sizes if not n.isdigit()) | frozenset(self.graph.relations)
 
     def __call__(self, tree: Tree) -> Tensor:
-        """The tensor of a tree; raises NoEntry."""
+        """The tensor of a tree; raises NoEntry. Its entries are made when they are asked for, and may raise errors of
+        symbp's own."""
         try:
             return self._tensor(tree)
         except (SymbpError, RecursionError, KeyError, IndexError) as problem:
@@ -138,15 +139,47 @@ class Entries:
                 raise NoEntry("no vector")
             k = 0 if name == "column" else 1
             return Tensor((*x.shape, ONE) if k == 0 else (ONE, *x.shape), lambda idx: x.entry((idx[k],)))
-        operands = [self._tensor(a) for a in tree.args]
-        if name in OPS and not options and name not in FUNCTIONS:
-            return tensor.apply(self.sizes, name, *operands)
-        if name not in FUNCTIONS or len(operands) != len(FUNCTIONS[name].required):
+        if name == "einsum":
+            return tensor.einsum(self.sizes, dict(options)["letters"], *map(self._tensor, tree.args))
+        if name not in FUNCTIONS:
+            if name not in OPS or options:
+                raise NoEntry(name)
+            return tensor.apply(self.sizes, name, *map(self._tensor, tree.args))
+        function, words = FUNCTIONS[name], dict(options)
+        places = (*function.required, *function.optional)
+        if not len(function.required) <= len(tree.args) <= len(places) or not set(words) <= {"axis", "keepdims"}:
             raise NoEntry(name)
-        words: dict[str, Any] = dict(options)
-        if not set(words) <= {"axis", "keepdims"}:
-            raise NoEntry(name)
-        return FUNCTIONS[name].build(self.sizes, *operands, **words)
+        operands = [self._argument(p, a) for p, a in zip(places, tree.args, strict=False)]
+        n = len(function.required)
+        return function.build(self.sizes, *operands[:n], **dict(zip(places[n:], operands[n:], strict=False)), **words)
+
+    def _argument(self, parameter: str, tree: Tree) -> Any:
+        """The value of an argument, as its parameter wants it."""
+        parts = tree.args if tree.op == "call" and tree.data == ("tuple", ()) else (tree,)
+        if parameter in ("shape", "newshape"):
+            return tuple(self._size(x, True) for x in parts)
+        if parameter == "parts":
+            return [self._tensor(x) for x in parts]
+        if parameter == "axes":
+            return tuple(self._whole(x) for x in parts)
+        if parameter == "axis":
+            return self._whole(tree)
+        if parameter in EXACT_SIZES or parameter in DIMENSIONS:
+            return self._size(tree, parameter in DIMENSIONS)
+        return self._tensor(tree)
+
+    def _size(self, tree: Tree, axis: bool) -> Expr:
+        """A size: of an axis, where numbers are kept as sizes.literal keeps them."""
+        size = tensor.value(self._tensor(tree))
+        if not isinstance(size, Num) or not axis or size.value == -1:
+            return size
+        return literal(self._whole(tree))
+
+    def _whole(self, tree: Tree) -> int:
+        value = tensor.value(self._tensor(tree))
+        if isinstance(value, Num) and value.value.denominator == 1:
+            return int(value.value)
+        raise NoEntry("no whole number")
 
     # ---- letters and axes
 

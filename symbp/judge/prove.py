@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symbp.claim import Claim, Tree
+from symbp.errors import SymbpError
 from symbp.expr import ONE, ZERO, Expr, Index, fresh
 from symbp.judge.entries import Entries, NoEntry
 from symbp.judge.lexicon import Lexicon
@@ -37,7 +38,7 @@ def proved(lexicon: Lexicon, claim: Claim, link: Tree) -> bool:
             return _prover(lexicon).equal(_at(said, places), a.delta) is not None
         places = [fresh(d) for d in lengths[0]]
         return _prover(lexicon).equal(_at(said, places), _at(true, places)) is not None
-    except NoEntry:
+    except (NoEntry, SymbpError):
         return False
 
 

@@ -576,9 +576,6 @@ class Resolver:
         if a.is_scalar or b.is_scalar:
             return self.value(claim.product([a.tree, b.tree], mark=mark), span)
         if op == "cdot" and a.shape == b.shape and 1 in a.shape:
-            if self.reading.loose:  # no dot product, for a vector is due
-                self.note(f"{self.words(left)[:30]} · {self.words(right)[:30]} is read entry by entry")
-                return self.value(claim.product([a.tree, b.tree], mark=mark), span)
             x, y = (claim.transpose(a.tree), b.tree) if a.shape[1] == 1 else (a.tree, claim.transpose(b.tree))
             return self.value(claim.chain([x, y], mark), span)
         if (
