@@ -500,17 +500,23 @@ def rebuild(e: Expr, args: Iterable[Expr]) -> Expr:
 def substitute(e: Expr, mapping: Mapping[Index, Expr]) -> Expr:
     """Put expressions in the place of free indices. Bound letters cannot be captured as long as
     the expressions put in carry no `#` letters free, which `open` guarantees."""
-    memo: dict[Expr, Expr] = {}
-    keys = mapping.keys()
+    memo: dict[Expr, Expr] = dict(mapping)  # type: ignore[arg-type]
+    untouched = mapping.keys().isdisjoint
 
     def walk(x: Expr) -> Expr:
-        if not x.free or keys.isdisjoint(x.free):
+        if untouched(x.free):
             return x
-        if isinstance(x, Index):
-            return mapping.get(x, x)
         found = memo.get(x)
         if found is None:
-            found = memo[x] = rebuild(x, [walk(a) for a in x.args])
+            kind = type(x)
+            args = [walk(a) for a in x.args]
+            if kind is Mul or kind is Add:
+                found = _node(kind, tuple(args))  # type: ignore[type-var]
+            elif kind is Entry:
+                found = Entry(x.tensor, args)  # type: ignore[attr-defined]
+            else:
+                found = rebuild(x, args)
+            memo[x] = found
         return found
 
     return walk(e)

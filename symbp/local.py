@@ -11,7 +11,7 @@ Both are written for speed: they run several times per tensor, and are what dept
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Index, Reduce, rebuild, substitute, text
 from symbp.graph import ADJOINT, Graph, primal
@@ -120,15 +120,21 @@ def rename(e: Expr, names: Mapping[str, str]) -> Expr:
     return walk(e)
 
 
+_ORDERED: dict[frozenset[Index], tuple[tuple[Index, ...], tuple[Index, ...]]] = {}
+
+
+def in_order(letters: frozenset[Index]) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+    """Letters by their sizes, those of the result first, and letters that depend on their sizes alone."""
+    found = _ORDERED.get(letters)
+    if found is None:
+        mine = tuple(sorted(letters, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))
+        found = _ORDERED[letters] = mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
+    return found
+
+
 def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
     """The free letters of `e` in order, and letters that depend on their sizes alone."""
-    mine = in_order(e.free)
-    return mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
-
-
-def in_order(letters: Iterable[Index]) -> tuple[Index, ...]:
-    """Letters by their sizes, those of the result first."""
-    return tuple(sorted(letters, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))
+    return in_order(e.free)
 
 
 def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
