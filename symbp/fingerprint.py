@@ -46,6 +46,7 @@ from symbp.expr import (
 )
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
+from symbp.local import canonical_letters, in_letters
 from symbp.ops import OPS
 from symbp.sample import Point, choose_sizes, draw
 from symbp.unknown import samples as functions_of
@@ -209,9 +210,10 @@ class Samples:
         return found
 
     def _value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
-        if self._named(e, state) is None:
+        named = self._named(e, state)
+        if named is None:
             return None
-        value = state(e, letters)
+        value = state.spread(named, letters)
         return value if np.isfinite(value).all() else None
 
     def _named(self, e: Expr, state: Evaluation) -> Named | None:
@@ -220,7 +222,12 @@ class Samples:
         try:
             for t in e.tensors:
                 self._provide(t, state)
-            return state.named(e)
+            if not any(isinstance(a, Reduce) for a in (e, *e.args)):
+                return state.named(e)
+            mine, theirs = canonical_letters(e)  # what is under a Σ is worked out once, whatever its letters
+            value = state.named(in_letters(e, mine, theirs))
+            back = dict(zip(theirs, mine))
+            return Named(value.array, tuple(back[i] for i in value.axes))
         except (SymbpError, ArithmeticError, ValueError):  # an unknown map has no entries of its own
             return None
 

@@ -96,28 +96,26 @@ def change_in_sum(graph: Graph, before: Expr, after: Expr) -> object:
 
 def rename(e: Expr, names: Mapping[str, str]) -> Expr:
     """`e` with tensors (and their adjoints) renamed; all names at once."""
-    memo: dict[Expr, Expr] = {}
+    return _renamed(e, names, {})
 
-    def walk(x: Expr) -> Expr:
-        if not x.tensors:
-            return x
-        found = memo.get(x)
-        if found is not None:
-            return found
+
+def _renamed(x: Expr, names: Mapping[str, str], memo: dict[Expr, Expr]) -> Expr:
+    if not x.tensors:
+        return x
+    found = memo.get(x)
+    if found is None:
         if isinstance(x, Entry):
             if x.tensor.startswith(ADJOINT):
                 tensor = ADJOINT + names.get(x.tensor[1:], x.tensor[1:])
             else:
                 tensor = names.get(x.tensor, x.tensor)
-            found = Entry(tensor, tuple(map(walk, x.args)))
+            found = Entry(tensor, [_renamed(a, names, memo) for a in x.args])
         elif isinstance(x, Reduce):
-            found = Reduce(x.op, x.bound, walk(x.body), [walk(a) for a in x.at])
+            found = Reduce(x.op, x.bound, _renamed(x.body, names, memo), [_renamed(a, names, memo) for a in x.at])
         else:
-            found = rebuild(x, [walk(a) for a in x.args])
+            found = rebuild(x, [_renamed(a, names, memo) for a in x.args])
         memo[x] = found
-        return found
-
-    return walk(e)
+    return found
 
 
 _ORDERED: dict[frozenset[Index], tuple[tuple[Index, ...], tuple[Index, ...]]] = {}

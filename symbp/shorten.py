@@ -274,7 +274,9 @@ class Shortener:
                 together = length(e) <= SPREAD and self._entangled(units, r)
                 cancels = together and any(self._may_cancel(front, t) for t in r.args)
                 if cancels or (together and self._has_more_sums(units, r)):
-                    yield e, e, self._spread_out(e, r)
+                    spread = self._spread_out(e, r)
+                    if not _only_multiplied_out(e, spread):
+                        yield e, e, spread
                 if cancels:
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
@@ -597,6 +599,25 @@ def _new_condition(e: Expr, than: Expr) -> bool:
     """Is it a condition on something else, where there was none? P/(P + I) is no place to read [K > 0]."""
     conditions = [x for x in walk(than) if isinstance(x, Compare)]
     return any(not x.tensors <= e.tensors for x in conditions) and not any(isinstance(x, Compare) for x in walk(e))
+
+
+def _only_multiplied_out(e: Mul, spread: Expr) -> bool:
+    """Is it a product of flat sums of powers, each of which met each, so that no two terms merged? Such
+    a sum has these factors again and no shorter ones."""
+    count, tops, bottoms = 1, set[Expr](), list[Expr]()
+    for f in e.args:
+        terms = f.args if isinstance(f, Add) else (f,)
+        count *= len(terms)
+        for x in (x for t in terms for x in factors_of(t)):
+            base, exponent = (x.base, x.exponent) if isinstance(x, Pow) else (x, ONE)
+            if not (isinstance(base, (Entry, Num, Size, Const)) and isinstance(exponent, Num)):
+                return False
+            if exponent.value > 0:
+                tops.add(base)
+            else:
+                bottoms.append(base)
+    merged = not isinstance(spread, Add) or len(spread.args) < count
+    return not merged and tops.isdisjoint(bottoms) and len(bottoms) == len(set(bottoms))
 
 
 def _itself(e: Expr) -> Expr:
