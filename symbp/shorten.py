@@ -47,6 +47,7 @@ from symbp.known import Known
 from symbp.local import canonical_letters, in_letters, in_order, local_problem, placed
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
+from symbp.related import Related
 
 MINUS_HALF = Num(Fraction(-1, 2))
 STEPS = 12  # rewrites in a row
@@ -116,6 +117,7 @@ class Shortener:
         own = loss is not None and _returns(loss)
         given = (n for n in self.graph.nodes if own or n != self.graph.loss)
         self._given = tuple(sorted(given))  # in one order, however they were declared
+        self._related = Related(self.graph, self.adjoints)
 
     def __call__(
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
@@ -124,6 +126,8 @@ class Shortener:
         whose adjoints may be named too, as those that it names already, except `without`."""
         named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
         self._upstream = tuple(sorted(named - {adjoint(n) for n in without}))
+        if not self._related(e, self._upstream):
+            return
         problem = self._problem(e)
         if problem in self._fruitless:
             return
@@ -164,13 +168,12 @@ class Shortener:
         for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
             if p.gain < 1 and length(e) > SHORT:
                 break
-            if p.gain < 2 and not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e):
-                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
-            if _new_condition(p.part, p.becomes):
+            far = not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e)
+            if (far and p.gain < 2) or _new_condition(p.part, p.becomes):
                 continue
             after = self.laws(build(p.after))
-            if length(after) >= length(e):
-                continue
+            if length(e) - length(after) < (2 if far else 1):
+                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
             proof = self.prover.equal(p.part, p.becomes)
             if proof is not None and self._same(e, after):
                 return after, proof
@@ -182,7 +185,7 @@ class Shortener:
 
     def _everywhere(self, e: Expr) -> list[tuple[Proposal, Callable[[Expr], Expr]]]:
         """Every proposal for every part, with how the whole is built again; outer parts first."""
-        if isinstance(e, (Entry, Num, Delta)) or not e.args:
+        if isinstance(e, (Entry, Num, Delta)) or not e.args or not self._related(e, self._upstream):
             return []
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
