@@ -12,11 +12,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from symbp.chain import SLOPE_LAWS
 from symbp.claim import Claim, Tree
 from symbp.errors import DeclarationError, Place, ReadError
 from symbp.judge.equal import same
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
+from symbp.ops import ROWS
 from symbp.read.claims import ClaimReader, Unread, read_expression
 from symbp.read.counts import NONE, Counts
 from symbp.read.homework import read_program
@@ -31,6 +33,8 @@ _NUMPY = re.compile(r"@|\*\*|\bnp\.|\bnumpy\.|\.T\b|\.(?:sum|mean|dot|reshape|tr
 
 
 NO_EQUATION = "this is no equation"
+QUOTED = frozenset({*(op.law for op in ROWS if op.law), *SLOPE_LAWS.values()})
+"""Rules of calculus as symbp quotes them beside a step: they are in letters of their own, and about no network."""
 
 
 class Evaluator:
@@ -111,7 +115,7 @@ class Lines:
             except (DeclarationError, Unread):
                 return []  # no Python that is read here: a cell of plots, a sketch
             return [replace(c, place=_later(c.place, found.place)) for c in claims]
-        if not self.points.batches:
+        if not self.points.batches or found.text.strip() in QUOTED:
             return []
         claims = []
         for read in self.latex.read(found.text, about, found.place):

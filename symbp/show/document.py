@@ -95,6 +95,7 @@ class Writer:
         self.graph: Graph = derivation.graph
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
+        self.named = {u for a in derivation.adjoints.values() for u in a.uses}
         self.moves = self._movers()
         self.shapes: dict[tuple[tuple[Expr, ...], bool], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
@@ -285,9 +286,10 @@ class Writer:
         return self.alphabet.along(self.entry(node), self.print.tensor(via)) if self.forked else self.entry(node)
 
     def left(self, node: Node) -> str:
-        """The left side in matrix notation, with the name of the error term for inner nodes."""
+        """The left side in matrix notation, with the name of the error term for inner nodes and for those leaves
+        whose gradient another form names."""
         whole = self.print.derivative(node.name)
-        if node.is_leaf:
+        if node.is_leaf and node.name not in self.named:
             return whole
         sign = self.alphabet.minus if self.options.delta == "minus" else ""
         delta = self.print.tensor(adjoint(node.name))
@@ -551,8 +553,9 @@ class Writer:
             shown = self.formula(a.closed, node)
             alone = options.form == "closed"
             rule = say("closed-form", self.lang)
-            again = alone or entry_form
-            left = self.signed_entry(node) if options.notation == "index" else self.left(node)
+            by_entry = options.notation == "index" or self.print.gradient(a.closed, node.axes) is None
+            again = alone or entry_form or by_entry
+            left = self.signed_entry(node) if by_entry else self.left(node)
             yield Row(left if again else "", shown, rule, shape=shape if alone else "")
         if a.chain is not None and options.form != "closed" and options.detail != "brief":
             yield Row("", self.print.chain(a.chain), say("unrolled", self.lang))
@@ -594,7 +597,7 @@ class Writer:
             left, shape = "", self._where_shape(a.node, True)
             for by_entry, e in self._views(a.node, forms):
                 whole = None if by_entry else self.print.gradient(e, a.node.axes)
-                name = self.entry(a.node) if whole is None else self.print.derivative(a.node.name)
+                name = self.entry(a.node) if whole is None else self.left(a.node)
                 shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
                 yield Row(name if name != left else "", shown, shape=shape)
                 left, shape = name, ""

@@ -100,7 +100,7 @@ class EntryPrinter(Names):
             return Piece(self.function_name(base) + slopes + self.alphabet.bracket(", ".join(args)))
         if name == "abs":
             return Piece(self.alphabet.absolute(args[0]))
-        if name == "sigmoid":
+        if name == "sigmoid" and not self.reserved & {"sigma", "σ"}:
             return Piece(
                 self.alphabet.apply("σ", args) if self.alphabet.name != "latex" else rf"\sigma\left({args[0]}\right)"
             )
@@ -108,7 +108,7 @@ class EntryPrinter(Names):
             return Piece(self.alphabet.apply(name[:3], args))
         if name == "xlogy":
             return Piece(self.alphabet.product([tight[0], self.alphabet.apply("log", [args[1]])]), PRODUCT)
-        if name == "exp" and self.alphabet.name == "latex":
+        if name == "exp" and self.alphabet.name == "latex" and "e" not in self.reserved:  # e^e would be e times e
             return Piece(f"e^{{{args[0]}}}", POWER)
         return Piece(self.alphabet.apply(name, args))
 
@@ -325,12 +325,39 @@ class EntryPrinter(Names):
         if e.op in ("max", "min"):
             return Piece(self.alphabet.big_max(e.op, names, self.wrap(shown, POWER)), PRODUCT)
         at = [self.index(a, letters) for a in e.at]
-        whole = self.alphabet.apply(e.op.replace("_", " "), [f"{self.wrap(shown, SUM)}"])
+        beside = sorted(body.free - set(indices), key=lambda i: letters.get(i, i.name))
+        if e.op in ("softmax", "log_softmax"):
+            array = self.matrix(body, (*beside, *indices)) if len(beside) < 2 else None
+            if array is None:
+                return self._share(e, names, shown, substitute(body, dict(zip(indices, e.at))), letters)
+            whole = self.alphabet.apply(e.op.replace("_", " "), [array])
+            return Piece(self.alphabet.subscripted(whole, [*(letters.get(i, i.name) for i in beside), *at], True))
+        array = self.matrix(body, indices) if not beside else None
         if e.op == "inv":
             if isinstance(body, Entry) and body.idx == indices:  # A⁻¹[i,j] of a whole tensor
                 return Piece(self.alphabet.subscripted(self.alphabet.inverse(self.tensor(body.tensor)), at, False))
-            whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
-        return Piece(self.alphabet.subscripted(whole, at, True))
+            whole = self.alphabet.inverse(self.alphabet.bracket(array or shown.text))
+            return Piece(self.alphabet.subscripted(whole, at, True))
+        if e.op == "logsumexp":
+            return Piece(self.alphabet.apply(e.op, [array])) if array is not None else self._log_sum(names, shown)
+        whole = self.alphabet.apply("det", [array or shown.text])
+        return Piece(whole if e.op == "det" else self.alphabet.apply("log", [self.alphabet.absolute(whole)]))
+
+    def _log_sum(self, names: list[str], shown: Piece) -> Piece:
+        """log Σ_j exp z_j, of which every letter is seen."""
+        total = self.alphabet.big_sum(names, self._function("exp", [shown.text], []).text)
+        return Piece(self.alphabet.apply("log", [total]))
+
+    def _share(self, e: Reduce, names: list[str], shown: Piece, here: Expr, letters: Mapping[Index, str]) -> Piece:
+        """A softmax with every letter: exp z_k / Σ_j exp z_j, or its logarithm z_k − log Σ_j exp z_j."""
+        one = self.scalar(here, letters)
+        if e.op == "log_softmax":
+            total = self._log_sum(names, shown)
+            return Piece(f"{self.wrap(one, QUOTIENT)} {self.alphabet.minus} {total.text}", SUM)
+        top = self._function("exp", [one.text], []).text
+        total = Piece(self.alphabet.big_sum(names, self._function("exp", [shown.text], []).text), PRODUCT)
+        below = total.text if self.alphabet.name == "latex" else self.wrap(total, ATOM)
+        return Piece(self.alphabet.fraction(top, below), PRODUCT if self.alphabet.name == "latex" else QUOTIENT)
 
 
 def ranges(factors: Sequence[Expr]) -> list[tuple[Expr, Compare | None]]:

@@ -190,12 +190,15 @@ class MathPrinter(EntryPrinter):
         """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column."""
         axes, one = whole.axes, self.alphabet.one
         if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
+            spread: list[str] = []
             if len(a.axes) == 1 and axes[0] is not None:
-                return self.alphabet.product([one, self._transposed(a)])
-            if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
-                return self.alphabet.product([one, self.at(a, POWER)])
-            if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
-                return self.alphabet.product([self.at(a, CHAIN), self.alphabet.transposed(one)])
+                spread = [one, self._transposed(a)]
+            elif len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
+                spread = [one, self.at(a, POWER)]
+            elif len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
+                spread = [self.at(a, CHAIN), self.alphabet.transposed(one)]
+            if spread:
+                return self.wrap(Piece(self.alphabet.product(spread), CHAIN), level)
         return self.at(a, level)
 
     def _m_times(self, x: Form) -> Piece:
@@ -365,10 +368,12 @@ class MathPrinter(EntryPrinter):
             return length
         if exponent.kind == "num" and exponent.data[0] is HALF:
             return Piece(self.alphabet.root(self.at(base, SUM)), ATOM)
-        return Piece(self.alphabet.power(self.at(base, ATOM), self.at(exponent, SUM), bool(x.axes)), POWER)
+        raised = self._spread(exponent, x, PRODUCT if any(x.axes) else SUM)
+        return Piece(self.alphabet.power(self._spread(base, x, ATOM), raised, bool(x.axes)), POWER)
 
     def _m_call(self, x: Form) -> Piece:
-        return self._function(str(x.data[0]), [self.at(a, SUM) for a in x.args], [self.at(a, ATOM) for a in x.args])
+        loose, tight = ([self._spread(a, x, level) for a in x.args] for level in (SUM, ATOM))
+        return self._function(str(x.data[0]), loose, tight)
 
     def _m_unknown(self, x: Form) -> Piece:
         """g(x), or its Jacobian ∂y/∂x for y = g(x)."""
@@ -388,18 +393,19 @@ class MathPrinter(EntryPrinter):
         return self._partial(self._value_name(e), self.at(x.args[slot], SUM))
 
     def _m_compare(self, x: Form) -> Piece:
-        left, right = (self.at(a, SUM) for a in x.args)
-        return Piece(self.alphabet.truth(f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"))
+        return Piece(self.alphabet.truth(self._condition(x, x)))
 
-    def _condition(self, x: Form) -> str:
+    def _condition(self, x: Form, whole: Form) -> str:
         if x.kind == "compare":
-            left, right = (self.at(a, SUM) for a in x.args)
+            left, right = (self._spread(a, whole, SUM) for a in x.args)
             return f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"
-        return self.at(x, SUM)
+        return self._spread(x, whole, SUM)
 
     def _m_where(self, x: Form) -> Piece:
         condition, yes, no = x.args
-        return Piece(self.alphabet.cases(self.at(yes, SUM), self._condition(condition), self.at(no, SUM)))
+        return Piece(
+            self.alphabet.cases(self._spread(yes, x, SUM), self._condition(condition, x), self._spread(no, x, SUM))
+        )
 
     def _m_row(self, x: Form) -> Piece:
         op, axis = x.data
@@ -433,6 +439,8 @@ class MathPrinter(EntryPrinter):
         return Piece(self.alphabet.apply("tr", [self.at(x.args[0], SUM)]))
 
     def _m_eye(self, x: Form) -> Piece:
+        if "I" in self.reserved:
+            raise NoMatrixForm
         return Piece("I")
 
     def _m_full(self, x: Form) -> Piece:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction as Rational
 
 from symbp import claim
@@ -123,6 +124,8 @@ def _letter(r: Resolver, node: Node, base: Atom, subs: tuple[Node, ...], sups: t
         return adjoint
     if not subs and not sups and base.text in (*r.bound, *r.left):
         return r.value(claim.letter(base.text), node.span)
+    if base.text == "I" and not subs and r.square is not None:
+        return scripted(r, r.unit(r.square, node), (), sups, node)
     if base.kind == "TEXT":
         raise Unread(f"the words {base.text[:40]!r} are no part of a formula", node.span)
     if base.kind in ("PARTIAL", "NABLA"):
@@ -146,6 +149,12 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
         if found is not None and not found.sups:
             sups = tuple(s for s in sups if s not in numbers)
             text = r.words(node) if not sups else rf"\delta_{{{r.words(first)}}}^{{{''.join(map(r.words, numbers))}}}"
+    if found is None and rest and isinstance(first, (Atom, Accent)):  # \delta_{h,3,j} is that of h_3
+        found = r.symbols.symbol(Scripts(node.span, first, (List(node.span, tuple(rest)),), numbers))
+        if found is not None and not found.sups:
+            text, rest = r.words(node), flat_subscripts(found.subs)
+            sups = tuple(s for s in sups if s not in numbers)
+            found = replace(found, subs=())
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]

@@ -443,6 +443,8 @@ class LatexReader:
         left = list(letters)
         if about and not left:
             left = [x for let in self.symbols.lets for x in sorted(let.letters)]
+        target = tree or (claim.gradient(self._declared(about)) if about else None)
+        square = target if target is not None and self._is_square(target) else None
         ways = [Reading(loose, order) for loose, order in READINGS]
         labels = frozenset(_index_letters(node)) - frozenset(letters)
         if labels and not about:
@@ -451,6 +453,7 @@ class LatexReader:
             ways.append(Reading(columns=True))
         for reading in ways:
             resolver = Formula(self.symbols, self.view, self.evaluator, formula, reading, left)
+            resolver.square = square
             try:
                 value = resolver.expression(node)
             except Unread as problem:
@@ -459,7 +462,6 @@ class LatexReader:
             if value.jacobian is not None:
                 raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
             if value.ones or value.wide:  # c 1: as long as the left side
-                target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and not _ordered_letters(target):
                     value = resolver.value(
                         claim.alias(
@@ -493,6 +495,13 @@ class LatexReader:
                 "undefined",
             )
         return first
+
+    def _is_square(self, tree: Tree) -> bool:
+        try:
+            letters, shape = self.evaluator.shape(tree)
+        except ValueError:
+            return False
+        return not letters and len(shape) == 2 and shape[0] == shape[1]
 
     def _bounded(self, tree: Tree, left: Tree | None, node: Node) -> None:
         """A δ_{ij} whose letters occur nowhere else is some symbol that is not known."""

@@ -138,6 +138,7 @@ class Resolver:
     ) -> None:
         self.symbols, self.view, self.evaluator, self.text, self.reading = symbols, view, evaluator, text, reading
         self.left = left  # the letters of the left side
+        self.square: Tree | None = None  # a matrix as large as the left side, where that is square
         self.bound: dict[str, str] = {}  # letters that a sum binds -> the size it runs to
         self.sets: dict[str, str] = {}  # letters of a sum over a set that is called like a size
         self.fresh = 0
@@ -236,7 +237,7 @@ class Resolver:
             v = values[0]
             if signs[0] != "-":
                 return v
-            return self.value(claim.negative(v.tree), node.span)
+            return self.value(claim.negative(v.tree), node.span)._replace(ones=v.ones, wide=v.wide)
         values = self._biases(values)
         self._addable(values, node)
         tree = claim.sum_([v.tree for v in values], [-1 if s == "-" else 1 for s in signs])
@@ -271,6 +272,9 @@ class Resolver:
         shapes = [v.shape for v in values]
         if any(s is None for s in shapes):
             return
+        widest = tuple(max(axis) for axis in zip(*(s for s in shapes if s is not None and len(s) == 2)))
+        shapes = [widest if v.wide and v.shape and all(n in (1, m) for n, m in zip(v.shape, widest)) else v.shape
+                  for v in values]  # fmt: skip
         long = [s for s in shapes if s is not None and any(n != 1 for n in s)]
         for n, shape in enumerate(long):
             if n and shape != long[0]:
@@ -305,11 +309,13 @@ class Resolver:
             if other is not term and term not in getattr(other, "factors", ()):
                 v = self.expression(other)
                 if v.shape is not None and len(v.shape) == 2 and v.shape[0] == v.shape[1]:
-                    column = claim.item(v.tree, (("slice", None, None, None), 0))
-                    return self.value(
-                        claim.alias(claim.call("diag", [claim.call("ones_like", [column])]), "I"), term.span
-                    )
+                    return self.unit(v.tree, term)
         return None
+
+    def unit(self, like: Tree, node: Node) -> Value:
+        """The unit matrix that is as large as a square matrix."""
+        column = claim.item(like, (("slice", None, None, None), 0))
+        return self.value(claim.alias(claim.call("diag", [claim.call("ones_like", [column])]), "I"), node.span)
 
     def _condition(self, node: Relation) -> Value:
         """A relation as 1 or 0."""

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Protocol
 
 from symbp.claim import Tree
-from symbp.expr import ONE, Call, Entry, Expr, Reduce, walk
+from symbp.expr import ONE, Call, Entry, Expr, Reduce, Size, walk
 from symbp.graph import Graph
 
 Shape = tuple[tuple[str, ...], tuple[int, ...]]
@@ -227,6 +227,16 @@ class View:
                         if k.arg == "axis" and isinstance(k.value, ast.Constant) and isinstance(k.value.value, int):
                             return k.value.value
         return None
+
+    @cached_property
+    def softmax_sizes(self) -> frozenset[str]:
+        """The sizes that the network's softmaxes run over."""
+        found: set[str] = set()
+        for node in self.graph.inner:
+            for x in walk(node.body) if node.body is not None else ():
+                if isinstance(x, Reduce) and x.op in ("softmax", "log_softmax", "logsumexp"):
+                    found |= {i.dim.name for i in x.bound if isinstance(i.dim, Size) and not i.dim.name.isdigit()}
+        return frozenset(found)
 
     @cached_property
     def depends(self) -> dict[str, frozenset[str]]:
