@@ -115,10 +115,12 @@ class Lines:
             except (DeclarationError, Unread):
                 return []  # no Python that is read here: a cell of plots, a sketch
             return [replace(c, place=_later(c.place, found.place)) for c in claims]
-        if not self.points.batches or found.text.strip() in QUOTED:
+        if not self.points.batches:
             return []
         claims = []
         for read in self.latex.read(found.text, about, found.place):
+            if read.text.strip() in QUOTED:
+                continue
             equation = read.left is not None or read.defines or (read.message != NO_EQUATION and read.problem)
             about_gradients = re.search(r"\\partial|\\nabla|\\delta|∂|∇|δ|\bd[A-Z]|\\bar", read.text)
             if equation and (not read.problem or (about_gradients and "=" in read.text)):

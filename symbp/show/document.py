@@ -17,7 +17,7 @@ from symbp.differential import Differentials, differential
 from symbp.errors import RequestError
 from symbp.expr import ONE, Add, Delta, Entry, Expr, Index, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
-from symbp.graph import Fact, Graph, Node, adjoint
+from symbp.graph import Fact, Graph, Node, adjoint, primal
 from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet, bare
 from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
@@ -95,7 +95,7 @@ class Writer:
         self.graph: Graph = derivation.graph
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
-        self.named = {u for a in derivation.adjoints.values() for u in a.uses}
+        self.named = self._named()
         self.moves = self._movers()
         self.shapes: dict[tuple[tuple[Expr, ...], bool], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
@@ -103,6 +103,14 @@ class Writer:
         self.explained = False  # has the sign for one path been explained?
         self.diagonal = False  # has the local slope just shown a δ?
         self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
+
+    def _named(self) -> set[str]:
+        """The leaves whose error term another form or step names."""
+        found = {u for a in self.derivation.adjoints.values() for u in a.uses}
+        for a in self.derivation.adjoints.values():
+            for step in self.derivation.steps_of(a):
+                found |= {n for e in step.lines for n in map(primal, e.tensors) if n is not None and n != a.node.name}
+        return {n for n in found if n in self.graph.nodes and self.graph[n].is_leaf}
 
     def network(self) -> Iterator[Block]:
         """The title, the definitions, and what is known."""
@@ -293,6 +301,8 @@ class Writer:
             return whole
         sign = self.alphabet.minus if self.options.delta == "minus" else ""
         delta = self.print.tensor(adjoint(node.name))
+        if node.is_leaf and sign:  # what is derived is ∂L/∂W, also where δ is −∂L/∂W
+            return f"{sign}{delta} = {whole}"
         return whole if delta == whole and not sign else f"{delta} = {sign}{whole}"  # both are dA where gradients are
 
     def adjoint(self, a: Adjoint) -> Iterator[Block]:

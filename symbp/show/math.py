@@ -191,6 +191,7 @@ class MathPrinter(EntryPrinter):
         axes, one = whole.axes, self.alphabet.one
         if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
             spread: list[str] = []
+            a = _as_row(a, whole)
             if len(a.axes) == 1 and axes[0] is not None:
                 spread = [one, self._transposed(a)]
             elif len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
@@ -204,7 +205,8 @@ class MathPrinter(EntryPrinter):
     def _m_times(self, x: Form) -> Piece:
         divisors = int(str(x.data[0]))
         cut = len(x.args) - divisors
-        tops, bottoms = list(x.args[:cut]), list(x.args[cut:])
+        args = [_as_row(a, x) for a in x.args]
+        tops, bottoms = args[:cut], args[cut:]
         minus = ""
         if tops and tops[0].kind == "num":
             value = tops[0].data[0]
@@ -519,6 +521,13 @@ class NumberPrinter(MathPrinter):
 
 def _is_one(x: Form) -> bool:
     return x.kind == "num" and x.data[0] is ONE
+
+
+def _as_row(a: Form, whole: Form) -> Form:
+    """An array with one axis, which is a column on paper, as a part of a row."""
+    if len(a.axes) == 1 and len(whole.axes) == 2 and whole.axes[0] is None and whole.axes[1] is not None:
+        return Form("subscript", (a,), (None, *a.axes), ("None", ":"))
+    return a
 
 
 def _is_named(x: Form) -> bool:

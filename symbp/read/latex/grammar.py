@@ -214,7 +214,7 @@ def _scripted(base: Node, scripts: list[tuple[Token, Node | None]]) -> Node:
         if token.kind == "PRIME":
             sups.append(Atom((token.start, token.end), "LETTER", "prime"))
         elif token.kind == "SUB":
-            subs.append(_opened(script))
+            subs.append(_letters(_opened(script)))
         else:
             written += 1
             if written > 1 and isinstance(sups[-1], Atom) and sups[-1].kind == "NUM":
@@ -225,6 +225,16 @@ def _scripted(base: Node, scripts: list[tuple[Token, Node | None]]) -> Node:
     if isinstance(base, Scripts):  # {W^{[2]}}^T
         return Scripts((start, end), base.base, (*base.subs, *subs), (*base.sups, *sups))
     return Scripts((start, end), base, tuple(subs), tuple(sups))
+
+
+def _letters(node: Node) -> Node:
+    """`ln` below a symbol is two indices."""
+    if isinstance(node, List):
+        return List(node.span, tuple(map(_letters, node.items)))
+    if isinstance(node, Atom) and node.text == "ln":
+        start, end = node.span
+        return Product(node.span, (Atom((start, end - 1), "LETTER", "l"), Atom((end - 1, end), "LETTER", "n")), ("", ""))
+    return node
 
 
 class _DoubleScript(Exception):

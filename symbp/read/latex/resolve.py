@@ -96,6 +96,15 @@ def _product_of(factors: Sequence[Node]) -> Node:
     return Product((factors[0].span[0], factors[-1].span[1]), tuple(factors), ("",) * len(factors))
 
 
+def _from_one(tree: Tree) -> Tree:
+    """The same with letters as numbers that count from 1."""
+    if tree.op == "letter":
+        return claim.sum_([tree, claim.number(1, "1")])
+    if tree.op in ("entry", "name", "number"):
+        return tree
+    return Tree(tree.op, tuple(map(_from_one, tree.args)), tree.data)
+
+
 def _behind_operators(node: Sum) -> tuple[tuple[Node, ...], tuple[str, ...]]:
     """`\\sum_i -2 x_i` is one summand: what stands behind a Σ may have a sign."""
     terms, signs = [node.terms[0]], [node.signs[0]]
@@ -324,8 +333,8 @@ class Resolver:
         for n, name in enumerate(node.names):
             operator = {"=": "=="}.get(name, name)
             pair = [sides[n].tree, sides[n + 1].tree]
-            if (pair[0].op == "letter") != (pair[1].op == "letter"):  # on paper entries count from 1
-                pair = [claim.sum_([t, claim.number(1, "1")]) if t.op == "letter" else t for t in pair]
+            if not all(t.op == "letter" for t in pair):  # on paper entries count from 1
+                pair = [_from_one(t) for t in pair]
             parts.append(claim.compare(operator, *pair))
         return self.value(parts[0] if len(parts) == 1 else claim.product(parts), node.span)
 
@@ -614,14 +623,14 @@ class Resolver:
         if a.ones:
             if b.shape is None:
                 return Value(b.tree, (), None)
-            if a.ones == "row" and len(b.shape) == 2:
+            if a.ones == "row" and len(b.shape) == 2 and not (b.shape[0] == 1 < b.shape[1]):
                 return self.value(claim.call("sum", [b.tree], axis=0, keepdims=True), span)
             if a.ones == "column" and (b.is_scalar or (len(b.shape) == 2 and b.shape[0] == 1)):
                 return b._replace(wide=True)
             return None
         if a.shape is None:
             return Value(a.tree, (), None)
-        if b.ones == "column" and len(a.shape) == 2:
+        if b.ones == "column" and len(a.shape) == 2 and not (a.shape[1] == 1 < a.shape[0]):
             return self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span)
         if b.ones == "row" and (a.is_scalar or (len(a.shape) == 2 and a.shape[1] == 1)):
             return a._replace(wide=True)
@@ -709,6 +718,8 @@ class Resolver:
             return self.function(FUNCTIONS[word], node, factors, operators, bracketed)
         if base.kind == "WORD" and word in self.view.graph.functions and bracketed:
             return self.unknown_call(word, node, factors)
+        if any(is_prime(x) for x in sups) and self.view.graph.style.get("transpose") == "prime":
+            return None  # v'(w): the author writes transposes so
         if bracketed and (base.kind in ("LETTER", "WORD")):
             taken = self.node_call(node, factors)
             if taken is not None:
