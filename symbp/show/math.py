@@ -370,7 +370,8 @@ class MathPrinter(EntryPrinter):
             return length
         if exponent.kind == "num" and exponent.data[0] is HALF:
             return Piece(self.alphabet.root(self.at(base, SUM)), ATOM)
-        raised = self._spread(exponent, x, PRODUCT if any(x.axes) else SUM)
+        elementwise = any(x.axes) and self.alphabet.name == "latex"  # ^{\\odot (p - 1)}
+        raised = self._spread(exponent, x, PRODUCT if elementwise else SUM)
         return Piece(self.alphabet.power(self._spread(base, x, ATOM), raised, bool(x.axes)), POWER)
 
     def _m_call(self, x: Form) -> Piece:
