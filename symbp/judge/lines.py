@@ -33,7 +33,8 @@ _NUMPY = re.compile(r"@|\*\*|\bnp\.|\bnumpy\.|\.T\b|\.(?:sum|mean|dot|reshape|tr
 
 
 NO_EQUATION = "this is no equation"
-QUOTED = frozenset({*(op.law for op in ROWS if op.law), *SLOPE_LAWS.values()})
+_LAWS = (*(op.law for op in ROWS if op.law), *SLOPE_LAWS.values())
+QUOTED = frozenset({*_LAWS, *(re.split(r" ?\\text|, \\;", law)[0] for law in _LAWS)})
 """Rules of calculus as symbp quotes them beside a step: they are in letters of their own, and about no network."""
 
 

@@ -280,6 +280,8 @@ class Latex:
         return rf"\frac{{{top}}}{{{bottom}}}"
 
     def power(self, base: str, exponent: str, elementwise: bool) -> str:
+        if self.style.gradient == "d" and base.startswith(r"\mathrm{d}"):  # (dT)^2 is not d(T^2)
+            base = self.bracket(base)
         return f"{base}^{{{self.odot + ' ' if elementwise else ''}{exponent}}}"
 
     def root(self, inner: str) -> str:

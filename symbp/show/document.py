@@ -297,17 +297,19 @@ class Writer:
         """The left side in matrix notation, with the name of the error term for inner nodes and for those leaves
         whose gradient another form names."""
         whole = self.print.derivative(node.name)
-        if node.is_leaf and node.name not in self.named:
+        minus = self.options.delta == "minus"
+        if node.is_leaf and (minus or node.name not in self.named):  # of a leaf ∂L/∂W is shown, also where δ is −∂L/∂W
             return whole
-        sign = self.alphabet.minus if self.options.delta == "minus" else ""
+        sign = self.alphabet.minus if minus else ""
         delta = self.print.tensor(adjoint(node.name))
-        if node.is_leaf and sign:  # what is derived is ∂L/∂W, also where δ is −∂L/∂W
-            return f"{sign}{delta} = {whole}"
         return whole if delta == whole and not sign else f"{delta} = {sign}{whole}"  # both are dA where gradients are
 
     def adjoint(self, a: Adjoint) -> Iterator[Block]:
         node = a.node
-        heading = self.alphabet.inline(self.left(node))
+        left = self.left(node)
+        if self.options.delta == "minus" and node.is_leaf and node.name in self.named:
+            left = f"{self.print.tensor(adjoint(node.name))} = {self.alphabet.minus}{left}"
+        heading = self.alphabet.inline(left)
         if a.case or node.loops:
             heading += self._where(a)
         yield Heading(3, heading, self._shape(node, True))

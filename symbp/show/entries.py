@@ -331,6 +331,9 @@ class EntryPrinter(Names):
             return self._product_of((e,), letters)
         base = self.scalar(e.base, letters)
         text = self.wrap(base, ATOM)
+        if isinstance(e.base, Entry) and isinstance(e.exponent, Num) and self.alphabet.name == "latex":
+            layer = f"{e.base.tensor}{e.exponent.value}"  # beside a W_2 the square of W is no W^2
+            text = self.alphabet.bracket(text) if layer in self.graph.nodes and e.base.idx else text
         return Piece(self.alphabet.power(text, self.index(e.exponent, letters), False), POWER)
 
     def _reduction(self, e: Reduce, letters: Mapping[Index, str]) -> Piece:

@@ -163,6 +163,8 @@ class MathPrinter(EntryPrinter):
 
     def _m_subscript(self, x: Form) -> Piece:
         inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
+        if inner is not None and inner.kind == "name" and pattern and all(p.isdigit() for p in pattern):
+            return Piece(self._entry(Entry(str(inner.data[0]), [Num(int(p)) for p in pattern]), {}))
         if inner is None:
             raise NoMatrixForm
         if set(pattern) <= {":", "None"}:
@@ -376,6 +378,8 @@ class MathPrinter(EntryPrinter):
 
     def _m_call(self, x: Form) -> Piece:
         loose, tight = ([self._spread(a, x, level) for a in x.args] for level in (SUM, ATOM))
+        if x.data[0] == "xlogy" and any(x.args[0].axes):
+            return Piece(f"{tight[0]} {self.alphabet.odot} {self.alphabet.apply('log', [loose[1]])}", PRODUCT)
         return self._function(str(x.data[0]), loose, tight)
 
     def _m_unknown(self, x: Form) -> Piece:
@@ -485,6 +489,8 @@ class MathPrinter(EntryPrinter):
         if (x.kind == "matmul" and len(x.args[0].axes) == 1) != self.numerator:
             chain = [(a, not turned if len(a.axes) == 2 else turned) for a, turned in reversed(chain)]
         inner = tuple(dict.fromkeys(i for a, _ in chain for i in a.axes if isinstance(i, Index) and i not in target))
+        if any(sum(i in a.axes for a, _ in chain) > 2 for i in (*target, *inner)):
+            return None  # one letter for two sums
         named = self.letters_for(inner, letters)
         factors, marked = [], []
         for n, (a, turned) in enumerate(chain):

@@ -13,8 +13,8 @@ from fractions import Fraction as Rational
 
 from symbp import claim
 from symbp.claim import Tree
-from symbp.read.latex.names import Ambiguous, Found, flat_subscripts, key
-from symbp.read.latex.resolve import Resolver, Unread, Value
+from symbp.read.latex.names import Ambiguous, Found, flat_subscripts, free_letters, key
+from symbp.read.latex.resolve import Resolver, Unread, Value, from_one
 from symbp.read.latex.tree import (
     Accent,
     Atom,
@@ -119,13 +119,20 @@ def _letter(r: Resolver, node: Node, base: Atom, subs: tuple[Node, ...], sups: t
         if len(indices) == 2 and all(r._is_letter(key(i)) for i in indices):
             a, b = (claim.letter(key(i)) for i in indices)
             return r.value(claim.compare("==", a, b), node.span)
+        known = [i for i in indices if not r._is_letter(key(i)) or key(i) in r.bound or key(i) in r.left]
+        if len(indices) == len(known) == 2 and isinstance(subs[0], (List, Product)):  # \\delta_{i1}, \\delta_{i,2k-1}
+            places = [_place(r, i) for i in indices]
+            if all(p is not None for p in places) and any(free_letters(p) for p in places if p is not None):
+                return r.value(claim.compare("==", *(p for p in places if p is not None)), node.span)
     adjoint = _delta(r, base, subs, sups, node)
     if adjoint is not None:
         return adjoint
     if not subs and not sups and base.text in (*r.bound, *r.left):
         return r.value(claim.letter(base.text), node.span)
-    if base.text == "I" and not subs and r.square is not None:
-        return scripted(r, r.unit(r.square, node), (), sups, node)
+    if base.text == "I" and not subs:
+        like = r.square or r.view.square
+        if like is not None:
+            return scripted(r, r.unit(like, node), (), sups, node)
     if base.kind == "TEXT":
         raise Unread(f"the words {base.text[:40]!r} are no part of a formula", node.span)
     if base.kind in ("PARTIAL", "NABLA"):
@@ -453,7 +460,25 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
         return r.expression(node).tree
     if isinstance(node, Sum) and all(r._is_letter(key(t)) or _is_whole(t) for t in node.terms):
         return _affine(node)
+    if isinstance(node, (Sum, Product)):  # 2 h + j - 2, H i + j - H
+        try:
+            place = r.expression(node).tree
+        except Unread:
+            raise Unread(f"the index {r.words(node)} is not read", node.span) from None
+        if free_letters(place) and not any(t.op in ("entry", "gradient") for t in place.walk()):
+            return claim.sum_([from_one(place), claim.number(1, "1")], [1, -1])
     raise Unread(f"the index {r.words(node)} is not read", node.span)
+
+
+def _place(r: Resolver, node: Node) -> Tree | None:
+    """A letter, a number or an affine index as a place that counts from 0; None for anything else."""
+    try:
+        place = _index(r, node)
+    except Unread:
+        return None
+    if isinstance(place, int):
+        return claim.number(place, str(place))
+    return claim.letter(place) if isinstance(place, str) else place
 
 
 def _is_whole(node: Node) -> bool:

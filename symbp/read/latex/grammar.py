@@ -233,7 +233,9 @@ def _letters(node: Node) -> Node:
         return List(node.span, tuple(map(_letters, node.items)))
     if isinstance(node, Atom) and node.text == "ln":
         start, end = node.span
-        return Product(node.span, (Atom((start, end - 1), "LETTER", "l"), Atom((end - 1, end), "LETTER", "n")), ("", ""))
+        return Product(
+            node.span, (Atom((start, end - 1), "LETTER", "l"), Atom((end - 1, end), "LETTER", "n")), ("", "")
+        )
     return node
 
 

@@ -334,7 +334,7 @@ class LatexReader:
             left = self._left(nodes[0], formula, r)
             reading.notes += r.notes
             letters = []
-        named = self._name_at_the_end(nodes) if left.tree.gradients else None
+        named = self._name_at_the_end(nodes, left.tree.gradients) if left.tree.gradients else None
         if named is not None:
             if len(nodes) == 2:
                 self._name(named, left.tree, letters)
@@ -584,13 +584,19 @@ class LatexReader:
             return False
         return not reading.misfits and value.shape is not None and not self._like(found.tree, value, ())
 
-    def _name_at_the_end(self, nodes: Sequence[Node]) -> Node | None:
+    def _name_at_the_end(self, nodes: Sequence[Node], about: Collection[str]) -> Node | None:
         """`\\frac{\\partial L}{\\partial z} = … = \\delta`: a new name for the left side, if it is a Greek letter or
-        stands behind something else that the left side is."""
+        stands behind something else that the left side is; not the \\delta_s of another tensor s."""
         last = nodes[-1]
         base = last.base if isinstance(last, Scripts) else last
         if not _is_symbol(last) or not isinstance(base, Atom) or self.symbols.symbol(last) is not None:
             return None
+        units = flat_subscripts(last.subs) if base.text == "delta" and isinstance(last, Scripts) else []
+        other = self.symbols.symbol(units[0]) if units and _is_symbol(units[0]) else None
+        if other is not None and not other.note and other.tree.op == "name":
+            name = other.tree.data[0]
+            if name in self.view.axes and name not in about and not self.view.graph[name].is_leaf:
+                return None
         greek = len(base.text) > 1 and base.kind == "LETTER" and base.text not in ("ell", "partial", "pi", "infty")
         return last if greek and (len(nodes) > 2 or base.text == "delta") else None
 
@@ -604,7 +610,11 @@ class LatexReader:
             if _is_gradient(value.tree):
                 value = value._replace(tree=_bare(value.tree))
                 self._name(symbol, value.tree, letters)
-                others = [s for k, s in enumerate(sides) if k != n]
+                others = [
+                    self._side(nodes[k + 1], formula, letters, tree=value.tree) if s[0].ones or s[0].wide else s
+                    for k, s in enumerate(sides)
+                    if k != n
+                ]
                 if not others:
                     return replace(base, left=None, links=(value.tree,), defines=_spelling(symbol))
                 return self._made(base, value.tree, others, "")

@@ -96,13 +96,13 @@ def _product_of(factors: Sequence[Node]) -> Node:
     return Product((factors[0].span[0], factors[-1].span[1]), tuple(factors), ("",) * len(factors))
 
 
-def _from_one(tree: Tree) -> Tree:
+def from_one(tree: Tree) -> Tree:
     """The same with letters as numbers that count from 1."""
     if tree.op == "letter":
         return claim.sum_([tree, claim.number(1, "1")])
     if tree.op in ("entry", "name", "number"):
         return tree
-    return Tree(tree.op, tuple(map(_from_one, tree.args)), tree.data)
+    return Tree(tree.op, tuple(map(from_one, tree.args)), tree.data)
 
 
 def _behind_operators(node: Sum) -> tuple[tuple[Node, ...], tuple[str, ...]]:
@@ -334,7 +334,7 @@ class Resolver:
             operator = {"=": "=="}.get(name, name)
             pair = [sides[n].tree, sides[n + 1].tree]
             if not all(t.op == "letter" for t in pair):  # on paper entries count from 1
-                pair = [_from_one(t) for t in pair]
+                pair = [from_one(t) for t in pair]
             parts.append(claim.compare(operator, *pair))
         return self.value(parts[0] if len(parts) == 1 else claim.product(parts), node.span)
 

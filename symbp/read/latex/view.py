@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Protocol
 
+from symbp import claim
 from symbp.claim import Tree
 from symbp.expr import ONE, Call, Entry, Expr, Reduce, Size, walk
 from symbp.graph import Graph
@@ -227,6 +228,13 @@ class View:
                         if k.arg == "axis" and isinstance(k.value, ast.Constant) and isinstance(k.value.value, int):
                             return k.value.value
         return None
+
+    @cached_property
+    def square(self) -> Tree | None:
+        """A square matrix, if all that the network has are as large."""
+        found = [n for n in self.graph.nodes.values() if len(n.shape) == 2 and n.shape[0] is n.shape[1]]
+        same = found and all(n.shape[0] is found[0].shape[0] for n in found)
+        return claim.name(found[0].name) if same else None
 
     @cached_property
     def softmax_sizes(self) -> frozenset[str]:
