@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Reduce, rebuild
+from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Index, Reduce, rebuild, substitute, text
 from symbp.graph import ADJOINT, Graph, primal
 
 
@@ -80,41 +80,70 @@ def local_problem(graph: Graph, e: Expr, numbers: dict[str, str]) -> tuple[objec
     return tuple(key)
 
 
+def changed(before: Expr, after: Expr) -> tuple[tuple[Expr, ...], tuple[Expr, ...], tuple[Expr, ...]] | None:
+    """The summands that differ, as they were and as they are, and the others; None where the two are
+    no sums of as many."""
+    if not (isinstance(before, Add) and isinstance(after, Add) and len(before.args) == len(after.args)):
+        return None
+    pairs = [*zip(before.args, after.args)]
+    old, new = (tuple(pair[n] for pair in pairs if pair[0] is not pair[1]) for n in (0, 1))
+    return old, new, tuple(a for a, b in pairs if a is b)
+
+
 def change_in_sum(graph: Graph, before: Expr, after: Expr) -> object:
     """What is known of a change in some summands, up to names: two steps of an unrolled loop, each
     with its own upstream put in, are the same change in a gradient that sums over the steps."""
-    if not (isinstance(before, Add) and isinstance(after, Add) and len(before.args) == len(after.args)):
+    found = changed(before, after)
+    if found is None:
         return after
-    changed = [new for old, new in zip(before.args, after.args) if new is not old]
-    others = [old for old, new in zip(before.args, after.args) if new is old]
-    own = frozenset[str]().union(*(t.tensors for t in changed))
+    _, new, others = found
+    own = frozenset[str]().union(*(t.tensors for t in new))
     numbers: dict[str, str] = {}
-    problem = tuple(local_problem(graph, t, numbers) for t in changed)
+    problem = tuple(local_problem(graph, t, numbers) for t in new)
     shared = ((placed(t, {}), frozenset(numbers[primal(n) or n] for n in t.tensors & own)) for t in others)
     return problem, frozenset(Counter(shared).items())
 
 
 def rename(e: Expr, names: Mapping[str, str]) -> Expr:
     """`e` with tensors (and their adjoints) renamed; all names at once."""
-    memo: dict[Expr, Expr] = {}
+    return _renamed(e, names, {})
 
-    def walk(x: Expr) -> Expr:
-        if not x.tensors:
-            return x
-        found = memo.get(x)
-        if found is not None:
-            return found
+
+def _renamed(x: Expr, names: Mapping[str, str], memo: dict[Expr, Expr]) -> Expr:
+    if not x.tensors:
+        return x
+    found = memo.get(x)
+    if found is None:
         if isinstance(x, Entry):
             if x.tensor.startswith(ADJOINT):
                 tensor = ADJOINT + names.get(x.tensor[1:], x.tensor[1:])
             else:
                 tensor = names.get(x.tensor, x.tensor)
-            found = Entry(tensor, tuple(map(walk, x.args)))
+            found = Entry(tensor, [_renamed(a, names, memo) for a in x.args])
         elif isinstance(x, Reduce):
-            found = Reduce(x.op, x.bound, walk(x.body), [walk(a) for a in x.at])
+            found = Reduce(x.op, x.bound, _renamed(x.body, names, memo), [_renamed(a, names, memo) for a in x.at])
         else:
-            found = rebuild(x, [walk(a) for a in x.args])
+            found = rebuild(x, [_renamed(a, names, memo) for a in x.args])
         memo[x] = found
-        return found
+    return found
 
-    return walk(e)
+
+_ORDERED: dict[frozenset[Index], tuple[tuple[Index, ...], tuple[Index, ...]]] = {}
+
+
+def in_order(letters: frozenset[Index]) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+    """Letters by their sizes, those of the result first, and letters that depend on their sizes alone."""
+    found = _ORDERED.get(letters)
+    if found is None:
+        mine = tuple(sorted(letters, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))
+        found = _ORDERED[letters] = mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
+    return found
+
+
+def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+    """The free letters of `e` in order, and letters that depend on their sizes alone."""
+    return in_order(e.free)
+
+
+def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
+    return e if mine == theirs else substitute(e, dict(zip(mine, theirs)))
