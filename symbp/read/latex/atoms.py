@@ -116,10 +116,12 @@ def _letter(r: Resolver, node: Node, base: Atom, subs: tuple[Node, ...], sups: t
             return adjoint
     if base.text == "delta" and len(subs) >= 1 and not sups:
         indices = flat_subscripts(subs)
-        if len(indices) == 2 and all(r._is_letter(key(i)) for i in indices):
+        if len(indices) == 2 and all(r._is_letter(key(i)) and not _is_size(r, i) for i in indices):
             a, b = (claim.letter(key(i)) for i in indices)
             return r.value(claim.compare("==", a, b), node.span)
-        known = [i for i in indices if not r._is_letter(key(i)) or key(i) in r.bound or key(i) in r.left]
+        known = [
+            i for i in indices if not r._is_letter(key(i)) or key(i) in r.bound or key(i) in r.left or _is_size(r, i)
+        ]
         if len(indices) == len(known) == 2 and isinstance(subs[0], (List, Product)):  # \\delta_{i1}, \\delta_{i,2k-1}
             places = [_place(r, i) for i in indices]
             if all(p is not None for p in places) and any(free_letters(p) for p in places if p is not None):
@@ -447,6 +449,8 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
     word = key(node)
     if isinstance(node, Atom) and node.kind == "SYM" and node.text == ":":
         return ":"
+    if _is_size(r, node):
+        return claim.sum_([r.expression(node).tree, claim.number(1, "1")], [1, -1])
     if (isinstance(node, Atom) and node.kind in ("LETTER",)) or r._is_letter(word):
         return word
     if (
@@ -458,16 +462,22 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
         return word
     if isinstance(node, (Scripts, Atom)) and r.symbols.symbol(node) is not None:
         return r.expression(node).tree
-    if isinstance(node, Sum) and all(r._is_letter(key(t)) or _is_whole(t) for t in node.terms):
+    if isinstance(node, Sum) and all((r._is_letter(key(t)) and not _is_size(r, t)) or _is_whole(t) for t in node.terms):
         return _affine(node)
     if isinstance(node, (Sum, Product)):  # 2 h + j - 2, H i + j - H
         try:
             place = r.expression(node).tree
         except Unread:
             raise Unread(f"the index {r.words(node)} is not read", node.span) from None
-        if free_letters(place) and not any(t.op in ("entry", "gradient") for t in place.walk()):
+        names = {t.data[0] for t in place.walk() if t.op in ("name", "gradient")}
+        if names <= set(r.view.graph.sizes) and not any(t.op == "entry" for t in place.walk()):
             return claim.sum_([from_one(place), claim.number(1, "1")], [1, -1])
     raise Unread(f"the index {r.words(node)} is not read", node.span)
+
+
+def _is_size(r: Resolver, node: Node) -> bool:
+    """`N` in an index is the last place, unless it is an index here."""
+    return isinstance(node, Atom) and node.text in r.view.graph.sizes and node.text not in (*r.bound, *r.left)
 
 
 def _place(r: Resolver, node: Node) -> Tree | None:
