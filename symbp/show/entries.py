@@ -31,6 +31,7 @@ from symbp.expr import (
     Select,
     Size,
     substitute,
+    walk,
 )
 from symbp.family import Loop, base_of, member, split
 from symbp.graph import primal
@@ -343,7 +344,7 @@ class EntryPrinter(Names):
         shown = self.scalar(body, inner)
         if e.op == "sum":
             text = shown.text if isinstance(body, Reduce) and body.op == "sum" else self.wrap(shown, QUOTIENT)
-            return Piece(self.alphabet.big_sum(names, text), PRODUCT)
+            return Piece(self._sum_over(indices, body, inner, text), PRODUCT)
         if e.op in ("max", "min"):
             return Piece(self.alphabet.big_max(e.op, names, self.wrap(shown, POWER)), PRODUCT)
         at = [self.position(a, letters) for a in e.at]
@@ -364,6 +365,15 @@ class EntryPrinter(Names):
             return Piece(self.alphabet.apply(e.op, [array])) if array is not None else self._log_sum(names, shown)
         whole = self.alphabet.apply("det", [array or shown.text])
         return Piece(whole if e.op == "det" else self.alphabet.apply("log", [self.alphabet.absolute(whole)]))
+
+    def _sum_over(self, indices: tuple[Index, ...], body: Expr, inner: Mapping[Index, str], text: str) -> str:
+        """Σ over letters; how far one runs that is no index by itself, as the k of U[2i + k], is written at its Σ."""
+        seen = {i for x in walk(body) if isinstance(x, Entry) for i in x.idx}
+        for i in reversed([i for i in indices if i not in seen]):
+            first = 1 if self.alphabet.name == "latex" else 0
+            text = self.alphabet.range_sum(inner[i], str(first), self.size(place(i.dim - 1 + first)), text)
+        plain = [inner[i] for i in indices if i in seen]
+        return self.alphabet.big_sum(plain, text) if plain else text
 
     def _log_sum(self, names: list[str], shown: Piece) -> Piece:
         """log Σ_j exp z_j, of which every letter is seen."""

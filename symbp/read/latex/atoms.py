@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction as Rational
+from typing import Literal
 
 from symbp import claim
 from symbp.claim import Tree
@@ -290,7 +291,7 @@ def _spelled_entry(r: Resolver, tree: Tree, node: Node, found: Found, text: str)
 def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Node], node: Node) -> Value:
     """A tensor with indices: subscripts in order, and the sample."""
     whole = r.value(tree)
-    places = _slices(subs) if len(subs) == 1 else None
+    places = _slices(r, subs) if len(subs) == 1 else None
     if places is not None and whole.shape is not None:
         if len(places) != len(whole.shape):
             raise Unread(
@@ -382,25 +383,40 @@ def _colons(node: Node) -> list[Node]:
     return [node]
 
 
-def _slices(subs: Sequence[Node]) -> list[object] | None:
-    """`_{[:,1:4]}`: a part of an array, counted from 1, its end included."""
+def _slices(r: Resolver, subs: Sequence[Node]) -> list[object] | None:
+    """`_{[:,1:4]}`: a part of an array, counted from 1, its end included; sizes may stand in it."""
     sub = subs[0]
     if not isinstance(sub, Bracket) or sub.open != "[":
         return None
     places: list[object] = []
     sliced = False
     for item in sub.body.items if isinstance(sub.body, List) else (sub.body,):
-        if isinstance(item, Relation) and item.names == (":",):
-            low, high = (key(s) for s in item.sides)
-            if not all(x == "" or x.isdigit() for x in (low, high)):
+        if isinstance(item, Relation) and set(item.names) == {":"} and len(item.sides) < 4:
+            low, high, step = (*(_bound(r, s) for s in item.sides), 1)[:3]
+            if False in (low, high, step):
                 return None
-            places.append(("slice", int(low) - 1 if low else None, int(high) if high else None, None))
+            low = low - 1 if isinstance(low, int) else low and claim.sum_([low, claim.number(1, "1")], [1, -1])
+            places.append(("slice", low, high, None if step == 1 else step))
             sliced = True
         elif isinstance(item, Atom) and item.kind == "NUM" and item.text.isdigit():
             places.append(int(item.text) - 1)
         else:
             return None
     return places if sliced else None
+
+
+def _bound(r: Resolver, node: Node) -> int | Tree | None | Literal[False]:
+    """An end of a slice: nothing, a number or sizes; False for what is none."""
+    if isinstance(node, Nothing):
+        return None
+    if isinstance(node, Atom) and node.kind == "NUM" and node.text.isdigit():
+        return int(node.text)
+    try:
+        tree = r.expression(node).tree
+    except Unread:
+        return False
+    names = {t.data[0] for t in tree.walk() if t.op in ("name", "gradient", "entry", "letter")}
+    return tree if names <= set(r.view.graph.sizes) else False
 
 
 def _count(n: int, one: str, more: str) -> str:
