@@ -317,6 +317,7 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
         ):
             raise r.unknown(node)
     indices = [_index(r, s) for s in flat]
+    indices = [claim.letter(i) if isinstance(i, str) and i in r.reading.computed else i for i in indices]
     if whole.shape is None:
         return whole
     axes = len(whole.shape)

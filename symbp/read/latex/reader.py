@@ -451,6 +451,8 @@ class LatexReader:
             ways.append(Reading(labels=labels))
         if self.view.rows:
             ways.append(Reading(columns=True))
+        if letters and self.view.has_parts:
+            ways.append(Reading(computed=frozenset(letters)))
         for reading in ways:
             resolver = Formula(self.symbols, self.view, self.evaluator, formula, reading, left)
             resolver.square = square
@@ -461,6 +463,9 @@ class LatexReader:
                 continue
             if value.jacobian is not None:
                 raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
+            if reading.computed and tree is not None:  # the left side says how far its letters run
+                whole = claim.product([value.tree, claim.call("ones_like", [tree])])
+                value = resolver.value(claim.alias(whole, resolver.words(node)))
             if value.ones or value.wide:  # c 1: as long as the left side
                 if target is not None and not _ordered_letters(target):
                     value = resolver.value(
@@ -473,6 +478,8 @@ class LatexReader:
             fits = (
                 not reading.misfits and value.shape is not None and (tree is None or self._like(tree, value, letters))
             )
+            if fits and tree is not None and letters and self.view.has_parts:
+                fits = resolver._fits(claim.sum_([tree, value.tree]))
             if fits:
                 self._bounded(value.tree, tree, node)
                 if reading.order != "last":

@@ -134,6 +134,7 @@ class Reading:
     licence: bool = False  # a chain of Jacobians was put in order
     guesses: list[str] = field(default_factory=list)  # names that were only guessed
     columns: bool = False  # vectors are columns, whatever the network has
+    computed: frozenset[str] = frozenset()  # letters of the left side that may run past the end of another tensor
     labels: frozenset[str] = (
         frozenset()
     )  # letters that are labels, not indices: the i of x_i in a network of one sample
