@@ -371,7 +371,7 @@ class EntryPrinter(Names):
         seen = {i for x in walk(body) if isinstance(x, Entry) for i in x.idx}
         for i in reversed([i for i in indices if i not in seen]):
             first = 1 if self.alphabet.name == "latex" else 0
-            text = self.alphabet.range_sum(inner[i], str(first), self.size(place(i.dim - 1 + first)), text)
+            text = self.alphabet.range_sum(inner[i], str(first), self.index(place(i.dim - 1 + first), {}), text)
         plain = [inner[i] for i in indices if i in seen]
         return self.alphabet.big_sum(plain, text) if plain else text
 

@@ -457,7 +457,10 @@ class MathPrinter(EntryPrinter):
         if not any(inner.axes):
             if _is_one(inner):
                 return Piece(ones, PRODUCT)
-            return Piece(self.alphabet.product([self.at(inner, PRODUCT), ones]), PRODUCT)
+            factors = inner.args if inner.kind == "times" else (inner,)
+            sums = any(a.kind in ("dot", "sum", "matmul") for a in factors)
+            plain = not sums or (inner.kind == "times" and inner.data[0] and self.alphabet.name == "latex")
+            return Piece(self.alphabet.product([self.at(inner, PRODUCT if plain else ATOM), ones]), PRODUCT)
         return Piece(self._spread(inner, x, PRODUCT), PRODUCT)
 
     def pairing(self, g: Expr, move: Expr, node: Node, letters: Mapping[Index, str]) -> str:

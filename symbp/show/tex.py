@@ -402,8 +402,8 @@ def _badness(before: Part | None, p: Part) -> float:
         return 99
     if isinstance(before, Scripts) and isinstance(before.base, Symbol) and before.base.text in LARGE | FUNCTIONS:
         return 99
-    if isinstance(before, Command) and before.name in WORDS and isinstance(p, Fence):
-        return 99  # softmax(…)
+    if isinstance(before, Command) and before.name in (*WORDS, "mathbf") and isinstance(p, Fence):
+        return 99  # softmax(…), 𝟏[…]
     if isinstance(before, Symbol) and isinstance(p, Fence) and before.text in (r"\sigma", r"\varphi", "f", "g"):
         return 99
     if isinstance(before, Symbol) and before.text in "([" + r"\lvert":

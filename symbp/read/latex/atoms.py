@@ -406,7 +406,7 @@ def _slices(r: Resolver, subs: Sequence[Node]) -> list[object] | None:
     return places if sliced else None
 
 
-def _bound(r: Resolver, node: Node) -> int | Tree | None | Literal[False]:
+def _bound(r: Resolver, node: Node) -> int | Tree | Literal[False] | None:
     """An end of a slice: nothing, a number or sizes; False for what is none."""
     if isinstance(node, Nothing):
         return None

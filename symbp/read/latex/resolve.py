@@ -631,6 +631,8 @@ class Resolver:
             return None
         if a.shape is None:
             return Value(a.tree, (), None)
+        if a.is_scalar and a.shape == (1, 1) and b.ones == "column":  # (1ᵀ w) 1
+            return self.value(claim.call("sum", [a.tree]), span)._replace(ones=b.ones)
         if b.ones == "column" and len(a.shape) == 2 and not (a.shape[1] == 1 < a.shape[0]):
             return self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span)
         if b.ones == "row" and (a.is_scalar or (len(a.shape) == 2 and a.shape[1] == 1)):
