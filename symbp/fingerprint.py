@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symbp.arithmetic import factors_of
 from symbp.errors import SymbpError
 from symbp.evaluate import Evaluation
 from symbp.expr import (
@@ -130,7 +131,9 @@ class Samples:
                 return False
             largest = max(largest, abs(one), abs(two))
             if abs(one - two) > ROUNDING + digits * largest:
-                return False
+                scale = max((abs(self.projection(t, letters, n) or 0.0) for t in _summands(a)), default=0.0)
+                if max(abs(one), abs(two)) > NOTHING * scale:  # else summands cancel, and rounding is left
+                    return False
         return True
 
     def vanishes(self, e: Expr, letters: tuple[Index, ...]) -> bool:
@@ -221,6 +224,14 @@ class Samples:
                 whole = np.outer(whole, self._vector(point, k, state.extent(i.dim))).reshape(-1)
             self._weights[key] = whole
         return whole
+
+
+def _summands(e: Expr) -> Iterator[Expr]:
+    """The summands of a sum, or those of a product's first sum, each with the other factors."""
+    factors = factors_of(e)
+    f = next((f for f in factors if isinstance(f, Add)), None)
+    for t in f.args if f is not None else ():
+        yield mul(*(t if x is f else x for x in factors))
 
 
 def _points(graph: Graph, seed: int) -> Iterator[Point]:

@@ -29,6 +29,7 @@ from symbp.expr import (
     Add,
     Call,
     Compare,
+    Delta,
     Entry,
     Expr,
     Index,
@@ -41,7 +42,7 @@ from symbp.expr import (
     substitute,
     walk,
 )
-from symbp.graph import DEFINITION, Fact
+from symbp.graph import DEFINITION, Fact, primal
 from symbp.identities import compared
 from symbp.rules import ODD, Knowledge, Used, opposite
 
@@ -257,18 +258,40 @@ def odd_function(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def idle_sign(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """sign(u)² [|u| > c] = [|u| > c] for c ≥ 0: where |u| is above c, u is not 0. Ends: a factor
-    disappears."""
+    """sign(u)² [|u| > c] = [|u| > c] for c ≥ 0: where |u| is above c, u is not 0; sign(u)² = 1 for a u that
+    is 0 at single points only, where |u| has no slope. Ends: a factor disappears."""
+    if isinstance(e, Pow):
+        return ONE if _is_sign_squared(e) and _varies(s, e.base.args[0]) else None
     if not isinstance(e, Mul):
         return None
-    for f in e.args:
-        if isinstance(f, Pow) and f.exponent is TWO and isinstance(f.base, Call) and f.base.fn == "sign":
-            size = Call("abs", *f.base.args)
-            for c in e.args:
-                above = isinstance(c, Compare) and c.fn == ">" and c.args[0] is size
-                if above and (c.args[1] is ZERO or s.known.is_positive(c.args[1])):
-                    return powers(x for x in e.args if x is not f)
+    for f in filter(_is_sign_squared, e.args):
+        assert isinstance(f, Pow)
+        size = Call("abs", *f.base.args)
+        for c in e.args:
+            above = isinstance(c, Compare) and c.fn == ">" and c.args[0] is size
+            if above and (c.args[1] is ZERO or s.known.is_positive(c.args[1])):
+                return powers(x for x in e.args if x is not f)
     return None
+
+
+def _is_sign_squared(e: Expr) -> bool:
+    return isinstance(e, Pow) and e.exponent is TWO and isinstance(e.base, Call) and e.base.fn == "sign"
+
+
+STEADY = ("relu", "maximum", "minimum", "sign", "step")
+"""Functions that may be 0, or anything else that does not change, over a whole range."""
+
+
+def _varies(s: Knowledge, u: Expr) -> bool:
+    """Is u 0 at single points at most: made of leaves that are not 0 or 1, without conditions?"""
+    for x in walk(u):
+        if isinstance(x, (Compare, Select, Delta)) or (isinstance(x, Call) and x.fn in STEADY):
+            return False
+        if isinstance(x, Entry):
+            body = s.known.body_at(x)
+            if x.tensor in s.binary or primal(x.tensor) is not None or (body is not None and not _varies(s, body)):
+                return False
+    return bool(u.tensors)
 
 
 def idle_condition(s: Knowledge, e: Expr, used: Used) -> Expr | None:

@@ -523,7 +523,8 @@ def _power_table(e: Expr) -> dict[Expr, tuple[Expr, Fraction]]:
 
 
 def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """a b + a c + d = a (b + c) + d, for the factor that shortens most. Ends: shorter."""
+    """a b + a c + d = a (b + c) + d, for the factor that shortens most; a − b + c (b − a) = (a − b)(1 − c).
+    Ends: shorter."""
     if not isinstance(e, Add) or len(e.args) < 3 or len(e.args) > 8:
         return None
     counts: dict[Expr, list[int]] = {}
@@ -539,7 +540,20 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             result = add(*rest)
             if length(result) < length(best or e):
                 best = result
-    return best
+    whole = _with_itself(e)
+    return whole if whole is not None and length(whole) < length(best or e) else best
+
+
+def _with_itself(e: Add) -> Expr | None:
+    """a − b + c (b − a) = (a − b)(1 − c): a factor that the other terms make."""
+    for t in e.args:
+        for f in (f for f in factors_of(t) if isinstance(f, Add)):
+            others = plus(x for x in e.args if x is not t)
+            for sign in (ONE, MINUS_ONE):
+                if canon(plus(powers((sign, x)) for x in f.args)) is canon(others):
+                    rest = powers((sign, *(x for x in factors_of(t) if x is not f)))
+                    return powers((others, plus((ONE, rest))))
+    return None
 
 
 ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")

@@ -15,8 +15,9 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
-from symbp.arithmetic import canon, expand, factors_of, length, plus, powers, split, sum_over
+from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split, sum_over
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -41,6 +42,7 @@ from symbp.expr import (
     rebuild,
     walk,
 )
+from symbp.expr import replace as rewrite
 from symbp.fingerprint import DIGITS, MATCHES, Samples, Table, canonical_letters, entries, in_letters
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
@@ -102,7 +104,6 @@ class Shortener:
         self._scope: tuple[str, ...] = ()  # tensors that a fold may name, and what was found among them
         self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
-        self._loss = canon(loss) if loss is not None else None
         halves = [x for n in self.graph.inner for x in walk(n.body or ONE) if isinstance(x, Pow) and x.exponent is HALF]
         self._rooted = {x.base.tensors for x in halves}
         self._neighbours: dict[str, set[str]] = {}
@@ -239,11 +240,45 @@ class Shortener:
             case Reduce() if e.op == "sum":
                 yield from self._of_contraction(e)
 
+    @cached_property
+    def _loss(self) -> set[Expr]:
+        """The loss as it is defined, and as the laws leave it."""
+        loss = self.graph[self.graph.loss].body
+        return {canon(x) for x in (loss, self.laws(loss))} if loss is not None else set()
+
+    @cached_property
+    def _loss_factors(self) -> list[tuple[Expr, ...]]:
+        """The factors of a loss that is one product with a Σ, as it is defined and one definition deeper:
+        vᵀy for y = r x/s is r vᵀx/s."""
+        found = []
+        loss = self.graph[self.graph.loss].body
+        for form in (loss, self._unfolded(loss)) if loss is not None else ():
+            factors = factors_of(self.laws(form))
+            named = [f for f in factors if f.tensors]
+            if len(named) > 1 and len(named) == len(factors) and any(isinstance(f, Reduce) for f in named):
+                found.append(tuple(map(canon, factors)))
+        return found
+
+    def _unfolded(self, e: Expr) -> Expr:
+        return rewrite(e, lambda x: self.known.body_at(x) or x if isinstance(x, Entry) else None)
+
     def _of_product(self, e: Mul, again: bool = True) -> Iterator[Change]:
         units = self._units(e)
+        for factors in self._loss_factors:
+            left = [canon(u) for u in units]
+            if all(f in left for f in factors):
+                rest = powers((e, *(power(f, MINUS_ONE) for f in factors)))
+                whole = powers((self.graph[self.graph.loss].entry, rest))
+                yield e, whole, whole
         numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
         rooted = again and length(e) <= SHORTEST and sum(isinstance(u, Pow) and u.exponent is MINUS_HALF for u in units)
+        if length(e) > 3 and any(isinstance(u, Pow) and isinstance(u.base, Add) for u in units):
+            for t in dict.fromkeys(x for x in walk(e) if isinstance(x, Entry) and x.free <= e.free):
+                if self.known.is_positive(t):  # the slope of s = q²/(1 + q²) is 2 s (1 − s)/q
+                    for x in self.shorter(powers((*units, t)), slack=-1):
+                        whole = powers((*numbers, x, power(t, MINUS_ONE)))
+                        yield e, whole, whole
         for m in units:  # a mask that does nothing
             if self._is_truth(m) and len(units) > 1:
                 rest = powers(u for u in units if u is not m)
@@ -447,7 +482,7 @@ class Shortener:
         found = [] if one is None else [one]
         if not e.free:
             for sign in (ONE, MINUS_ONE):
-                if canon(powers((sign, e))) is self._loss:
+                if canon(powers((sign, e))) in self._loss:
                     found.append(powers((sign, self.graph[self.graph.loss].entry)))
         matches = (m.expr for m in self._table(theirs, own, point)(target, most))
         others = (x for x in matches if canon(x) is not canon(own))

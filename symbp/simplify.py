@@ -44,6 +44,7 @@ from symbp.identities import (
     common_power,
     compared,
     complement,
+    exponential_quotient,
     fold_power,
     half_angle,
     inverse_cancels,
@@ -57,6 +58,7 @@ from symbp.identities import (
     sign_quotient,
     spread_number,
     symmetric_by_definition,
+    whole_power,
 )
 from symbp.known import Known
 from symbp.local import local_problem
@@ -81,7 +83,14 @@ from symbp.piecewise import (
     sign_of_product,
 )
 from symbp.prove import Prover, reason
-from symbp.quotients import divided_once, divisor_inside, exact_quotient
+from symbp.quotients import (
+    conjugates,
+    divided_once,
+    divisor_inside,
+    divisor_into_sum,
+    exact_quotient,
+    root_quotient,
+)
 from symbp.rules import (
     Knowledge,
     Used,
@@ -422,6 +431,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         between,
         logistic,
         normalised,
+        exponential_quotient,
         mirrored,
         half_angle,
         log_quotient,
@@ -433,11 +443,15 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         inverse_cancels,
         inverse_of_product,
         exact_quotient,
+        conjugates,
+        root_quotient,
         divisor_inside,
+        divisor_into_sum,
         divided_once,
         together,
         multiply_out,
         expand_terms,
+        whole_power,
         fold_power,
         common_exponent,
     ),

@@ -412,6 +412,47 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         mul(z, Reduce("softmax", (o,), Entry("A", (i, o)), (k,))),
     ),
     (
+        identities.exponential_quotient,
+        mul(z, Call("exp", x), div(Add((Call("exp", y), Call("exp", x))))),
+        mul(z, Call("sigmoid", Add((x, minus(y))))),
+    ),
+    (
+        identities.whole_power,
+        mul(a, Pow(mul(a, div(harmonic)), Add((mean, MINUS_ONE)))),
+        mul(Pow(mul(a, div(harmonic)), mean), harmonic),
+    ),
+    (
+        identities.whole_power,
+        mul(total((i,), mul(a, Pow(mul(a, div(harmonic)), Add((mean, MINUS_ONE))))), div(harmonic)),
+        total((i,), Pow(mul(a, div(harmonic)), mean)),
+    ),
+    (
+        quotients.conjugates,
+        mul(z, div(Add((ONE, x))), div(Add((ONE, minus(x))))),
+        mul(z, div(Add((ONE, minus(Pow(x, TWO)))))),
+    ),
+    (
+        quotients.root_quotient,
+        mul(z, a, Pow(mul(a, Call("exp", y)), Num(Fraction(-1, 2)))),
+        mul(z, Pow(mul(a, div(Call("exp", y))), HALF)),
+    ),
+    (
+        quotients.root_quotient,
+        mul(div(a), Pow(mul(Call("exp", y), a), HALF)),
+        Pow(mul(div(a), Call("exp", y)), HALF),
+    ),
+    (
+        quotients.divisor_into_sum,
+        mul(total((i,), mul(Pow(x, TWO), div(Add((ONE, mul(Pow(x, TWO), Pow(m, Num(-2)))))))), Pow(m, Num(-2))),
+        total((i,), mul(Pow(x, TWO), div(Add((Pow(m, TWO), Pow(x, TWO)))))),
+    ),
+    (
+        rules.partial_factor,
+        Add((x, minus(y), mul(z, Add((y, minus(x)))))),
+        mul(Add((x, minus(y))), Add((ONE, minus(z)))),
+    ),
+    (piecewise.idle_sign, Pow(Call("sign", Add((x, minus(y)))), TWO), ONE),
+    (
         identities.fold_power,
         mul(x, Pow(total((k,), Call("exp", c)), Num(-2))),
         mul(x, Pow(harmonic, TWO), Num(Fraction(1, 9))),
@@ -597,6 +638,13 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (identities.spread_number, mul(HALF, Add((x, y)))),
     (identities.symmetric_by_definition, inverse("F", j, i)),
     (piecewise.odd_function, Call("tanh", mul(2, x))),
+    (identities.exponential_quotient, mul(Call("exp", z), div(Add((Call("exp", y), Call("exp", x)))))),
+    (identities.whole_power, mul(y, Pow(mul(x, div(m)), Add((mean, MINUS_ONE))))),
+    (quotients.conjugates, mul(Add((x, y)), Add((x, minus(y))))),  # x² − y² is no shorter
+    (quotients.root_quotient, mul(x, Pow(mul(x, y), Num(Fraction(-1, 2))))),  # of what sign?
+    (quotients.divisor_into_sum, mul(total((i,), div(Add((ONE, Pow(x, TWO))))), div(m))),
+    (piecewise.idle_sign, Pow(Call("sign", M), TWO)),  # 0 where M is
+    (piecewise.idle_sign, Pow(Call("sign", low), TWO)),
     (piecewise.odd_function, Call("cos", minus(x))),
     (identities.half_angle, Add((mul(2, Call("sigmoid", x)), ONE))),
     (identities.mirrored, Add((ONE, minus(Call("sigmoid", x))))),
