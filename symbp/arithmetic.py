@@ -67,10 +67,10 @@ def _length(e: Expr) -> int:
             squared = _squares(e.base)
             if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
                 return length(squared) + 1
-            below = _divisor(e)
-            if below is not e and isinstance(below, Pow):
-                return length(below) + 1
-            return length(e.base) + 1 + (length(e.exponent) if e.exponent is not MINUS_ONE else 0)
+            below = below_the_line(e)
+            if below is None or (isinstance(e.exponent, Num) and e.exponent.value.denominator != 1):  # x**-1.5
+                return length(e.base) + 1 + length(e.exponent)
+            return length(below) + 1
         case Reduce():
             body = length(e.body)
             if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
@@ -157,7 +157,7 @@ def _squared_products(e: Mul) -> int:
 
 def _divisor(e: Expr) -> Expr:
     below = below_the_line(e)
-    return e if below is None or (isinstance(below, Pow) and isinstance(below.exponent, Num)) else below
+    return e if below is None else below
 
 
 def below_the_line(e: Expr) -> Expr | None:

@@ -299,8 +299,9 @@ UNARY: tuple[Unary, ...] = (
     (lambda e: Compare(">", e, ZERO), lambda x: x > 0),
     (lambda e: Compare("<=", e, ZERO), lambda x: x <= 0),
     (lambda e: Pow(e, MINUS_ONE), lambda x: 1 / x),
+    (lambda e: Pow(Add((ONE, mul(MINUS_ONE, e))), MINUS_ONE), lambda x: 1 / (1 - x)),
 )
-COMPARISONS, INVERSE = (2, 3), 4  # places in UNARY
+COMPARISONS, INVERSE, BOTH = (2, 3), 4, 5  # places in UNARY; the last costs two operations
 FUNCTIONS = ("exp", "sigmoid", "tanh", "log")
 BINARY: tuple[Callable[[Expr, Expr], Expr], ...] = (
     mul,
@@ -365,6 +366,8 @@ class Table:
         with np.errstate(all="ignore"):
             singles = np.array([self.values, *(f(self.values) for _, f in self.unary)]) @ self.weights
             singles[1 + INVERSE, ~positive] = np.nan
+            below = [self.known.is_positive(Add((ONE, mul(MINUS_ONE, e)))) for e in self.exprs]
+            singles[1 + BOTH, ~np.array(below)] = np.nan
             for k in COMPARISONS:
                 singles[1 + k, binary] = np.nan
             both = np.stack([self.values, 1 - self.values], 1).reshape(2 * count, -1)[:limit]  # x, 1 − x, y, …
@@ -381,7 +384,7 @@ class Table:
         self._pairs = [(i, j), (2 * n, 2 * m), (2 * n, 2 * m), (2 * top[apart], 2 * bottom[apart])]
         prints = [singles.T.ravel(), products[i, j], own[n] + own[m], own[n] - own[m], quotients.ravel()[apart]]
         prices = np.ones(singles.shape, int)
-        prices[0] = 0
+        prices[0], prices[1 + BOTH] = 0, 2
         costs = [prices.T.ravel(), 1 + i % 2 + j % 2, *(np.ones(len(x), int) for x in prints[2:])]
         return np.concatenate(prints), np.concatenate(costs)
 

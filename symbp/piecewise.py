@@ -7,6 +7,8 @@ does not apply, and says why it ends.
 
 from __future__ import annotations
 
+import itertools
+
 from symbp.arithmetic import (
     MIRRORED,
     arithmetic,
@@ -44,7 +46,7 @@ from symbp.expr import (
 )
 from symbp.graph import DEFINITION, Fact, primal
 from symbp.identities import compared
-from symbp.rules import ODD, Knowledge, Used, opposite
+from symbp.rules import ODD, Knowledge, Used, opposite, together
 
 LESS, MORE = ("<", "<="), (">", ">=")
 PASSES = {"exp": ONE, "sigmoid": HALF, "log": ZERO, "tanh": ZERO, "sinh": ZERO, "arctan": ZERO, "softsign": ZERO}
@@ -320,6 +322,50 @@ def double_angle(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def angle_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """sin u cos w − cos u sin w = sin(u − w), cos u cos w + sin u sin w = cos(u − w), and with the other sign
+    for the sum of the angles. Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    for one, two in itertools.permutations(e.args, 2):
+        (c, a), (d, b) = split(one), split(two)
+        if abs(c) != abs(d):
+            continue
+        for f, g in itertools.permutations((x for x in factors_of(a) if isinstance(x, Call)), 2):
+            u, w = f.args[0], g.args[0]
+            crossed = Call(_OTHER.get(f.fn, ""), u), Call(_OTHER.get(g.fn, ""), w)
+            if (f.fn, g.fn) not in (("sin", "cos"), ("cos", "cos")) or not all(x in factors_of(b) for x in crossed):
+                continue
+            rest, other = (powers(x for x in factors_of(t) if x not in pair) for t, pair in ((a, (f, g)), (b, crossed)))
+            if rest is not other:
+                continue
+            sign = ONE if (c == d) is (f.fn == "sin") else MINUS_ONE
+            whole = Call(f.fn, expand(plus((u, powers((sign, w))))))
+            result = plus(powers((Num(c), rest, whole)) if t is one else t for t in e.args if t is not two)
+            if length(result) < length(e):
+                return result
+    return None
+
+
+_OTHER = {"sin": "cos", "cos": "sin"}
+
+
+def common_sign(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """a sign u − b |u| = (a − b u) sign u. Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    for f in dict.fromkeys(f for t in e.args for f in factors_of(t) if isinstance(f, Call) and f.fn == "sign"):
+        size = Call("abs", *f.args)
+        if all(f in factors_of(t) or size in factors_of(t) for t in e.args):
+            parts = (powers(f.args[0] if x is size else x for x in factors_of(t) if x is not f) for t in e.args)
+            inner = plus(parts)
+            for whole in (inner, together(s, inner, used)):
+                result = powers((f, whole)) if whole is not None else e
+                if length(result) < length(e):
+                    return result
+    return None
+
+
 def scaled_clip(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """r/δ if |r| < δ else sign r = clip(r/δ, −1, 1) for δ > 0. Ends: a condition disappears."""
     if not isinstance(e, Select):
@@ -374,9 +420,11 @@ def _clip(s: Knowledge, c: Entry) -> tuple[Compare, Compare] | None:
 
 
 __all__ = [
+    "angle_difference",
     "between",
     "bounded",
     "clipped_minimum",
+    "common_sign",
     "double_angle",
     "even_branches",
     "fold_branch",

@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import TypeGuard
 
 from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split, sum_over
-from symbp.expr import HALF, MINUS_ONE, ONE, Add, Expr, Mul, Num, Pow, Reduce, mul
+from symbp.expr import HALF, MINUS_ONE, ONE, Add, Entry, Expr, Mul, Num, Pow, Reduce, mul
+from symbp.graph import DEFINITION, Fact
 from symbp.rules import Knowledge, Used
 
 MINUS_HALF = Num(Fraction(-1, 2))
@@ -21,20 +22,26 @@ Polynomial = dict[Monomial, Fraction]
 
 
 def exact_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """(p² − q²)/(p − q) = p + q, (1 + z/r)/(z + r) = 1/r: a sum that is a multiple of the divisor.
-    Ends: shorter."""
-    if not isinstance(e, Mul):
+    """(p² − q²)/(p − q) = p + q, (1 + z/r)/(z + r) = 1/r: a sum that is a multiple of the divisor, also of
+    one that a definition names. Ends: shorter."""
+    if not isinstance(e, Mul) or not any(isinstance(f, Add) for f in e.args):
         return None
-    divisors = [f.base for f in e.args if isinstance(f, Pow) and f.exponent is MINUS_ONE and isinstance(f.base, Add)]
-    for below in divisors:
+    for gone in e.args:
+        if not (isinstance(gone, Pow) and gone.exponent is MINUS_ONE and isinstance(gone.base, (Add, Entry))):
+            continue
+        named = gone.base if isinstance(gone.base, Entry) else None
+        below = s.known.body_at(named) if named is not None and s.unfolding is not None else gone.base
+        if not isinstance(below, Add):
+            continue
         for above in (f for f in e.args if isinstance(f, Add)):
             if len(above.args) > TERMS or len(below.args) > TERMS or above.tensors.isdisjoint(below.tensors):
                 continue
-            quotient = _quotient(above, below)
+            quotient = _quotient(plus(below if t is named else t for t in above.args), below)
             if quotient is not None:
-                gone = Pow(below, MINUS_ONE)
                 result = powers(quotient if f is above else f for f in e.args if f is not gone)
                 if length(result) < length(e):
+                    if named is not None:
+                        used.facts[Fact("definition", named.tensor, text=DEFINITION + named.tensor)] = None
                     return result
     return None
 
@@ -110,6 +117,24 @@ def root_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                 whole = Pow(powers((power(x, sign), power(rest, powers((MINUS_ONE, sign))))), HALF)
                 result = powers(whole if g is f else g for g in e.args if g is not power(x, sign))
                 if length(result) < length(e):
+                    return result
+    return None
+
+
+def root_below(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """1/(d (1 − b)²) = d/(1 − b²) for d = √((1 + b)/(1 − b)): a root below the line stands above what is under
+    it. Ends: shorter."""
+    if not isinstance(e, Mul) or s.unfolding is None:
+        return None
+    for f in e.args:
+        if isinstance(f, Pow) and f.exponent is MINUS_ONE and isinstance(f.base, Entry):
+            body = s.known.body_at(f.base)
+            if isinstance(body, Pow) and body.exponent is HALF and isinstance(body.base, Mul):
+                above = (f.base, *(power(x, MINUS_ONE) for x in body.base.args))
+                whole = powers(y for g in e.args for y in (above if g is f else (g,)))
+                result = conjugates(s, whole, used) or whole
+                if length(result) < length(e):
+                    used.facts[Fact("definition", f.base.tensor, text=DEFINITION + f.base.tensor)] = None
                     return result
     return None
 
@@ -198,4 +223,12 @@ def _inverse(m: Monomial) -> Monomial:
     return tuple((key, -x) for key, x in m)
 
 
-__all__ = ["conjugates", "divided_once", "divisor_inside", "divisor_into_sum", "exact_quotient", "root_quotient"]
+__all__ = [
+    "conjugates",
+    "divided_once",
+    "divisor_inside",
+    "divisor_into_sum",
+    "exact_quotient",
+    "root_below",
+    "root_quotient",
+]

@@ -260,6 +260,13 @@ class Shortener:
                 found.append(tuple(map(canon, factors)))
         return found
 
+    @cached_property
+    def _loss_terms(self) -> tuple[Expr, ...]:
+        """The terms of a loss that is a sum with more than one Σ."""
+        loss = self.graph[self.graph.loss].body
+        terms = tuple(map(self.laws, _terms(loss))) if loss is not None else ()
+        return terms if sum(isinstance(f, Reduce) for t in terms for f in factors_of(t)) > 1 else ()
+
     def _unfolded(self, e: Expr) -> Expr:
         return rewrite(e, lambda x: self.known.body_at(x) or x if isinstance(x, Entry) else None)
 
@@ -274,12 +281,10 @@ class Shortener:
         numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
         rooted = again and length(e) <= SHORTEST and sum(isinstance(u, Pow) and u.exponent is MINUS_HALF for u in units)
-        if length(e) > 3 and any(isinstance(u, Pow) and isinstance(u.base, Add) for u in units):
-            for t in dict.fromkeys(x for x in walk(e) if isinstance(x, Entry) and x.free <= e.free):
-                if self.known.is_positive(t):  # the slope of s = q²/(1 + q²) is 2 s (1 − s)/q
-                    for x in self.shorter(powers((*units, t)), slack=-1):
-                        whole = powers((*numbers, x, power(t, MINUS_ONE)))
-                        yield e, whole, whole
+        for t in self._slopes_by(e, units):
+            for x in self.shorter(powers((*units, *t)), slack=-1):
+                whole = powers((*numbers, x, *(power(f, MINUS_ONE) for f in t)))
+                yield e, whole, whole
         for m in units:  # a mask that does nothing
             if self._is_truth(m) and len(units) > 1:
                 rest = powers(u for u in units if u is not m)
@@ -313,6 +318,22 @@ class Shortener:
                     yield from self._pushed_into_terms(r, n, units, numbers)
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
                 yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
+
+    def _slopes_by(self, e: Mul, units: list[Expr]) -> Iterator[tuple[Expr, ...]]:
+        """Positive factors that a slope may have lost: that of s = q²/(1 + q²) is 2 s (1 − s)/q, that of
+        A = (1 + r)ᵗ is t A/(1 + r), that of p = a b/(a b + c (1 − a)) is p (1 − p)/(a (1 − a))."""
+        if length(e) < 4:
+            return
+        for u in units:
+            if isinstance(u, Pow) and not isinstance(u.exponent, Num) and self.known.is_positive(u.base):
+                yield (u.base,)
+        if any(isinstance(u, Pow) and isinstance(u.base, Add) for u in units):
+            for t in dict.fromkeys(x for x in walk(e) if isinstance(x, Entry) and x.free <= e.free):
+                if self.known.is_positive(t):
+                    yield (t,)
+                    rest = Add((ONE, mul(MINUS_ONE, t)))
+                    if self.known.is_positive(rest):
+                        yield (t, rest)
 
     def _may_cancel(self, front: list[Expr], term: Expr, summed: tuple[Index, ...] = ()) -> bool:
         """May a product with a summand (under a Σ over `summed`) be shorter than it is written? Entries
@@ -408,6 +429,7 @@ class Shortener:
                         x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen
                     ]
                     yield part, x, plus(rest)
+        yield from self._with_loss(e)
         yield from self._of_projections(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
@@ -418,6 +440,18 @@ class Shortener:
                     merged,
                     plus([merged if k == n else t for k, t in enumerate(terms) if k != m]),
                 )
+
+    def _with_loss(self, e: Add) -> Iterator[Change]:
+        """A sum with all terms of the loss, or their negatives: r − b log p − (pᵀr − b pᵀlog p) = r − b log p − L."""
+        if not self._loss_terms or length(e) <= len(self._loss_terms):
+            return
+        whole = _terms(expand(e, 8))
+        for sign in (ONE, MINUS_ONE):
+            turned = {canon(powers((sign, t))) for t in self._loss_terms}
+            left = [t for t in whole if canon(t) not in turned]
+            if len(left) == len(whole) - len(turned):
+                folded = plus((*left, powers((sign, self.graph[self.graph.loss].entry))))
+                yield e, folded, folded
 
     def _of_projections(self, e: Add) -> Iterator[Change]:
         """A summand with Σ c (x + y) in two, where one part folds: q − t − q qᵀ(q − t) = q qᵀt − t for |q| = 1."""
@@ -605,6 +639,10 @@ class Shortener:
             return None
         mine, theirs = canonical_letters(a)
         return self.samples.ratio(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
+
+
+def _terms(e: Expr) -> tuple[Expr, ...]:
+    return e.args if isinstance(e, Add) else (e,)
 
 
 def _turned(e: Expr, x: Expr) -> bool:

@@ -65,9 +65,11 @@ from symbp.local import canonical_letters, in_letters, local_problem
 from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
+    angle_difference,
     between,
     bounded,
     clipped_minimum,
+    common_sign,
     double_angle,
     even_branches,
     fold_branch,
@@ -89,6 +91,7 @@ from symbp.quotients import (
     divisor_inside,
     divisor_into_sum,
     exact_quotient,
+    root_below,
     root_quotient,
 )
 from symbp.rules import (
@@ -432,6 +435,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         idle_sign,
         idle_condition,
         absolute,
+        common_sign,
         clamp,
         clipped,
         scaled_clip,
@@ -452,6 +456,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         log_quotient,
         hyperbolic,
         double_angle,
+        angle_difference,
         on_diagonal,
         roots,
         inverse_of_inverse,
@@ -460,6 +465,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         exact_quotient,
         conjugates,
         root_quotient,
+        root_below,
         divisor_inside,
         divisor_into_sum,
         divided_once,
