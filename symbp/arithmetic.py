@@ -8,7 +8,6 @@ do are in rules.py. Every function ends because its result has fewer nodes, or i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -150,9 +149,11 @@ def _squared_quotient(e: Mul) -> bool:
 
 def _squared_products(e: Mul) -> int:
     """How many squares go into another: π²z² is (πz)²."""
-    names = [a for a in e.args if isinstance(a, Pow) and isinstance(a.base, (Entry, Const))]
-    found = Counter(a.exponent for a in names if isinstance(a.exponent, Num) and abs(a.exponent.value) > 1)
-    return sum(found.values()) - len(found)
+    squares = [a for a in e.args if isinstance(a, Pow) and isinstance(a.base, (Entry, Const))]
+    if len(squares) < 2:
+        return 0
+    found = [a.exponent for a in squares if isinstance(a.exponent, Num) and abs(a.exponent.value) > 1]
+    return len(found) - len(set(found))
 
 
 def _divisor(e: Expr) -> Expr:

@@ -396,7 +396,7 @@ class Table:
         with np.errstate(all="ignore"):
             singles = np.array([self.values, *(f(self.values) for _, f in self.unary)]) @ self.weights
             singles[1 + INVERSE, ~positive] = np.nan
-            below = [self.known.is_positive(Add((ONE, mul(MINUS_ONE, e)))) for e in self.exprs]
+            below = [isinstance(e, Entry) and self.known.is_below_one(e) for e in self.exprs]
             singles[1 + BOTH, ~np.array(below)] = np.nan
             for k in COMPARISONS:
                 singles[1 + k, binary] = np.nan

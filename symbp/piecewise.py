@@ -327,7 +327,8 @@ def angle_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     for the sum of the angles. Ends: shorter."""
     if not isinstance(e, Add):
         return None
-    for one, two in itertools.permutations(e.args, 2):
+    waves = [t for t in e.args if any(isinstance(f, Call) and f.fn in _OTHER for f in factors_of(t))]
+    for one, two in itertools.permutations(waves, 2):
         (c, a), (d, b) = split(one), split(two)
         if abs(c) != abs(d):
             continue

@@ -546,9 +546,11 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 def _with_itself(e: Add) -> Expr | None:
     """a − b + c (b − a) = (a − b)(1 − c): a factor that the other terms make."""
-    for t in e.args:
-        for f in (f for f in factors_of(t) if isinstance(f, Add)):
-            others = plus(x for x in e.args if x is not t)
+    for n, t in enumerate(e.args):
+        for f in (f for f in factors_of(t) if isinstance(f, Add) and len(f.args) == len(e.args) - 1):
+            others = add(*e.args[:n], *e.args[n + 1 :])
+            if f.tensors != others.tensors:
+                continue
             for sign in (ONE, MINUS_ONE):
                 if canon(plus(powers((sign, x)) for x in f.args)) is canon(others):
                     rest = powers((sign, *(x for x in factors_of(t) if x is not f)))

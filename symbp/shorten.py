@@ -256,7 +256,10 @@ class Shortener:
         vᵀy for y = r x/s is r vᵀx/s."""
         found = []
         loss = self.graph[self.graph.loss].body
-        for form in (loss, self._unfolded(loss)) if loss is not None else ():
+        product = loss if isinstance(loss, Mul) or not (isinstance(loss, Reduce) and loss.op == "sum") else loss.body
+        if loss is None or not isinstance(product, Mul) or not all(f.tensors for f in product.args):
+            return []
+        for form in (loss, self._unfolded(loss)):
             factors = factors_of(self.laws(form))
             named = [f for f in factors if f.tensors]
             if len(named) > 1 and len(named) == len(factors) and any(isinstance(f, Reduce) for f in named):
@@ -267,7 +270,7 @@ class Shortener:
     def _loss_terms(self) -> tuple[Expr, ...]:
         """The terms of a loss that is a sum with more than one Σ."""
         loss = self.graph[self.graph.loss].body
-        terms = tuple(map(self.laws, _terms(loss))) if loss is not None else ()
+        terms = tuple(map(self.laws, loss.args)) if isinstance(loss, Add) else ()
         return terms if sum(isinstance(f, Reduce) for t in terms for f in factors_of(t)) > 1 else ()
 
     def _unfolded(self, e: Expr) -> Expr:
@@ -336,9 +339,8 @@ class Shortener:
             for t in dict.fromkeys(x for x in walk(e) if isinstance(x, Entry) and x.free <= e.free):
                 if self.known.is_positive(t):
                     yield (t,)
-                    rest = Add((ONE, mul(MINUS_ONE, t)))
-                    if self.known.is_positive(rest):
-                        yield (t, rest)
+                    if self.known.is_below_one(t):
+                        yield (t, Add((ONE, mul(MINUS_ONE, t))))
 
     def _may_cancel(self, front: list[Expr], term: Expr, summed: tuple[Index, ...] = ()) -> bool:
         """May a product with a summand (under a Σ over `summed`) be shorter than it is written? Entries
@@ -447,7 +449,8 @@ class Shortener:
 
     def _with_loss(self, e: Add) -> Iterator[Change]:
         """A sum with all terms of the loss, or their negatives: r − b log p − (pᵀr − b pᵀlog p) = r − b log p − L."""
-        if not self._loss_terms or length(e) <= len(self._loss_terms):
+        loss = self.graph[self.graph.loss].body
+        if not isinstance(loss, Add) or not loss.tensors <= e.tensors or len(self._loss_terms) < 2:
             return
         whole = _terms(expand(e, 8))
         for sign in (ONE, MINUS_ONE):
