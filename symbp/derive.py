@@ -30,7 +30,7 @@ from symbp.expr import (
 )
 from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, adjoint, primal
-from symbp.local import change_in_sum, placed, rename
+from symbp.local import change_in_sum, changed, placed, rename
 from symbp.recursion import derive_families
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
@@ -193,6 +193,9 @@ def _adjoint(
             continue
         if length(simplifier.by_laws(tried)) > length(best.result) + REACH:
             continue
+        if _changes_nothing(simplifier, chosen, tried, siblings, names):
+            fruitless.add(change)
+            continue
         shorter = simplifier(tried, siblings, names)
         through = any(primal(f.tensor) in names for f in best.facts)  # a fold that looked into it anyway
         constant = not any(adjoints[name].delta.tensors for name in names)
@@ -212,6 +215,21 @@ def _adjoint(
         trace.append(Step("matrix-form", node.name, left, (delta,), notation="matrix"))
     because = tuple(f.text for f in best.facts)
     return Adjoint(node, raw, delta, None, tuple(trace), tuple(named_adjoints(delta)), because, "not asked for")
+
+
+def _changes_nothing(
+    simplifier: Simplifier, before: Expr, after: Expr, siblings: tuple[str, ...], names: tuple[str, ...]
+) -> bool:
+    """Are the summands in which adjoints were put in longer than before, which is all there is to see
+    where the others, and the adjoints that these name, name other tensors?"""
+    found = changed(before, after)
+    if found is None or not found[2]:
+        return False
+    old, new, others = (add(*terms) for terms in found)
+    beside = others.tensors.union(*(simplifier.adjoints[n].tensors for n in named_adjoints(others)))
+    if not beside.isdisjoint(new.tensors):
+        return False
+    return length(simplifier(new, siblings, names).result) > length(simplifier(old, siblings).result)
 
 
 def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplifier: Simplifier) -> Adjoint:

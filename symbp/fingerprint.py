@@ -43,7 +43,6 @@ from symbp.expr import (
     Pow,
     Reduce,
     mul,
-    walk,
 )
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
@@ -77,8 +76,7 @@ class Samples:
         self._weights: dict[tuple[int, tuple[Index, ...]], Vector] = {}
         self._memo: dict[tuple[Expr, int], float | None] = {}
         self._flat: dict[tuple[Expr, tuple[Index, ...], int], Vector | None] = {}
-        bodies = [n.body for n in graph.inner if n.body is not None]
-        self.functions = {x.fn for b in bodies for x in walk(b) if isinstance(x, Call)}
+        self.functions = {x.fn for x in graph.parts if isinstance(x, Call)}
 
     def state(self, n: int) -> Evaluation | None:
         """The n-th point, drawn when it is asked for the first time; None where there are not so many."""
@@ -300,11 +298,7 @@ def _points(graph: Graph, seed: int) -> Iterator[Point]:
 def _switches(graph: Graph) -> bool:
     """Is there a comparison of two numbers, of which few points see both sides?"""
     kinds = ("relu", "maximum", "minimum", "abs", "sign", "step", "leaky_relu", "elu", "selu")
-    for node in graph.inner:
-        for x in walk(node.body) if node.body is not None else ():
-            if not x.free and (isinstance(x, Compare) or (isinstance(x, Call) and x.fn in kinds)):
-                return True
-    return False
+    return any(not x.free and (isinstance(x, Compare) or (isinstance(x, Call) and x.fn in kinds)) for x in graph.parts)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class Shortener:
         self._scope: tuple[str, ...] = ()  # tensors that a fold may name, and what was found among them
         self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
-        halves = [x for n in self.graph.inner for x in walk(n.body or ONE) if isinstance(x, Pow) and x.exponent is HALF]
+        halves = (x for x in self.graph.parts if isinstance(x, Pow) and x.exponent is HALF)
         self._rooted = {x.base.tensors for x in halves}
         self._neighbours: dict[str, set[str]] = {}
         for node in self.graph.inner:
