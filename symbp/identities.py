@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, power, powers, sign_of, split, sum_over
+from symbp.arithmetic import (
+    MIRRORED,
+    below_the_line,
+    canon,
+    expand,
+    factors_of,
+    length,
+    plus,
+    power,
+    powers,
+    sign_of,
+    split,
+    sum_over,
+)
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -29,6 +42,7 @@ from symbp.expr import (
     Select,
     mul,
     substitute,
+    walk,
 )
 from symbp.merge import flat
 from symbp.rules import Knowledge, Used, common_factor, masks, opposite, out_of_order
@@ -279,6 +293,8 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             if own is None or rest.tensors or rest.free or not _not_negative(s, base):
                 continue
             ratio = expand(powers((exponent, power(own.exponent, MINUS_ONE))))
+            if any(below_the_line(x) is not None for x in walk(ratio) if x.tensors):
+                continue  # q^(2/(a + 1)) for a + |z − m|²
             named = power(powers((node.entry, power(rest, MINUS_ONE))), ratio)
             result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
             if length(result) < length(e):

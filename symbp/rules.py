@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from symbp.arithmetic import (
+    MIRRORED,
     canon,
     expand,
     factors_of,
@@ -418,7 +419,7 @@ def masks(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             a, b = _masked(one), _masked(two)
             for c, x in a:
                 for d, y in b:
-                    if d is opposite(c) and length(result := Select(c, x, y)) <= length(e):
+                    if d in (opposite(c), turned(opposite(c))) and length(result := Select(c, x, y)) <= length(e):
                         shared = [f for f in factors_of(x) if f in factors_of(y) and not isinstance(f, Num)]
                         if shared:
                             x = mul(*(f for f in factors_of(x) if f not in shared))
@@ -433,6 +434,11 @@ def masks(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 def opposite(c: Expr) -> Expr | None:
     table = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
     return Compare(table[c.fn], *c.args) if isinstance(c, Compare) else None
+
+
+def turned(c: Expr | None) -> Expr | None:
+    """[b < a] for [a > b]."""
+    return Compare(MIRRORED[c.fn], c.args[1], c.args[0]) if isinstance(c, Compare) else None
 
 
 def _masked(e: Expr) -> list[tuple[Expr, Expr]]:

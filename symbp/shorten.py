@@ -634,7 +634,7 @@ class Shortener:
                     result += [f.base if x > 0 else Pow(f.base, MINUS_ONE)] * abs(int(x))
                     continue
             result.append(f)
-        return result
+        return result if len(result) <= SUBSETS else list(factors_of(e))
 
     def _is_truth(self, e: Expr) -> bool:
         return isinstance(e, (Compare, Delta)) or (isinstance(e, Entry) and e.tensor in self.known.binary)
