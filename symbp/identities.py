@@ -292,13 +292,17 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             rest = powers(g for g in parts if g is not own)
             if own is None or rest.tensors or rest.free or not _not_negative(s, base):
                 continue
+            whole = powers((node.entry, power(rest, MINUS_ONE)))
             ratio = expand(powers((exponent, power(own.exponent, MINUS_ONE))))
-            if any(below_the_line(x) is not None for x in walk(ratio) if x.tensors):
-                continue  # q^(2/(a + 1)) for a + |z − m|²
-            named = power(powers((node.entry, power(rest, MINUS_ONE))), ratio)
-            result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
-            if length(result) < length(e):
-                return result
+            step = expand(plus((exponent, *(powers((MINUS_ONE, t)) for t in _terms(own.exponent)))))
+            plain = not any(below_the_line(x) is not None for x in walk(ratio) if x.tensors)  # no q^(2/(a + 1))
+            forms = [power(whole, ratio)] if plain else []
+            if isinstance(step, Num):  # S^(−p − 1) = q/S for q = S^(−p)
+                forms.append(powers((whole, power(base, step))))
+            for named in sorted(forms, key=length):
+                result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
+                if length(result) < length(e):
+                    return result
     return None
 
 
