@@ -222,8 +222,9 @@ class Samples:
             return None
         try:
             for t in e.tensors:
-                self._provide(t, state)
-            if not any(isinstance(a, Reduce) for a in (e, *e.args)):
+                if t not in state.values:
+                    self._provide(t, state)
+            if isinstance(e, Entry) or not any(isinstance(a, Reduce) for a in (e, *e.args)):
                 return state.named(e)
             mine, theirs = canonical_letters(e)  # what is under a Σ is worked out once, whatever its letters
             value = state.named(in_letters(e, mine, theirs))
@@ -243,13 +244,13 @@ class Samples:
 
     def _provide(self, tensor: str, state: Evaluation) -> None:
         """The values of an adjoint, from its δ form."""
-        if tensor not in state.values:
-            name = primal(tensor)
-            if name is not None and name in self.adjoints:
-                form = self.adjoints[name]
-                for t in form.tensors:
+        name = primal(tensor)
+        if name is not None and name in self.adjoints:
+            form = self.adjoints[name]
+            for t in form.tensors:
+                if t not in state.values:
                     self._provide(t, state)
-                state.values[tensor] = state.tensor(self.graph[name], form)
+            state.values[tensor] = state.tensor(self.graph[name], form)
 
     def _vector(self, point: int, place: int, extent: int) -> Vector:
         key = (point, place, extent)
