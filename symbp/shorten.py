@@ -15,8 +15,9 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
-from symbp.arithmetic import canon, expand, factors_of, length, plus, powers, split, sum_over
+from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split, sum_over
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -41,6 +42,7 @@ from symbp.expr import (
     rebuild,
     walk,
 )
+from symbp.expr import replace as rewrite
 from symbp.fingerprint import DIGITS, MATCHES, NOTHING, Samples, Table, entries
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
@@ -105,7 +107,6 @@ class Shortener:
         self._scope: tuple[str, ...] = ()  # tensors that a fold may name, and what was found among them
         self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
-        self._loss = canon(loss) if loss is not None else None
         halves = (x for x in self.graph.parts if isinstance(x, Pow) and x.exponent is HALF)
         self._rooted = {x.base.tensors for x in halves}
         self._neighbours: dict[str, set[str]] = {}
@@ -246,11 +247,53 @@ class Shortener:
             case Reduce() if e.op == "sum":
                 yield from self._of_contraction(e)
 
+    @cached_property
+    def _loss(self) -> set[Expr]:
+        """The loss as it is defined, and as the laws leave it."""
+        loss = self.graph[self.graph.loss].body
+        return {canon(x) for x in (loss, self.laws(loss))} if loss is not None else set()
+
+    @cached_property
+    def _loss_factors(self) -> list[tuple[Expr, ...]]:
+        """The factors of a loss that is one product with a Σ, as it is defined and one definition deeper:
+        vᵀy for y = r x/s is r vᵀx/s."""
+        found = []
+        loss = self.graph[self.graph.loss].body
+        product = loss if isinstance(loss, Mul) or not (isinstance(loss, Reduce) and loss.op == "sum") else loss.body
+        if loss is None or not isinstance(product, Mul) or not all(f.tensors for f in product.args):
+            return []
+        for form in (loss, self._unfolded(loss)):
+            factors = factors_of(self.laws(form))
+            named = [f for f in factors if f.tensors]
+            if len(named) > 1 and len(named) == len(factors) and any(isinstance(f, Reduce) for f in named):
+                found.append(tuple(map(canon, factors)))
+        return found
+
+    @cached_property
+    def _loss_terms(self) -> tuple[Expr, ...]:
+        """The terms of a loss that is a sum with more than one Σ."""
+        loss = self.graph[self.graph.loss].body
+        terms = tuple(map(self.laws, loss.args)) if isinstance(loss, Add) else ()
+        return terms if sum(isinstance(f, Reduce) for t in terms for f in factors_of(t)) > 1 else ()
+
+    def _unfolded(self, e: Expr) -> Expr:
+        return rewrite(e, lambda x: self.known.body_at(x) or x if isinstance(x, Entry) else None)
+
     def _of_product(self, e: Mul, again: bool = True) -> Iterator[Change]:
         units = self._units(e)
+        for factors in self._loss_factors:
+            left = [canon(u) for u in units]
+            if all(f in left for f in factors):
+                rest = powers((e, *(power(f, MINUS_ONE) for f in factors)))
+                whole = powers((self.graph[self.graph.loss].entry, rest))
+                yield e, whole, whole
         numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
         rooted = again and length(e) <= SHORTEST and sum(isinstance(u, Pow) and u.exponent is MINUS_HALF for u in units)
+        for t in self._slopes_by(e, units):
+            for x in self.shorter(powers((*units, *t)), slack=-1):
+                whole = powers((*numbers, x, *(power(f, MINUS_ONE) for f in t)))
+                yield e, whole, whole
         for m in units:  # a mask that does nothing
             if self._is_truth(m) and len(units) > 1:
                 rest = powers(u for u in units if u is not m)
@@ -286,6 +329,21 @@ class Shortener:
                     yield from self._pushed_into_terms(r, n, units, numbers)
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
                 yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
+
+    def _slopes_by(self, e: Mul, units: list[Expr]) -> Iterator[tuple[Expr, ...]]:
+        """Positive factors that a slope may have lost: that of s = q²/(1 + q²) is 2 s (1 − s)/q, that of
+        A = (1 + r)ᵗ is t A/(1 + r), that of p = a b/(a b + c (1 − a)) is p (1 − p)/(a (1 − a))."""
+        if length(e) < 4:
+            return
+        for u in units:
+            if isinstance(u, Pow) and not isinstance(u.exponent, Num) and self.known.is_positive(u.base):
+                yield (u.base,)
+        if any(isinstance(u, Pow) and isinstance(u.base, Add) for u in units):
+            for t in dict.fromkeys(x for x in walk(e) if isinstance(x, Entry) and x.free <= e.free):
+                if self.known.is_positive(t):
+                    yield (t,)
+                    if self.known.is_below_one(t):
+                        yield (t, Add((ONE, mul(MINUS_ONE, t))))
 
     def _may_cancel(self, front: list[Expr], term: Expr, summed: tuple[Index, ...] = ()) -> bool:
         """May a product with a summand (under a Σ over `summed`) be shorter than it is written? Entries
@@ -380,6 +438,7 @@ class Shortener:
                         x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen
                     ]
                     yield part, x, plus(rest)
+        yield from self._with_loss(e)
         yield from self._of_projections(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
@@ -390,6 +449,19 @@ class Shortener:
                     merged,
                     plus([merged if k == n else t for k, t in enumerate(terms) if k != m]),
                 )
+
+    def _with_loss(self, e: Add) -> Iterator[Change]:
+        """A sum with all terms of the loss, or their negatives: r − b log p − (pᵀr − b pᵀlog p) = r − b log p − L."""
+        loss = self.graph[self.graph.loss].body
+        if not isinstance(loss, Add) or not loss.tensors <= e.tensors or len(self._loss_terms) < 2:
+            return
+        whole = _terms(expand(e, 8))
+        for sign in (ONE, MINUS_ONE):
+            turned = {canon(powers((sign, t))) for t in self._loss_terms}
+            left = [t for t in whole if canon(t) not in turned]
+            if len(left) == len(whole) - len(turned):
+                folded = plus((*left, powers((sign, self.graph[self.graph.loss].entry))))
+                yield e, folded, folded
 
     def _of_projections(self, e: Add) -> Iterator[Change]:
         """A summand with Σ c (x + y) in two, where one part folds: q − t − q qᵀ(q − t) = q qᵀt − t for |q| = 1."""
@@ -481,7 +553,7 @@ class Shortener:
         found = [] if one is None else [one]
         if not e.free:
             for sign in (ONE, MINUS_ONE):
-                if canon(powers((sign, e))) is self._loss:
+                if canon(powers((sign, e))) in self._loss:
                     found.append(powers((sign, self.graph[self.graph.loss].entry)))
         hidden = tuple(x for x in self._hidden(own) if x is not own and x.free <= set(theirs))
         matches = (m.expr for m in self._table(theirs, hidden, point)(target, most))
@@ -565,7 +637,7 @@ class Shortener:
                     result += [f.base if x > 0 else Pow(f.base, MINUS_ONE)] * abs(int(x))
                     continue
             result.append(f)
-        return result
+        return result if len(result) <= SUBSETS else list(factors_of(e))
 
     def _is_truth(self, e: Expr) -> bool:
         return isinstance(e, (Compare, Delta)) or (isinstance(e, Entry) and e.tensor in self.known.binary)
@@ -579,6 +651,10 @@ class Shortener:
             return None
         mine, theirs = canonical_letters(a)
         return self.samples.ratio(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
+
+
+def _terms(e: Expr) -> tuple[Expr, ...]:
+    return e.args if isinstance(e, Add) else (e,)
 
 
 def _turned(e: Expr, x: Expr) -> bool:
