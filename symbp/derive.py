@@ -220,7 +220,8 @@ def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplif
     if whole is None:
         return replace(a, why=why)
     done = simplifier(whole)
-    if not set(a.uses) <= set(named_adjoints(a.raw)):  # it names another gradient: is it shorter without?
+    others = not set(a.uses) <= set(named_adjoints(a.raw))
+    if others or graph.loss in a.delta.tensors:  # it names another gradient, or the loss: is it shorter without?
         straight, _ = _closed(graph, a.raw, adjoints)
         other = simplifier(straight) if straight is not None else done
         done = other if length(other.result) < length(done.result) else done

@@ -198,10 +198,12 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     for f in factors_of(first):
         if not isinstance(f, Pow) or isinstance(f.exponent, Num):
             continue
-        for g in {h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base}:
+        found: list[Expr] = []
+        for g in dict.fromkeys(h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base):
             rests = []
+            inverse = Pow(g.base, expand(mul(MINUS_ONE, g.exponent)))
             for t in e.args:
-                rest = powers((t, Pow(g.base, mul(MINUS_ONE, g.exponent))))
+                rest = powers((t, inverse))
                 if any(
                     isinstance(h, Pow) and h.base is g.base and not isinstance(h.exponent, Num)
                     for h in factors_of(rest)
@@ -209,9 +211,10 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                     break
                 rests.append(rest)
             else:
-                result = powers((g, common_factor(None, plus(rests), Used()) or plus(rests)))
-                if length(result) < length(e):
-                    return result
+                found.append(powers((g, common_factor(None, plus(rests), Used()) or plus(rests))))
+        result = min(found, key=length, default=e)
+        if length(result) < length(e):
+            return result
     return None
 
 

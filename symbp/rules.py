@@ -19,6 +19,7 @@ from symbp.arithmetic import (
     expand,
     factors_of,
     length,
+    lone_minus,
     negative_power,
     plus,
     power,
@@ -186,6 +187,31 @@ def idle_mask(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                 if isinstance(f, Entry) and f is not m and m in s.defining_factors(f):
                     used.facts[s.binary[m.tensor]] = None
                     return powers(x for x in e.args if x is not m)
+    return None
+
+
+def selected(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """p_k (t_k − q) = q (t_k − p_k) for a one-hot t and q = Σ_k t_k p_k, as t_k p_k = t_k q. Ends: q stands
+    outside."""
+    if not isinstance(e, Mul):
+        return None
+    for p in e.args:
+        for r in e.args if isinstance(p, Entry) else ():
+            if not isinstance(r, Add) or len(r.args) != 2:
+                continue
+            for one, two in (r.args, r.args[::-1]):
+                (c, t), (d, q) = split(one), split(two)
+                fact = s.known.onehot.get(t.tensor) if isinstance(t, Entry) else None
+                if fact is None or fact.kind != "onehot" or c != -d or abs(c) != 1 or t.idx != p.idx:  # type: ignore[attr-defined]
+                    continue
+                k = t.idx[-1 if fact.axis is None else fact.axis]  # type: ignore[attr-defined]
+                meant = s.known.body_at(q) if isinstance(q, Entry) else q
+                if isinstance(k, Index) and meant is not None and canon(meant) is canon(sum_over((k,), mul(t, p))):
+                    used.facts[fact] = None
+                    if isinstance(q, Entry):
+                        used.facts[Fact("definition", q.tensor, text=DEFINITION + q.tensor)] = None
+                    turned = plus(powers((MINUS_ONE, p)) if x is two else t for x in r.args) if c > 0 else plus(p if x is two else one for x in r.args)
+                    return powers(q if x is p else turned if x is r else x for x in e.args)
     return None
 
 
@@ -527,14 +553,15 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     if not isinstance(e, Add) or len(e.args) < 3 or len(e.args) > 8:
         return None
     counts: dict[Expr, list[int]] = {}
-    for n, t in enumerate(e.args):
+    terms = _one_way(e.args)
+    for n, t in enumerate(terms):
         for base in _power_table(split(t)[1]):
             if not isinstance(base, Size):
                 counts.setdefault(base, []).append(n)
     best: Expr | None = None
     for where in counts.values():
         if 2 <= len(where) < len(e.args):
-            grouped = collect(plus(e.args[n] for n in where))
+            grouped = collect(plus(terms[n] for n in where))
             rest = [grouped if n == where[0] else t for n, t in enumerate(e.args) if n == where[0] or n not in where]
             result = add(*rest)
             if length(result) < length(best or e):
@@ -593,8 +620,8 @@ def positive_first(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
         return None
     n = next((n for n, t in enumerate(e.args) if sign_of(t) > 0), None)
     if n is None:
-        free = next((n for n, t in enumerate(e.args) if abs(split(t)[0]) != 1 or isinstance(t, Num)), None)
-        if free is not None:  # −2x − y needs no minus in front
+        free = next((n for n, t in enumerate(e.args) if not lone_minus(t)), None)
+        if free is not None:  # −2x − y and −1/x − y need no minus in front
             return Add((e.args[free], *e.args[:free], *e.args[free + 1 :])) if free else None
         turned = plus(powers((MINUS_ONE, t)) for t in e.args)
         return mul(MINUS_ONE, turned) if isinstance(turned, Add) else None

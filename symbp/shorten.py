@@ -347,6 +347,7 @@ class Shortener:
                     ]
                     yield part, x, plus(rest)
         yield from self._of_projections(e)
+        yield from self._of_constants(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
             if ratio is not None:
@@ -369,6 +370,19 @@ class Shortener:
                 folded = [min(self.shorter(p), key=length, default=p) for p in pieces]
                 if folded != pieces:
                     yield t, plus(folded), plus([*(a for m, a in enumerate(e.args) if m != n), *folded])
+
+    def _of_constants(self, e: Add) -> Iterator[Change]:
+        """What lacks a letter of a sum, brought together: a (x_k − Σ p x) − y_k + Σ p y with Σ p (a x − y) = L."""
+        if length(e) > SPREAD or sum(_lacks_a_letter(t, e.free) for t in e.args) < 2:
+            return
+        whole = expand(e, 16)
+        terms = whole.args if isinstance(whole, Add) else ()
+        for letters in sorted({t.free for t in terms} - {e.free}, key=repr):
+            part = [t for t in terms if t.free == letters]
+            if 2 <= len(part) < len(terms):
+                for x in self.shorter(plus(part)):
+                    after = plus([*(t for t in terms if t not in part), x])
+                    yield e, after, after
 
     def _spread_out(self, e: Mul, r: Add) -> Expr:
         """The product multiplied out over the sum, with every Σ of a sum in its summands taken apart."""
@@ -447,12 +461,17 @@ class Shortener:
         found = [] if one is None else [one]
         if not e.free:
             for sign in (ONE, MINUS_ONE):
-                if canon(powers((sign, e))) is self._loss:
+                if canon(powers((sign, e))) is self._loss or self._is_the_loss(own, sign):
                     found.append(powers((sign, self.graph[self.graph.loss].entry)))
         matches = (m.expr for m in self._table(theirs, own, point)(target, most))
         others = (x for x in matches if canon(x) is not canon(own))
         same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
         return [*found, *(in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES))]
+
+    def _is_the_loss(self, e: Expr, sign: Expr) -> bool:
+        """Is it the loss, or −1 times the loss, made of totals only? Σ_k p_k (f_k − b) where L = Σ_k p_k f_k − b."""
+        totals = all(any(isinstance(f, Reduce) for f in factors_of(t)) for t in (e.args if isinstance(e, Add) else (e,)))
+        return totals and self.samples.same(e, powers((sign, self.graph[self.graph.loss].entry)), ())
 
     def _number(self, e: Expr, letters: tuple[Index, ...], point: int, value: float) -> Expr | None:
         """A value that is the same small number at every point and place."""
@@ -521,6 +540,11 @@ class Shortener:
             return None
         mine, theirs = canonical_letters(a)
         return self.samples.ratio(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
+
+
+def _lacks_a_letter(e: Expr, letters: frozenset[Index]) -> bool:
+    """Does a summand, or a part of it when it is multiplied out, lack one of the letters?"""
+    return e.free < letters or any(_lacks_a_letter(t, f.free) for f in factors_of(e) if isinstance(f, Add) for t in f.args)
 
 
 def _turned(e: Expr, x: Expr) -> bool:

@@ -63,6 +63,7 @@ from symbp.local import local_problem
 from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
+    apart,
     between,
     bounded,
     clipped_minimum,
@@ -79,9 +80,10 @@ from symbp.piecewise import (
     outside,
     scaled_clip,
     sign_of_product,
+    unclipped,
 )
 from symbp.prove import Prover, reason
-from symbp.quotients import divided_once, divisor_inside, exact_quotient
+from symbp.quotients import divided_once, divisor_inside, exact_quotient, multiple
 from symbp.rules import (
     Knowledge,
     Used,
@@ -99,6 +101,7 @@ from symbp.rules import (
     out_of_order,
     partial_factor,
     positive_first,
+    selected,
     sign_fact,
     sum_fact,
     symmetric_inverse,
@@ -398,7 +401,7 @@ def _swapped(e: Entry, n: int, m: int) -> Entry:
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
-    "facts": (sum_fact, sign_fact, idle_mask, symmetric_inverse, symmetric_by_definition),
+    "facts": (sum_fact, sign_fact, idle_mask, selected, symmetric_inverse, symmetric_by_definition),
     "combine": (
         fold_definition,
         fold_logistic,
@@ -414,6 +417,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         in_branch,
         even_branches,
         outside,
+        apart,
         fold_branch,
         compared,
         bounded,
@@ -445,9 +449,11 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         complement,
         clipped_minimum,
         masks,
+        unclipped,
         kinked,
         common_power,
         common_factor,
+        multiple,
         partial_factor,
         spread_number,
         under_one_sum,
