@@ -198,8 +198,8 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     for f in factors_of(first):
         if not isinstance(f, Pow) or isinstance(f.exponent, Num):
             continue
-        found: list[Expr] = []
-        for g in dict.fromkeys(h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base):
+        found = dict.fromkeys(h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base)
+        for g in sorted(found, key=lambda h: length(h.exponent)):  # x^γ before x^(γ − 1)
             rests = []
             inverse = Pow(g.base, expand(mul(MINUS_ONE, g.exponent)))
             for t in e.args:
@@ -211,10 +211,9 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                     break
                 rests.append(rest)
             else:
-                found.append(powers((g, common_factor(None, plus(rests), Used()) or plus(rests))))
-        result = min(found, key=length, default=e)
-        if length(result) < length(e):
-            return result
+                result = powers((g, common_factor(None, plus(rests), Used()) or plus(rests)))
+                if length(result) < length(e):
+                    return result
     return None
 
 

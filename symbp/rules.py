@@ -210,7 +210,11 @@ def selected(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                     used.facts[fact] = None
                     if isinstance(q, Entry):
                         used.facts[Fact("definition", q.tensor, text=DEFINITION + q.tensor)] = None
-                    turned = plus(powers((MINUS_ONE, p)) if x is two else t for x in r.args) if c > 0 else plus(p if x is two else one for x in r.args)
+                    turned = (
+                        plus(powers((MINUS_ONE, p)) if x is two else t for x in r.args)
+                        if c > 0
+                        else plus(p if x is two else one for x in r.args)
+                    )
                     return powers(q if x is p else turned if x is r else x for x in e.args)
     return None
 
@@ -575,7 +579,12 @@ ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")
 def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """−(t − y) = y − t inside a product, a sum that is a factor, and an odd function. Ends: one minus
     fewer."""
-    if not isinstance(e, Mul) or not isinstance(e.args[0], Num) or e.args[0].value >= 0:
+    if not isinstance(e, Mul):
+        return None
+    both = _both_turned(e)
+    if both is not None:
+        return both
+    if not isinstance(e.args[0], Num) or e.args[0].value >= 0:
         return None
     for n, f in enumerate(e.args[1:], 1):
         turned = _turned(f)
@@ -587,6 +596,17 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             plain = any(isinstance(split(t)[1], Entry) for t in terms)
             if named or (e.args[0] is MINUS_ONE and not plain and length(result) < length(e)):  # −(1 − a) stays
                 return result
+    return None
+
+
+def _both_turned(e: Mul) -> Expr | None:
+    """(1 + x)(y − t) for (−1 − x)(t − y): what has only minuses turns with a difference."""
+    for f in e.args:
+        for g in e.args if isinstance(f, Add) and all(sign_of(t) < 0 for t in f.args) else ():
+            turned = _turned(g) if isinstance(g, Add) and g is not f else None
+            if turned is not None and not any(isinstance(t, Num) for t in _summands(g)):
+                whole = plus(powers((MINUS_ONE, t)) for t in f.args)
+                return mul(*(turned if x is g else whole if x is f else x for x in e.args))
     return None
 
 

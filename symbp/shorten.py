@@ -470,7 +470,9 @@ class Shortener:
 
     def _is_the_loss(self, e: Expr, sign: Expr) -> bool:
         """Is it the loss, or −1 times the loss, made of totals only? Σ_k p_k (f_k − b) where L = Σ_k p_k f_k − b."""
-        totals = all(any(isinstance(f, Reduce) for f in factors_of(t)) for t in (e.args if isinstance(e, Add) else (e,)))
+        totals = all(
+            any(isinstance(f, Reduce) for f in factors_of(t)) for t in (e.args if isinstance(e, Add) else (e,))
+        )
         return totals and self.samples.same(e, powers((sign, self.graph[self.graph.loss].entry)), ())
 
     def _number(self, e: Expr, letters: tuple[Index, ...], point: int, value: float) -> Expr | None:
@@ -544,7 +546,9 @@ class Shortener:
 
 def _lacks_a_letter(e: Expr, letters: frozenset[Index]) -> bool:
     """Does a summand, or a part of it when it is multiplied out, lack one of the letters?"""
-    return e.free < letters or any(_lacks_a_letter(t, f.free) for f in factors_of(e) if isinstance(f, Add) for t in f.args)
+    return e.free < letters or any(
+        _lacks_a_letter(t, f.free) for f in factors_of(e) if isinstance(f, Add) for t in f.args
+    )
 
 
 def _turned(e: Expr, x: Expr) -> bool:
