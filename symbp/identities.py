@@ -199,7 +199,7 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
         if not isinstance(f, Pow) or isinstance(f.exponent, Num):
             continue
         found = dict.fromkeys(h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base)
-        for g in sorted(found, key=lambda h: length(h.exponent)):  # x^γ before x^(γ − 1)
+        for g in sorted(found, key=lambda h: isinstance(h.exponent, Add)):  # x^γ before x^(γ − 1)
             rests = []
             inverse = Pow(g.base, expand(mul(MINUS_ONE, g.exponent)))
             for t in e.args:
