@@ -13,7 +13,7 @@ network gives the same proposals everywhere.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbp.errors import SymbpError
-from symbp.evaluate import Evaluation
+from symbp.evaluate import Evaluation, Named
 from symbp.expr import (
     MINUS_ONE,
     ONE,
@@ -39,8 +39,6 @@ from symbp.expr import (
     Pow,
     Reduce,
     mul,
-    substitute,
-    text,
     walk,
 )
 from symbp.graph import Graph, adjoint, primal
@@ -109,6 +107,26 @@ class Samples:
             value = value @ self._vector(n, k, value.shape[k])
         return float(value)
 
+    def product(self, units: Iterable[Expr], letters: tuple[Index, ...], n: int) -> float | None:
+        """The projection over `letters` of a product that is not written down, summed over its other
+        letters; None where a factor has no finite value."""
+        state = self.state(n)
+        assert state is not None
+        number, operands, axes = 1.0, [], dict[Index, int]()
+        for u in units:
+            value = self._named(u, state)
+            if value is None:
+                return None
+            if value.axes:
+                operands += [value.array, [axes.setdefault(i, len(axes)) for i in value.axes]]
+            else:
+                number *= float(value.array)
+        for k, i in enumerate(letters):
+            operands += [self._vector(n, k, state.extent(i.dim)), [axes.setdefault(i, len(axes))]]
+        if operands:
+            number *= float(np.einsum(*operands, []))
+        return number if np.isfinite(number) else None
+
     def first(self, e: Expr, letters: tuple[Index, ...]) -> tuple[int, float] | None:
         """The first point at which `e` is not 0, and its projection there (0.0 where there is no such
         point); None where it has no finite value."""
@@ -173,15 +191,20 @@ class Samples:
         return found
 
     def _value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
+        if self._named(e, state) is None:
+            return None
+        value = state(e, letters)
+        return value if np.isfinite(value).all() else None
+
+    def _named(self, e: Expr, state: Evaluation) -> Named | None:
         if isinstance(e, Reduce) and e.op == "tensor":  # the operand of an unknown map has no entry of its own
             return None
         try:
             for t in e.tensors:
                 self._provide(t, state)
-            value = state(e, letters)
+            return state.named(e)
         except (SymbpError, ArithmeticError, ValueError):  # an unknown map has no entries of its own
             return None
-        return value if np.isfinite(value).all() else None
 
     def flat(self, e: Expr, letters: tuple[Index, ...], n: int) -> Vector | None:
         """The values at the n-th point, laid out flat."""
@@ -400,14 +423,4 @@ def entries(graph: Graph, letters: tuple[Index, ...], names: tuple[str, ...]) ->
                 yield Entry(tensor, idx)
 
 
-def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
-    """The free letters of `e` in order, and letters that depend on their sizes alone."""
-    mine = tuple(sorted(e.free, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))  # the result's first
-    return mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
-
-
-def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
-    return e if mine == theirs else substitute(e, dict(zip(mine, theirs)))
-
-
-__all__ = ["Match", "Samples", "Table", "canonical_letters", "entries", "in_letters"]
+__all__ = ["Match", "Samples", "Table", "entries"]

@@ -11,9 +11,9 @@ Both are written for speed: they run several times per tensor, and are what dept
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Reduce, rebuild
+from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Index, Reduce, rebuild, substitute, text
 from symbp.graph import ADJOINT, Graph, primal
 
 
@@ -118,3 +118,18 @@ def rename(e: Expr, names: Mapping[str, str]) -> Expr:
         return found
 
     return walk(e)
+
+
+def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+    """The free letters of `e` in order, and letters that depend on their sizes alone."""
+    mine = in_order(e.free)
+    return mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
+
+
+def in_order(letters: Iterable[Index]) -> tuple[Index, ...]:
+    """Letters by their sizes, those of the result first."""
+    return tuple(sorted(letters, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))
+
+
+def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
+    return e if mine == theirs else substitute(e, dict(zip(mine, theirs)))
