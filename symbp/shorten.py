@@ -374,7 +374,7 @@ class Shortener:
                     ]
                     yield part, x, plus(rest)
         yield from self._of_projections(e)
-        yield from self._of_constants(e)
+        yield from self._regrouped(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
             if ratio is not None:
@@ -398,18 +398,23 @@ class Shortener:
                 if folded != pieces:
                     yield t, plus(folded), plus([*(a for m, a in enumerate(e.args) if m != n), *folded])
 
-    def _of_constants(self, e: Add) -> Iterator[Change]:
-        """What lacks a letter of a sum, brought together: a (x_k − Σ p x) − y_k + Σ p y with Σ p (a x − y) = L."""
-        if length(e) > SPREAD or sum(_lacks_a_letter(t, e.free) for t in e.args) < 2:
+    def _regrouped(self, e: Add) -> Iterator[Change]:
+        """Summands of the sum multiplied out, brought together: two that fold, or those that lack a letter,
+        a (x_k − Σ p x) − y_k + Σ p y with Σ p (a x − y) = L."""
+        nested = any(isinstance(f, Add) for t in e.args for f in factors_of(t))
+        if length(e) > SPREAD or not nested and sum(t.free < e.free for t in e.args) < 2:
             return
         whole = expand(e, 16)
         terms = whole.args if isinstance(whole, Add) else ()
-        for letters in sorted({t.free for t in terms} - {e.free}, key=repr):
-            part = [t for t in terms if t.free == letters]
-            if 2 <= len(part) < len(terms):
-                for x in self.shorter(plus(part)):
-                    after = plus([*(t for t in terms if t not in part), x])
-                    yield e, after, after
+        if len(terms) > SUBSETS:
+            return
+        groups = [tuple(t for t in terms if t.free == letters) for letters in {t.free for t in terms} - {e.free}]
+        pairs = itertools.combinations(terms, 2) if nested else ()
+        for group in dict.fromkeys((*pairs, *sorted(groups, key=repr))):
+            if 2 <= len(group) < len(terms) and self._may_fold(group, added=True):
+                part = add(*group)
+                for x in self.shorter(part):
+                    yield part, x, plus([*(t for t in terms if t not in group), x])
 
     def _spread_out(self, e: Mul, r: Add) -> Expr:
         """The product multiplied out over the sum, with every Σ of a sum in its summands taken apart."""
@@ -591,13 +596,6 @@ class Shortener:
             return None
         mine, theirs = canonical_letters(a)
         return self.samples.ratio(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
-
-
-def _lacks_a_letter(e: Expr, letters: frozenset[Index]) -> bool:
-    """Does a summand, or a part of it when it is multiplied out, lack one of the letters?"""
-    return e.free < letters or any(
-        _lacks_a_letter(t, f.free) for f in factors_of(e) if isinstance(f, Add) for t in f.args
-    )
 
 
 def _turned(e: Expr, x: Expr) -> bool:
