@@ -225,19 +225,26 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     factors = factors_of(e)
     for f in factors:
         base, exponent = (f.base, f.exponent) if isinstance(f, Pow) else (f, ONE)
-        if not isinstance(base, (Add, Reduce)) or not base.tensors:
+        meets = isinstance(base, Entry) and any(isinstance(g, Pow) and g.exponent.tensors for g in factors)
+        if not base.tensors or not (isinstance(base, (Add, Reduce)) or meets):
             continue
+        letters = {i.dim: i for i in base.free}
         for node in s.graph.inner if s.unfolding is not None else ():
-            if node.body is None or not base.tensors <= node.body.tensors or set(node.indices) != set(base.free):
+            if node.body is None or not base.tensors <= node.body.tensors or len(node.indices) != len(base.free):
                 continue
-            parts = factors_of(node.body)
+            if {i.dim for i in node.indices} != set(letters):
+                continue
+            renamed = node.indices if set(node.indices) == set(base.free) else [letters[i.dim] for i in node.indices]
+            here = dict(zip(node.indices, renamed))
+            parts = factors_of(substitute(node.body, here))
             own = next((g for g in parts if isinstance(g, Pow) and canon(g.base) is canon(base)), None)
             rest = powers(g for g in parts if g is not own)
             if own is None or rest.tensors or rest.free or not _not_negative(s, base):
                 continue
             ratio = expand(powers((exponent, power(own.exponent, MINUS_ONE))))
-            named = power(powers((node.entry, power(rest, MINUS_ONE))), ratio)
+            named = power(powers((substitute(node.entry, here), power(rest, MINUS_ONE))), ratio)
             result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
+            result = common_exponent(s, result, used) or result
             if length(result) < length(e):
                 return result
     return None

@@ -402,7 +402,7 @@ class Shortener:
         """Summands of the sum multiplied out, brought together: two that fold, or those that lack a letter,
         a (x_k − Σ p x) − y_k + Σ p y with Σ p (a x − y) = L."""
         nested = any(isinstance(f, Add) for t in e.args for f in factors_of(t))
-        if length(e) > SPREAD or not nested and sum(t.free < e.free for t in e.args) < 2:
+        if length(e) > SPREAD or (not nested and sum(t.free < e.free for t in e.args) < 2):
             return
         whole = expand(e, 16)
         terms = whole.args if isinstance(whole, Add) else ()

@@ -74,8 +74,9 @@ GRAPH = read_network(
         g = 3/sum(exp(c))
         o = sum(T*P, axis=1)
         n = clip(x, -2, 2)
+        f = a**(1/g)
         v = sum(exp(y))**(1/g)
-        L = v + sum(o + n + w + a + h + E + r + e) + sum(P + G + T + Q) + sum(d) + sum(s) + sum(c) + sum(S @ F)
+        L = v + sum(f + o + n + w + a + h + E + r + e) + sum(P + G + T + Q) + sum(d) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -91,6 +92,7 @@ x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M"
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 harmonic, mean = Entry("g", ()), Entry("v", ())
+root = Entry("f", (j,))
 chosen, clip = Entry("o", (i,)), Entry("n", (i,))
 low, elu = Entry("r", (i,)), Entry("e", (i,))
 simplifier = Simplifier(GRAPH)
@@ -455,6 +457,11 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         identities.fold_power,
         mul(x, Pow(total((i,), Call("exp", y)), add(MINUS_ONE, div(harmonic)))),
         mul(x, Pow(mean, Add((minus(harmonic), ONE)))),
+    ),
+    (
+        identities.fold_power,
+        mul(z, Pow(P, Add((harmonic, MINUS_ONE))), root, div(Entry("a", (j,)))),
+        mul(z, Pow(mul(P, div(root)), Add((harmonic, MINUS_ONE)))),
     ),
     (
         identities.common_exponent,
