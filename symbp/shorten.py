@@ -95,6 +95,7 @@ class Shortener:
         self._upstream: tuple[str, ...] = ()  # adjoints that may be named
         self._tables: dict[object, Table] = {}
         self._calls: dict[Expr, tuple[Expr, ...]] = {}
+        self._whole: dict[tuple[Index, ...], float] = {}
         self._local: dict[object, list[Proposal]] = {}
         self._done: set[Expr] = set()
         self._fruitless: set[object] = set()
@@ -131,6 +132,7 @@ class Shortener:
         for _ in range(STEPS):
             if length(e) == 0 or length(e) > (LONGEST if _names_adjoints(e) else LONGEST_CLOSED):
                 return
+            self._scope = self._near(e)
             step = self._best(e)
             if step is None:
                 self._mark(e)
@@ -209,7 +211,7 @@ class Shortener:
             return []
         if found is None:
             found = []
-            self._scope, self._found = self._near(own), {}
+            self._found = {}
             for part, becomes, node in dict.fromkeys(self._propose(own)):
                 after = self.laws(node)
                 if length(after) <= length(own) and canon(after) is not canon(own):
@@ -231,7 +233,8 @@ class Shortener:
     def _propose(self, e: Expr) -> Iterator[Change]:
         if length(e) == 0:
             return
-        yield from ((e, x, x) for x in self.shorter(e))
+        if self._may_fold([e]):
+            yield from ((e, x, x) for x in self.shorter(e))
         match e:
             case Mul():
                 yield from self._of_product(e)
@@ -271,7 +274,9 @@ class Shortener:
                 together = length(e) <= SPREAD and self._entangled(units, r)
                 cancels = together and any(self._may_cancel(front, t) for t in r.args)
                 if cancels or (together and self._has_more_sums(units, r)):
-                    yield e, e, self._spread_out(e, r)
+                    spread = self._spread_out(e, r)
+                    if not _only_multiplied_out(e, spread):
+                        yield e, e, spread
                 if cancels:
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
@@ -292,22 +297,21 @@ class Shortener:
     def _entangled(self, units: list[Expr], r: Add) -> bool:
         """Is there anything to merge when the product is multiplied out over `r`? Where no two of its
         factors have something in common, and no part of a Σ folds, collecting only leads back."""
-        seen: set[Expr] = set()
         nested = [f for t in r.args for f in factors_of(t) if isinstance(f, Add)]
+        seen: set[Expr] = set()
         for u in (*units, *nested):
             mine: set[Expr] = set()
-            for t in u.args if isinstance(u, Add) else (u,):
-                for f in factors_of(t):
-                    base = f.base if isinstance(f, Pow) else f
-                    if u is r and isinstance(base, Add):
-                        continue
-                    parts = self._spread(base) if u is r and isinstance(base, Reduce) and base.op == "sum" else []
-                    if any(self._may_fold([p]) for p in parts):
-                        return True
-                    for p in parts or [base]:
-                        if not isinstance(p, PLAIN) and not (isinstance(p, Reduce) and p.op == "sum"):
-                            return True  # eᵃ eᵇ, [a > b][b > c]
-                        mine.update(() if isinstance(p, Num) else (canon(p),))
+            for f in (f for t in (u.args if isinstance(u, Add) else (u,)) for f in factors_of(t)):
+                base = f.base if isinstance(f, Pow) else f
+                if u is r and isinstance(base, Add):
+                    continue
+                parts = self._spread(base) if u is r and isinstance(base, Reduce) and base.op == "sum" else []
+                if any(self._may_fold([p]) for p in parts):
+                    return True
+                mine.update(q for p in parts for q in factors_of(p)) if parts else mine.add(base)
+            mine = {canon(b) for b in mine if not isinstance(b, Num)}
+            if not all(isinstance(b, PLAIN) or (isinstance(b, Reduce) and b.op == "sum") for b in mine):
+                return True  # eᵃ eᵇ, [a > b][b > c]
             if not seen.isdisjoint(mine):
                 return True
             seen |= mine
@@ -511,21 +515,23 @@ class Shortener:
     def _may_fold(self, parts: Sequence[Expr], summed: tuple[Index, ...] = (), added: bool = False) -> bool:
         """May a product, summed over some letters, or a sum have the value of something short? Most have
         not, and one value shows it before they are written down."""
-        letters = in_order({i for p in parts for i in p.free}.difference(summed))
+        letters, theirs = in_order(frozenset().union(*(p.free for p in parts)).difference(summed))
         if len(letters) > TABLES:
             return False
         if not letters or any(map(self._hidden, parts)):
             return True
-        values = [self.samples.product(p, letters, 0) for p in (((p,) for p in parts) if added else (parts,))]
+        product = self.samples.product
+        values = [product((p,), letters, 0) for p in parts] if added else [product(parts, letters, 0, summed)]
         value = sum(v for v in values if v is not None)
         if None in values or abs(value) < NOTHING:
             return True
-        theirs = tuple(Index(f"@{n}", i.dim) for n, i in enumerate(letters))
-        whole = float(self.samples.weights(0, theirs).sum())
+        whole = self._whole.get(theirs)
+        if whole is None:
+            whole = self._whole[theirs] = float(self.samples.weights(0, theirs).sum())
         if any(abs(value - n * whole) <= DIGITS * abs(whole) for n in (1, -1, 2)):
             return True
-        most = sum(map(length, parts)) + len(parts)
-        return next(self._table(theirs, (), 0)(value, most), None) is not None
+        most = sum(map(length, parts)) + len(parts) - (1 if added or summed or len(parts) == 1 else 2)
+        return self._table(theirs, (), 0).has(value, most)
 
     def _number(self, e: Expr, letters: tuple[Index, ...], point: int, value: float) -> Expr | None:
         """A value that is the same small number at every point and place."""
@@ -619,6 +625,25 @@ def _new_condition(e: Expr, than: Expr) -> bool:
     """Is it a condition on something else, where there was none? P/(P + I) is no place to read [K > 0]."""
     conditions = [x for x in walk(than) if isinstance(x, Compare)]
     return any(not x.tensors <= e.tensors for x in conditions) and not any(isinstance(x, Compare) for x in walk(e))
+
+
+def _only_multiplied_out(e: Mul, spread: Expr) -> bool:
+    """Is it a product of flat sums of powers, each of which met each, so that no two terms merged? Such
+    a sum has these factors again and no shorter ones."""
+    count, tops, bottoms = 1, set[Expr](), list[Expr]()
+    for f in e.args:
+        terms = f.args if isinstance(f, Add) else (f,)
+        count *= len(terms)
+        for x in (x for t in terms for x in factors_of(t)):
+            base, exponent = (x.base, x.exponent) if isinstance(x, Pow) else (x, ONE)
+            if not (isinstance(base, (Entry, Num, Size, Const)) and isinstance(exponent, Num)):
+                return False
+            if exponent.value > 0:
+                tops.add(base)
+            else:
+                bottoms.append(base)
+    merged = not isinstance(spread, Add) or len(spread.args) < count
+    return not merged and tops.isdisjoint(bottoms) and len(bottoms) == len(set(bottoms))
 
 
 def _itself(e: Expr) -> Expr:
