@@ -35,12 +35,14 @@ from symbp.rules import Knowledge, Used, common_factor, masks, opposite, out_of_
 
 
 def mirrored(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """1 − σ(−u) = σ(u), σ(u) − σ(−u) = 2σ(u) − 1: c σ(−u) is c − c σ(u). Ends: shorter."""
+    """1 − σ(−u) = σ(u), 1 − σ(a − b) = σ(b − a), σ(u) − σ(−u) = 2σ(u) − 1: c σ(−u) is c − c σ(u). Ends: shorter."""
     if not isinstance(e, Add):
         return None
     for n, t in enumerate(e.args):
         c, rest = split(t)
-        if not (isinstance(rest, Call) and rest.fn == "sigmoid" and _is_negative(rest.args[0])):
+        if not (isinstance(rest, Call) and rest.fn == "sigmoid"):
+            continue
+        if not (_is_negative(rest.args[0]) or any(isinstance(x, Num) and x.value == -c for x in e.args)):
             continue
         turned = Call("sigmoid", plus(powers((MINUS_ONE, x)) for x in _terms(rest.args[0])))
         for parts in ((Num(c), mul(Num(-c), turned)), (mul(Num(-c), turned), Num(c))):

@@ -502,14 +502,16 @@ def common_factor(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
 
 
 def _one_way(terms: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor."""
+    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor; odd functions too."""
     seen: dict[Expr, Expr] = {}
     result = []
     for t in terms:
         factors = list(factors_of(t))
         for n, f in enumerate(factors):
-            if isinstance(f, Add) and any(sign_of(a) < 0 for a in f.args) and any(sign_of(a) > 0 for a in f.args):
-                turned = canon(plus(powers((MINUS_ONE, a)) for a in f.args))
+            inside = f.args[0] if isinstance(f, Call) and f.fn in ODD else f
+            if isinstance(inside, Add) and len({sign_of(a) for a in inside.args}) == 2:
+                opposite_one = plus(powers((MINUS_ONE, a)) for a in inside.args)
+                turned = canon(opposite_one if inside is f else Call(f.fn, opposite_one))  # type: ignore[attr-defined]
                 if turned in seen and canon(f) not in seen:
                     factors[n] = mul(MINUS_ONE, seen[turned])
                 else:
@@ -559,7 +561,10 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     counts: dict[Expr, list[int]] = {}
     terms = _one_way(e.args)
     for n, t in enumerate(terms):
-        for base in _power_table(split(t)[1]):
+        number, letters = split(t)
+        if abs(number) != 1 and letters is not ONE:
+            counts.setdefault(Num(abs(number)), []).append(n)
+        for base in _power_table(letters):
             if not isinstance(base, Size):
                 counts.setdefault(base, []).append(n)
     best: Expr | None = None

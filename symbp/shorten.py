@@ -329,17 +329,21 @@ class Shortener:
         if len(inner) > SUBSETS:
             return
         outer = [n for n, u in enumerate(units) if n != place and not isinstance(u, Num)]
-        for n in outer:
-            for size in range(1, min(len(inner), 3) + 1):
+        differences = {n for n, u in enumerate(inner) if isinstance(u, Add)}
+        for taken in (*((n,) for n in outer), *itertools.combinations(outer, 2)):  # x − z = (x − y) b/(a + b): two
+            for size in range(1, (min(len(inner), 3) if len(taken) == 1 else 1) + 1):
                 for chosen in itertools.combinations(range(len(inner)), size):
-                    if not self._may_fold([*(inner[k] for k in chosen), units[n]]):
+                    if len(taken) == 2 and differences.isdisjoint(chosen):
                         continue
-                    part = powers([*(inner[k] for k in chosen), units[n]])
+                    meeting = [*(inner[k] for k in chosen), *(units[n] for n in taken)]
+                    if not self._may_fold(meeting):
+                        continue
+                    part = powers(meeting)
                     for x in self.shorter(part):
                         left = [
                             x if k == chosen[0] else u for k, u in enumerate(inner) if k == chosen[0] or k not in chosen
                         ]
-                        rest = [u for m, u in enumerate(units) if m not in (n, place)]
+                        rest = [u for m, u in enumerate(units) if m not in (*taken, place)]
                         rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
                         yield part, x, rest
 
@@ -444,6 +448,11 @@ class Shortener:
         for part in body.args if isinstance(body, Mul) and length(e) <= SPREAD else ():  # Σ c (x + y) = Σ c x + Σ c y
             if isinstance(part, Add) and len(part.args) <= 3:
                 rest = [f for f in body.args if f is not part]
+                for t in part.args:  # Σ c (x_k + y) = Σ c x_k where Σ c = 0
+                    total = sum_over(indices, powers(rest)) if t.free.isdisjoint(indices) else ONE
+                    if ZERO in self.shorter(total):
+                        others = plus(x for x in part.args if x is not t)
+                        yield total, ZERO, sum_over(indices, powers([*rest, others]))
                 if not any(self._may_cancel(rest, t, indices) for t in part.args):
                     continue
                 yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)

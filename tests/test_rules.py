@@ -118,6 +118,10 @@ def other(e: Expr) -> Expr:
     return Compare("<=", e, ZERO)
 
 
+def tanh(one: Expr, two: Expr) -> Expr:
+    return Call("tanh", Add((one, minus(two))))
+
+
 # ---- values ------------------------------------------------------------------------------------
 
 SIZES = {"N": 3, "K": 2}
@@ -428,6 +432,13 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     ),
     (rules.positive_first, Add((minus(x), minus(div(y)))), Add((minus(div(y)), minus(x)))),
     (quotients.multiple, Add((mul(z, Add((x, minus(y)))), x, minus(y))), mul(Add((z, ONE)), Add((x, minus(y))))),
+    (rules.common_factor, Add((mul(x, tanh(y, z)), mul(M, tanh(z, y)))), mul(Add((x, minus(M))), tanh(y, z))),
+    (rules.partial_factor, Add((x, mul(HALF, y), mul(HALF, z))), Add((x, mul(HALF, Add((y, z)))))),
+    (
+        identities.mirrored,
+        Add((x, ONE, minus(Call("sigmoid", Add((y, minus(z))))))),
+        Add((x, Call("sigmoid", Add((minus(y), z))))),
+    ),
     (
         quotients.multiple,
         Add((mul(z, Add((x, div(y)))), ONE, mul(x, y), d)),
