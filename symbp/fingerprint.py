@@ -42,7 +42,6 @@ from symbp.expr import (
     Pow,
     Reduce,
     mul,
-    walk,
 )
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
@@ -76,8 +75,7 @@ class Samples:
         self._weights: dict[tuple[int, tuple[Index, ...]], Vector] = {}
         self._memo: dict[tuple[Expr, int], float | None] = {}
         self._flat: dict[tuple[Expr, tuple[Index, ...], int], Vector | None] = {}
-        bodies = [n.body for n in graph.inner if n.body is not None]
-        self.functions = {x.fn for b in bodies for x in walk(b) if isinstance(x, Call)}
+        self.functions = {x.fn for x in graph.parts if isinstance(x, Call)}
 
     def state(self, n: int) -> Evaluation | None:
         """The n-th point, drawn when it is asked for the first time; None where there are not so many."""
@@ -221,8 +219,9 @@ class Samples:
             return None
         try:
             for t in e.tensors:
-                self._provide(t, state)
-            if not any(isinstance(a, Reduce) for a in (e, *e.args)):
+                if t not in state.values:
+                    self._provide(t, state)
+            if isinstance(e, Entry) or not any(isinstance(a, Reduce) for a in (e, *e.args)):
                 return state.named(e)
             mine, theirs = canonical_letters(e)  # what is under a Σ is worked out once, whatever its letters
             value = state.named(in_letters(e, mine, theirs))
@@ -242,13 +241,13 @@ class Samples:
 
     def _provide(self, tensor: str, state: Evaluation) -> None:
         """The values of an adjoint, from its δ form."""
-        if tensor not in state.values:
-            name = primal(tensor)
-            if name is not None and name in self.adjoints:
-                form = self.adjoints[name]
-                for t in form.tensors:
+        name = primal(tensor)
+        if name is not None and name in self.adjoints:
+            form = self.adjoints[name]
+            for t in form.tensors:
+                if t not in state.values:
                     self._provide(t, state)
-                state.values[tensor] = state.tensor(self.graph[name], form)
+            state.values[tensor] = state.tensor(self.graph[name], form)
 
     def _vector(self, point: int, place: int, extent: int) -> Vector:
         key = (point, place, extent)
@@ -289,11 +288,7 @@ def _points(graph: Graph, seed: int) -> Iterator[Point]:
 def _switches(graph: Graph) -> bool:
     """Is there a comparison of two numbers, of which few points see both sides?"""
     kinds = ("relu", "maximum", "minimum", "abs", "sign", "step", "leaky_relu", "elu", "selu")
-    for node in graph.inner:
-        for x in walk(node.body) if node.body is not None else ():
-            if not x.free and (isinstance(x, Compare) or (isinstance(x, Call) and x.fn in kinds)):
-                return True
-    return False
+    return any(not x.free and (isinstance(x, Compare) or (isinstance(x, Call) and x.fn in kinds)) for x in graph.parts)
 
 
 @dataclass(frozen=True)

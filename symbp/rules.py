@@ -433,9 +433,33 @@ def expand_terms(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     Ends: shorter."""
     if not isinstance(e, Add) or not any(isinstance(f, Add) for t in e.args for f in factors_of(t)):
         return None
+    if not _may_meet(e.args):
+        return None
     result = collect(expand(e, 16))
     summands = sum(len(x.args) for x in walk(result) if isinstance(x, Add))
     return result if length(result) < length(e) and summands <= len(e.args) else None
+
+
+def _may_meet(terms: tuple[Expr, ...]) -> bool:
+    """May two summands have a term in common when they are multiplied out? What stands before the
+    brackets of the one is then in the other, too."""
+    seen: list[tuple[set[Expr], set[Expr]]] = []
+    for t in terms:
+        before, inside = set[Expr](), set[Expr]()
+        for f in factors_of(t):
+            parts = [x for a in f.args for x in factors_of(a)] if isinstance(f, Add) else [f]
+            for x in parts:
+                if isinstance(x, Pow) and not (isinstance(x.exponent, Num) and x.exponent.value > 0):
+                    return True  # a divisor may cancel
+                if isinstance(x, (Add, Call, Compare)) or (isinstance(x, Pow) and isinstance(x.base, Add)):
+                    return True
+                base = canon(x.base if isinstance(x, Pow) else x)
+                (inside if isinstance(f, Add) else before).update(() if isinstance(x, Num) else (base,))
+        whole = before | inside
+        if any(before <= w and b <= whole for b, w in seen):
+            return True
+        seen.append((before, whole))
+    return False
 
 
 # ---- factors and signs -------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class Shortener:
         self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
         self._loss = canon(loss) if loss is not None else None
-        halves = [x for n in self.graph.inner for x in walk(n.body or ONE) if isinstance(x, Pow) and x.exponent is HALF]
+        halves = (x for x in self.graph.parts if isinstance(x, Pow) and x.exponent is HALF)
         self._rooted = {x.base.tensors for x in halves}
         self._neighbours: dict[str, set[str]] = {}
         for node in self.graph.inner:
