@@ -32,7 +32,7 @@ def may_fold(e: Expr, *upstream: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "e, upstream",
+    ("e", "upstream"),
     [
         (add(at("h"), mul(-1, at("y"))), ()),  # c
         (mul(at("s"), at("p")), ()),  # 1 − s: both are functions of z
