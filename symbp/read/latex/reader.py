@@ -339,7 +339,7 @@ class LatexReader:
             left = self._left(nodes[0], formula, r)
             reading.notes += r.notes
             letters = []
-        named = self._name_at_the_end(nodes) if left.tree.gradients else None
+        named = self._name_at_the_end(nodes, left.tree.gradients) if left.tree.gradients else None
         if named is not None:
             if len(nodes) == 2:
                 self._name(named, left.tree, letters)
@@ -448,14 +448,19 @@ class LatexReader:
         left = list(letters)
         if about and not left:
             left = [x for let in self.symbols.lets for x in sorted(let.letters)]
+        target = tree or (claim.gradient(self._declared(about)) if about else None)
+        square = target if target is not None and self._is_square(target) else None
         ways = [Reading(loose, order) for loose, order in READINGS]
         labels = frozenset(_index_letters(node)) - frozenset(letters)
         if labels and not about:
             ways.append(Reading(labels=labels))
         if self.view.rows:
             ways.append(Reading(columns=True))
+        if letters and self.view.has_parts:
+            ways.append(Reading(computed=frozenset(letters)))
         for reading in ways:
             resolver = Formula(self.symbols, self.view, self.evaluator, formula, reading, left)
+            resolver.square = square
             try:
                 value = resolver.expression(node)
             except Unread as problem:
@@ -463,8 +468,10 @@ class LatexReader:
                 continue
             if value.jacobian is not None:
                 raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
+            if reading.computed and tree is not None:  # the left side says how far its letters run
+                whole = claim.product([value.tree, claim.call("ones_like", [tree])])
+                value = resolver.value(claim.alias(whole, resolver.words(node)))
             if value.ones or value.wide:  # c 1: as long as the left side
-                target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and value.wide and not value.is_scalar and self._like(target, value, letters):
                     reading.misfits.append((TOO_WIDE, node.span))
                     value = resolver.value(claim.chain([value.tree, self._row_of_ones()]))
@@ -482,6 +489,8 @@ class LatexReader:
             fits = (
                 not reading.misfits and value.shape is not None and (tree is None or self._like(tree, value, letters))
             )
+            if fits and tree is not None and letters and self.view.has_parts:
+                fits = resolver._fits(claim.sum_([tree, value.tree]))
             if fits:
                 self._bounded(value.tree, tree, node)
                 if reading.order != "last":
@@ -510,6 +519,13 @@ class LatexReader:
         """A row of ones of some length, for what it does not fit."""
         size = next((claim.name(s) for s in self.graph.sizes if not s.isdigit()), claim.number(2))
         return claim.alias(claim.call("ones", [claim.call("tuple", [claim.number(1), size])]), r"\mathbf{1}^{\top}")
+
+    def _is_square(self, tree: Tree) -> bool:
+        try:
+            letters, shape = self.evaluator.shape(tree)
+        except ValueError:
+            return False
+        return not letters and len(shape) == 2 and shape[0] == shape[1]
 
     def _bounded(self, tree: Tree, left: Tree | None, node: Node) -> None:
         """A δ_{ij} whose letters occur nowhere else is some symbol that is not known."""
@@ -624,13 +640,19 @@ class LatexReader:
         lengths = [sorted(n for n in x if n != 1) for x in (self.evaluator.shape(gradient)[1], value.shape or ())]
         return gradient if not reading.misfits and lengths[0] == lengths[1] and not value.letters else None
 
-    def _name_at_the_end(self, nodes: Sequence[Node]) -> Node | None:
+    def _name_at_the_end(self, nodes: Sequence[Node], about: Collection[str]) -> Node | None:
         """`\\frac{\\partial L}{\\partial z} = … = \\delta`: a new name for the left side, if it is a Greek letter or
-        stands behind something else that the left side is."""
+        stands behind something else that the left side is; not the \\delta_s of another tensor s."""
         last = nodes[-1]
         base = last.base if isinstance(last, Scripts) else last
         if not _is_symbol(last) or not isinstance(base, Atom) or self.symbols.symbol(last) is not None:
             return None
+        units = flat_subscripts(last.subs) if base.text == "delta" and isinstance(last, Scripts) else []
+        other = self.symbols.symbol(units[0]) if units and _is_symbol(units[0]) else None
+        if other is not None and not other.note and other.tree.op == "name":
+            name = other.tree.data[0]
+            if name in self.view.axes and name not in about and not self.view.graph[name].is_leaf:
+                return None
         greek = len(base.text) > 1 and base.kind == "LETTER" and base.text not in ("ell", "partial", "pi", "infty")
         return last if greek and (len(nodes) > 2 or base.text == "delta") else None
 
@@ -644,7 +666,11 @@ class LatexReader:
             if _is_gradient(value.tree):
                 value = value._replace(tree=_bare(value.tree))
                 self._name(symbol, value.tree, letters)
-                others = [s for k, s in enumerate(sides) if k != n]
+                others = [
+                    self._side(nodes[k + 1], formula, letters, tree=value.tree) if s[0].ones or s[0].wide else s
+                    for k, s in enumerate(sides)
+                    if k != n
+                ]
                 if not others:
                     return replace(base, left=None, links=(value.tree,), defines=_spelling(symbol))
                 return self._made(base, value.tree, others, "")

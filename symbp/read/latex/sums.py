@@ -93,8 +93,10 @@ def _spelled_out(
     before = list(r.reading.misfits), list(r.reading.notes)
     try:
         with r.also([letter], bound):
-            r.expression(body)
-        return None
+            tree = r.expression(body).tree
+        if low is None or high is None or not _only_computes(tree, letter) or high - low >= MOST_NAMES:
+            return None
+        unknown = Unread(f"the sum over {letter} is not read", node.span)
     except Unread as problem:
         if problem.kind != "undefined" or (low is not None and high is not None and high - low >= MOST_NAMES):
             raise
@@ -117,6 +119,12 @@ def _spelled_out(
     if kind == "sum":
         return r.value(claim.sum_(list(trees.values())), node.span)
     return r.value(claim.product(list(trees.values())), node.span)
+
+
+def _only_computes(tree: Tree, letter: str) -> bool:
+    """Whether a letter is a part of places, as the k of U_{2i + k}, and itself no index, which would say its range."""
+    alone = {i for t in tree.walk() if t.op == "entry" for i in t.data}
+    return letter in free_letters(tree) and letter not in alone
 
 
 def _summed(r: Resolver, kind: str, letters: list[str], body: Value, condition: Tree | None, node: Node) -> Value:
