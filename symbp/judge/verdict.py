@@ -237,6 +237,8 @@ class Judge:
         assert claim.left is not None
         try:
             truths = self.points.value(claim.left)
+            if len(truths[0].shape) < 2:
+                return False  # of a scalar, or by one: no matrix
             turned = [fitted(v, t, True) for v, t in zip(self.points.value(transpose(link)), truths, strict=True)]
             if not same(turned, [t.array for t in truths]):
                 return False

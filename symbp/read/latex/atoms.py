@@ -315,6 +315,7 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
             and s.text not in r.bound
             and s.text not in r.left
             and tree.op in ("name", "gradient")
+            and (len(flat) < 2 or len(flat) != len(whole.shape or ()))  # as many as there are axes: indices
         ):
             raise r.unknown(node)
     indices = [_index(r, s) for s in flat]

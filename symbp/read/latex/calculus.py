@@ -167,7 +167,7 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
     argument: Node | None = None
     if len(run) > 1 and isinstance(run[1], Bracket) and run[1].open == "(":
         used, argument = 3, run[1].body
-    if not is_loss(r, run[0]):
+    if not is_loss(r, run[0]) and not _is_as_loss(r, run[0]):
         found = _found(r, run[0])  # \nabla W is the gradient with respect to W in some notes
         if found is not None and found.tree.op == "name" and used == 2:
             r.note(f"{r.words(r._around([node, run[0]]))} is read as the gradient of {found.tree.data[0]}")
@@ -176,6 +176,12 @@ def _nabla(r: Resolver, node: Node, factors: list[Node], operators: list[str]) -
     if argument is not None and not isinstance(argument, (Relation,)) and _found(r, argument) is not None:
         return gradient(r, argument, node), used
     return Value(Tree("gradient", (), ("", r.words(r._around([node, run[0]])))), (), None), used
+
+
+def _is_as_loss(r: Resolver, node: Node) -> bool:
+    """Is this another name of the loss, as in `L = R`?"""
+    found = _found(r, node)
+    return found is not None and r.evaluator.same(found.tree, claim.name(r.view.graph.loss))
 
 
 def _last_member(r: Resolver, wrt: Node) -> Node:
