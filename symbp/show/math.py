@@ -22,7 +22,7 @@ from symbp.expr import (
     Size,
 )
 from symbp.family import Loop
-from symbp.form import Form, NotReducible, exact_axes
+from symbp.form import Form, NotReducible, exact_axes, transpose
 from symbp.form import scalar as scalar_form
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.local import skeleton
@@ -144,9 +144,28 @@ class MathPrinter(EntryPrinter):
             return self._symbol(x)
         if x.kind == "transpose":
             return self.piece(x.args[0])
+        row = self._as_row(x)
+        return self.piece(row) if row is not None else Piece(self.alphabet.transposed(self.at(x, ATOM)), POWER)
+
+    def _as_row(self, x: Form) -> Form | None:
+        """The transpose of a vector, moved inwards where it goes in without more transposes: (Mᵀ 𝟏)ᵀ is 𝟏ᵀ M,
+        (Wᵀ s)ᵀ is sᵀ W, (c b)ᵀ is c bᵀ."""
         if self.numerator and len(x.axes) == 1 and (row := turned_form(x)).kind in ("matmul", "times"):
-            return self.piece(row)
-        return Piece(self.alphabet.transposed(self.at(x, ATOM)), POWER)
+            return row
+        if x.kind == "times" and len(x.axes) == 2 and None in x.axes and x.letters:
+            args = [transpose(a) if len(a.axes) == 2 and a.letters else a for a in x.args]
+            return Form("times", tuple(args), tuple(reversed(x.axes)), x.data)
+        if len(x.axes) != 1 or not x.letters:
+            return None
+        if x.kind == "matmul" and len(x.args[0].axes) == 1 and all(a.kind != "transpose" for a in x.args[1:]):
+            return turned_form(x)
+        if x.kind == "sum" and len(x.args[0].axes) == 2 and x.data[0] == (0,):
+            return turned_form(x)
+        if x.kind == "times" and sum(map(bool, (a.letters for a in x.args))) == 1:
+            parts = [(self._as_row(a) or turned_form(a)) if a.letters else a for a in x.args]
+            divisors = x.args[len(x.args) - int(str(x.data[0])) :]
+            return None if any(a.letters for a in divisors) else Form("times", tuple(parts), (None, *x.axes), x.data)
+        return None
 
     def _transposed(self, x: Form, level: int = CHAIN) -> str:
         return self.wrap(self._turned(x), level)
@@ -178,7 +197,7 @@ class MathPrinter(EntryPrinter):
     def _m_add(self, x: Form) -> Piece:
         out = ""
         for n, (sign, a) in enumerate(zip(x.data, x.args)):
-            text = self._spread(a, x, QUOTIENT)
+            text = self.at(self._spread(a, x), QUOTIENT)
             minus = self.alphabet.minus
             if n == 0:
                 out = text if sign == 1 else minus + text
@@ -186,17 +205,26 @@ class MathPrinter(EntryPrinter):
                 out += f" {'+' if sign == 1 else minus} {text}"
         return Piece(out, SUM)
 
-    def _spread(self, a: Form, whole: Form, level: int) -> str:
-        """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column."""
-        axes, one = whole.axes, self.alphabet.one
-        if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
-            if len(a.axes) == 1 and axes[0] is not None:
-                return self.alphabet.product([one, self._transposed(a)])
-            if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
-                return self.alphabet.product([one, self.at(a, POWER)])
-            if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
-                return self.alphabet.product([self.at(a, CHAIN), self.alphabet.transposed(one)])
-        return self.at(a, level)
+    def _spread(self, a: Form, whole: Form) -> Form:
+        """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column, scalars in front and below."""
+        axes = whole.axes
+        if len(axes) != 2 or None in axes or len(a.letters) != 1:
+            return a
+        v = _as_column(a)
+        arrays = [f for f in v.args if f.letters] if v.kind == "times" else []
+        if len(arrays) == 1 and v.args.index(arrays[0]) < len(v.args) - int(str(v.data[0])):  # 𝟏 𝟏ᵀ M/N
+            args = [Form("spread", (f,), axes) if f is arrays[0] else f for f in v.args]
+            return Form("times", tuple(args), axes, v.data)
+        return Form("spread", (a,), axes)
+
+    def _m_spread(self, x: Form) -> Piece:
+        """A vector along rows or columns of a matrix: 𝟏 bᵀ or v 𝟏ᵀ."""
+        (a,) = x.args
+        one = self.alphabet.one
+        if x.axes[1] in a.letters:
+            row = self._transposed(a) if len(a.axes) == 1 else self.at(a, POWER)
+            return Piece(self.alphabet.product([one, row]), CHAIN)
+        return Piece(self.alphabet.product([self.at(_as_column(a), CHAIN), self.alphabet.transposed(one)]), CHAIN)
 
     def _m_times(self, x: Form) -> Piece:
         divisors = int(str(x.data[0]))
@@ -236,7 +264,7 @@ class MathPrinter(EntryPrinter):
                 return text
             if len(bottoms) == 1:
                 return f"{text}/{self.at(bottoms[0], POWER)}"
-            below = [self.at(b, PRODUCT) for b in low_scalars]
+            below = [self._factor(b, low_arrays) for b in low_scalars]
             if low_arrays:
                 below.append(self._join([], low_arrays, x))
             return f"{text}/{self.alphabet.bracket(self.alphabet.product(below))}"
@@ -282,18 +310,28 @@ class MathPrinter(EntryPrinter):
         if (rows or columns) and len(full) > 1:
             core = self.alphabet.bracket(core)
         parts = [self._factor(s, arrays) for s in scalars]
-        parts += [self._diag(c) for c in columns] + [core] + [self._diag(r) for r in rows]
+        parts += [self._diag(columns)] if columns else []
+        parts += [core] if len(full) > 1 or full[0].kind != "eye" or not (rows or columns) else []
+        parts += [self._diag(rows)] if rows else []
         return self.alphabet.product(parts)
 
     def _factor(self, scalar: Form, arrays: Sequence[Form]) -> str:
         """A number in front of arrays: xᵀ y is bracketed there."""
         return self.at(scalar, POWER if arrays and scalar.kind in ("dot", "sum", "matmul") else PRODUCT)
 
-    def _diag(self, x: Form) -> str:
-        while x.kind == "subscript" and x.args:
-            (x,) = x.args
-        inner = self._symbol(x) if self._stands_turned(x) else self.piece(x)
-        return self.alphabet.apply("diag", [inner.text])
+    def _diag(self, vectors: Sequence[Form]) -> str:
+        """The vectors on one letter as one diagonal matrix: diag(g ⊙ 1/s) is diag(g/s)."""
+        tops: list[Form] = []
+        bottoms: list[Form] = []
+        for v in map(_as_column, vectors):
+            inverse = v.kind == "times" and v.data[0] == 1 and len(v.args) == 2 and _is_one(v.args[0])
+            (bottoms if inverse else tops).append(v.args[1] if inverse else v)
+        if len(vectors) == 1:
+            (x,) = map(_as_column, vectors)
+            return self.alphabet.apply("diag", [(self._symbol(x) if self._stands_turned(x) else self.piece(x)).text])
+        axes = (tops + bottoms)[0].axes
+        whole = Form("times", (*(tops or [scalar_form(ONE)]), *bottoms), axes, (len(bottoms),))
+        return self.alphabet.apply("diag", [self.piece(whole).text])
 
     def _m_matmul(self, x: Form) -> Piece:
         args = list(x.args)
@@ -438,12 +476,16 @@ class MathPrinter(EntryPrinter):
     def _m_full(self, x: Form) -> Piece:
         inner = x.args[0]
         one = self.alphabet.one
+        parts = _quotient_parts(inner)
+        if parts is not None:  # 𝟏 𝟏ᵀ/4
+            whole = Form("full", (scalar_form(ONE),), x.axes, x.data)
+            return self.piece(Form("times", (*parts[0], whole, *parts[1]), x.axes, (len(parts[1]),)))
         ones = self.alphabet.product([one, self.alphabet.transposed(one)]) if len(x.axes) == 2 else one
         if not any(inner.axes):
             if _is_one(inner):
                 return Piece(ones, PRODUCT)
             return Piece(self.alphabet.product([self.at(inner, PRODUCT), ones]), PRODUCT)
-        return Piece(self._spread(inner, x, PRODUCT), PRODUCT)
+        return self.piece(self._spread(inner, x))
 
     def pairing(self, g: Expr, move: Expr, node: Node, letters: Mapping[Index, str]) -> str:
         """⟨g, dv⟩: tr(Gᵀ dV) of matrices, gᵀ dv of vectors, a product of numbers; entry by entry where there is no
@@ -507,6 +549,24 @@ class NumberPrinter(MathPrinter):
 
     def product(self, parts: list[str]) -> str:
         return self.alphabet.dot.join(parts)
+
+
+def _as_column(x: Form) -> Form:
+    """The vector that is broadcast along the other axis of a matrix."""
+    while x.kind in ("subscript", "transpose") and x.args and len(x.letters) == 1 and x.letters == x.args[0].letters:
+        (x,) = x.args
+    return x
+
+
+def _quotient_parts(x: Form) -> tuple[Sequence[Form], Sequence[Form]] | None:
+    """A number that is a quotient as what stands above and below."""
+    if x.kind == "num" and isinstance(value := x.data[0], Num) and value.value.denominator > 1 and not value.decimal:
+        top, bottom = value.value.as_integer_ratio()
+        return [scalar_form(Num(top))] if top != 1 else [], [scalar_form(Num(bottom))]
+    if x.kind == "times" and not any(x.axes) and (divisors := int(str(x.data[0]))):
+        cut = len(x.args) - divisors
+        return [a for a in x.args[:cut] if not _is_one(a)], x.args[cut:]
+    return None
 
 
 def _is_one(x: Form) -> bool:
