@@ -640,7 +640,7 @@ class Emitter:
         """What of a tensor decides how it is laid out, beside its shape: is it given from upstream, is it
         symmetric?"""
         symmetric = any(f.kind in ("symmetric", "posdef") and f.tensor == name for f in self.graph.facts)
-        return bool(self.graph.given) and name == self.graph.given, symmetric
+        return name in self.graph.errors, symmetric
 
     def _matmul(self, left: Form, right: Form, k: Index) -> Form:
         """left (…, k) @ right (k, …), with axes of size 1 as they come."""

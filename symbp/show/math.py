@@ -159,6 +159,8 @@ class MathPrinter(EntryPrinter):
             return None
         if x.kind == "matmul" and len(x.args[0].axes) == 1 and all(a.kind != "transpose" for a in x.args[1:]):
             return turned_form(x)
+        if x.kind == "matmul" and all(a.kind == "transpose" and a.args[0].kind != "inv" for a in x.args[:-1]):
+            return turned_form(x)
         if x.kind == "sum" and len(x.args[0].axes) == 2 and x.data[0] == (0,):
             return turned_form(x)
         if x.kind == "times" and sum(map(bool, (a.letters for a in x.args))) == 1:
