@@ -478,6 +478,9 @@ class Emitter:
                 if s.value.numerator != 1:
                     top.insert(0, scalar(Num(s.value.numerator)))
                 bottom.append(scalar(Num(s.value.denominator)))
+            elif isinstance(s, Num) and (endless := _endless(s)) > 1:  # 3.4318/3, not 1.14393333
+                top.insert(0, scalar(Num(s.value * endless, True)))
+                bottom.append(scalar(Num(endless)))
             elif isinstance(s, Pow) and isinstance(s.exponent, Num) and s.exponent.value < 0:
                 exponent = -s.exponent.value
                 bottom.append(self.emit(s.base if exponent == 1 else Pow(s.base, Num(exponent)), ()))
@@ -796,6 +799,15 @@ def _is_turned(x: Form) -> bool:
 
 def _has_transpose(x: Form) -> bool:
     return x.kind == "transpose" or any(map(_has_transpose, x.args))
+
+
+def _endless(n: Num) -> int:
+    """What a decimal must be multiplied with to end: 3 for 1.14393333…"""
+    bottom = n.value.denominator if n.decimal else 1
+    for p in (2, 5):
+        while bottom % p == 0:
+            bottom //= p
+    return bottom
 
 
 def _quotient_powers(

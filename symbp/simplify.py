@@ -184,7 +184,9 @@ class Simplifier:
                 if after is not e:
                     law = Law(group, ", ".join(used.laws), tuple(used.facts))
                     if stages and stages[-1][0].name == group and not law.because:
-                        stages[-1] = (stages[-1][0], stages[-1][1], after)
+                        first, start, _ = stages[-1]
+                        names = dict.fromkeys(n for w in (first, law) if w.formula for n in w.formula.split(", "))
+                        stages[-1] = (replace(first, formula=", ".join(names)), start, after)
                     else:
                         stages.append((law, e, after))
                     facts.update(used.facts)

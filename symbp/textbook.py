@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from symbp.arithmetic import canon, factors_of, length, plus, positive, powers, sign_of, split
-from symbp.expr import MINUS_ONE, ONE, Add, Entry, Expr, Index, Mul, Num, Reduce, mul, rebuild, substitute
+from symbp.expr import MINUS_ONE, ONE, Add, Entry, Expr, Index, Mul, Num, Reduce, mul, rebuild, substitute, walk
 from symbp.graph import Graph, primal
 from symbp.rules import Used, positive_first
 
@@ -24,6 +24,8 @@ class Textbook:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        bodies = [*graph.constants.values(), *(n.body for n in graph.inner if n.body is not None)]
+        self._decimals = any(isinstance(x, Num) and x.decimal for b in bodies for x in walk(b))
         self._done: dict[tuple[Expr, frozenset[Index]], Expr] = {}
 
     def __call__(self, e: Expr, bound: frozenset[Index] = frozenset()) -> Expr:
@@ -35,6 +37,8 @@ class Textbook:
         return found
 
     def _worded(self, e: Expr, bound: frozenset[Index]) -> Expr:
+        if isinstance(e, Num):
+            return self._number(e)
         if not e.args or isinstance(e, Entry):
             return e
         if isinstance(e, Reduce):
@@ -46,6 +50,11 @@ class Textbook:
         if isinstance(now, Add):
             return _means_first(_complements(self._signs(now)))
         return self._upstream_first(self._signs(now), bound) if isinstance(now, Mul) else now
+
+    def _number(self, e: Num) -> Num:
+        """1.702 where the user wrote decimals, also where a law has made 851/500 of it."""
+        bottom = e.value.denominator
+        return Num(e.value, True) if self._decimals and bottom % 5 == 0 and 10**12 % bottom == 0 else e
 
     # -- factors --
 
