@@ -205,13 +205,13 @@ def negative_power(e: Pow) -> bool:
 
 def powers(factors: Iterable[Expr]) -> Expr:
     """x^a x^b = x^(a+b); numbers multiply; order of first appearance. Ends: fewer factors."""
-    coefficient, decimal = Fraction(1), False
+    coefficient, decimal = _UNIT, False
     bases: dict[Expr, list[Expr]] = {}
     shown: dict[Expr, Expr] = {}
     for f in factors:
         for g in f.args if isinstance(f, Mul) else (f,):
             if isinstance(g, Num):
-                coefficient *= g.value
+                coefficient = g.value if coefficient is _UNIT else coefficient * g.value
                 decimal = decimal or g.decimal
                 continue
             base, exponent = (g.base, g.exponent) if isinstance(g, Pow) else (g, ONE)
@@ -221,15 +221,16 @@ def powers(factors: Iterable[Expr]) -> Expr:
                     decimal = decimal or base.decimal
                     continue
             key = canon(base)
-            if key not in bases:
-                shown[key] = base
-            bases.setdefault(key, []).append(exponent)
-    if coefficient == 0:
+            if key in bases:
+                bases[key].append(exponent)
+            else:
+                bases[key], shown[key] = [exponent], base
+    if not coefficient:
         return ZERO
-    result: list[Expr] = [] if coefficient == 1 else [Num(coefficient, decimal)]
+    result: list[Expr] = [] if coefficient is _UNIT or coefficient == 1 else [Num(coefficient, decimal)]
     for key, exponents in bases.items():
         base = shown[key]
-        exponent = plus(exponents)
+        exponent = exponents[0] if len(exponents) == 1 and isinstance(exponents[0], Num) else plus(exponents)
         if isinstance(base, (Compare, Delta)) and isinstance(exponent, Num) and exponent.value > 0:
             exponent = ONE  # a 0/1 value squared is itself
         if exponent is not ZERO:
@@ -254,20 +255,20 @@ def plus(terms: Iterable[Expr]) -> Expr:
                 continue
             c, rest = split(s)
             key = canon(rest)
-            if key not in coefficients:
+            if key in coefficients:
+                coefficients[key] += c
+            else:
                 order.append(key)
-                shown[key] = rest
-            coefficients[key] = coefficients[key] + c if key in coefficients else c
-            decimal[key] = decimal.get(key, False) or (
-                isinstance(s, Mul) and isinstance(s.args[0], Num) and s.args[0].decimal
-            )
+                shown[key], coefficients[key], decimal[key] = rest, c, False
+            if isinstance(s, Mul) and isinstance(s.args[0], Num) and s.args[0].decimal:
+                decimal[key] = True
     result: list[Expr] = []
     for n, key in enumerate(order):
         if place == n and constant is not ZERO:
             result.append(constant)
         c = coefficients[key]
         if c:
-            result.append(shown[key] if c == 1 else mul(Num(c, decimal[key]), shown[key]))
+            result.append(shown[key] if c is _UNIT or c == 1 else mul(Num(c, decimal[key]), shown[key]))
     if place is not None and place >= len(order) and constant is not ZERO:
         result.append(constant)
     return add(*result)

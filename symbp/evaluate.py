@@ -184,14 +184,17 @@ class Evaluation:
 
     def __call__(self, e: Expr, free: Sequence[Index] = ()) -> Array:
         """The values of `e`, one axis for each of `free`."""
-        array, axes = self.named(e)
-        stack = (STACK,) if STACK in axes else ()
-        strange = [i.name for i in axes if i is not STACK and i not in free]
+        value = self.named(e)
+        strange = [i.name for i in value.axes if i is not STACK and i not in free]
         if strange:
             raise RequestError(f"{e!r} depends on {', '.join(strange)}, which is not among the axes asked for.")
-        wanted = (*stack, *free)
-        shape = (*array.shape[: len(stack)], *[self.extent(i.dim) for i in free])
-        array = _spread(Named(array, axes), wanted)
+        return self.spread(value, free)
+
+    def spread(self, value: Named, free: Sequence[Index]) -> Array:
+        """The same values with one axis for each of `free`, which has all of theirs."""
+        stack = (STACK,) if STACK in value.axes else ()
+        shape = (*value.array.shape[: len(stack)], *[self.extent(i.dim) for i in free])
+        array = _spread(value, (*stack, *free))
         return array if array.shape == shape else np.broadcast_to(array, shape)
 
     def tensor(self, node: Node, e: Expr) -> Array:

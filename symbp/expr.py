@@ -500,45 +500,47 @@ def rebuild(e: Expr, args: Iterable[Expr]) -> Expr:
 def substitute(e: Expr, mapping: Mapping[Index, Expr]) -> Expr:
     """Put expressions in the place of free indices. Bound letters cannot be captured as long as
     the expressions put in carry no `#` letters free, which `open` guarantees."""
-    memo: dict[Expr, Expr] = {}
-    keys = mapping.keys()
+    return _substituted(e, mapping.keys().isdisjoint, dict[Expr, Expr](mapping.items()))
 
-    def walk(x: Expr) -> Expr:
-        if not x.free or keys.isdisjoint(x.free):
-            return x
-        if isinstance(x, Index):
-            return mapping.get(x, x)
-        found = memo.get(x)
-        if found is None:
-            found = memo[x] = rebuild(x, [walk(a) for a in x.args])
-        return found
 
-    return walk(e)
+def _substituted(x: Expr, untouched: Callable[[frozenset[Index]], bool], memo: dict[Expr, Expr]) -> Expr:
+    if untouched(x.free):
+        return x
+    found = memo.get(x)
+    if found is None:
+        args = [_substituted(a, untouched, memo) for a in x.args]
+        if isinstance(x, (Mul, Add)):
+            found = type(x)(args)
+        elif isinstance(x, Entry):
+            found = Entry(x.tensor, args)
+        else:
+            found = rebuild(x, args)
+        memo[x] = found
+    return found
 
 
 def replace(e: Expr, rule: Callable[[Expr], Expr | None]) -> Expr:
     """Top down: where `rule` answers with an expression, take it and do not look inside."""
-    memo: dict[Expr, Expr] = {}
+    return _replaced(e, rule, {})
 
-    def walk(x: Expr) -> Expr:
-        found = memo.get(x)
-        if found is None:
-            answer = rule(x)
-            if answer is not None:
-                found = answer
-            elif not x.args:
-                found = x
-            elif isinstance(x, Reduce):
-                indices, body = x.open()
-                done = walk(body)
-                at = [walk(a) for a in x.at]
-                found = x if done is body and tuple(at) == x.at else Reduce(x.op, indices, done, at)
-            else:
-                found = rebuild(x, [walk(a) for a in x.args])
-            memo[x] = found
-        return found
 
-    return walk(e)
+def _replaced(x: Expr, rule: Callable[[Expr], Expr | None], memo: dict[Expr, Expr]) -> Expr:
+    found = memo.get(x)
+    if found is None:
+        answer = rule(x)
+        if answer is not None:
+            found = answer
+        elif not x.args:
+            found = x
+        elif isinstance(x, Reduce):
+            indices, body = x.open()
+            done = _replaced(body, rule, memo)
+            at = [_replaced(a, rule, memo) for a in x.at]
+            found = x if done is body and tuple(at) == x.at else Reduce(x.op, indices, done, at)
+        else:
+            found = rebuild(x, [_replaced(a, rule, memo) for a in x.args])
+        memo[x] = found
+    return found
 
 
 def _visit(e: Expr) -> Iterator[Index]:

@@ -13,16 +13,19 @@ network gives the same proposals everywhere.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbp.errors import SymbpError
-from symbp.evaluate import Evaluation
+from symbp.evaluate import Evaluation, Named
 from symbp.expr import (
     MINUS_ONE,
     ONE,
@@ -39,17 +42,17 @@ from symbp.expr import (
     Pow,
     Reduce,
     mul,
-    substitute,
-    text,
     walk,
 )
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
+from symbp.local import canonical_letters, in_letters
 from symbp.ops import OPS
 from symbp.sample import Point, choose_sizes, draw
 from symbp.unknown import samples as functions_of
 
 Vector = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 POINTS, MANY = 4, 10
 DIGITS = 1e-7  # two fingerprints this close, relatively, are the same
@@ -59,7 +62,7 @@ MOST, FEW = 60, 20  # entries that pairs are made of, with up to two letters and
 HUGE = 1e9
 MATCHES = 4  # proposals for one value
 SCALES = tuple(Fraction(s * p, q) for s in (1, -1) for p, q in ((1, 1), (2, 1), (1, 2), (3, 1), (1, 3), (4, 1), (1, 4)))
-_SIZES = np.array([float(s) for s in SCALES if s > 0])
+_FACTORS = tuple((s, float(1 / s)) for s in SCALES if s > 0)
 
 
 class Samples:
@@ -108,6 +111,40 @@ class Samples:
         for k in range(len(letters) - 1, -1, -1):
             value = value @ self._vector(n, k, value.shape[k])
         return float(value)
+
+    def product(
+        self, units: Sequence[Expr], letters: tuple[Index, ...], n: int, summed: tuple[Index, ...] = ()
+    ) -> float | None:
+        """The projection over `letters` of a product that is not written down, summed over its other
+        letters; None where it has no finite value."""
+        if summed:
+            return self._contraction(units, letters, n)
+        value = self.weights(n, letters)
+        for u in units:
+            factor = self.flat(u, letters, n)
+            if factor is None:
+                return None
+            value = value * factor
+        number = float(value.sum())
+        return number if math.isfinite(number) else None
+
+    def _contraction(self, units: Sequence[Expr], letters: tuple[Index, ...], n: int) -> float | None:
+        state = self.state(n)
+        assert state is not None
+        number, axes = 1.0, dict[Index, int]()
+        operands: list[Any] = []
+        for u in units:
+            value = self._named(u, state)
+            if value is None:
+                return None
+            if value.axes:
+                operands += [value.array, [axes.setdefault(i, len(axes)) for i in value.axes]]
+            else:
+                number *= float(value.array)
+        for k, i in enumerate(letters):
+            operands += [self._vector(n, k, state.extent(i.dim)), [axes.setdefault(i, len(axes))]]
+        number *= float(np.einsum(*operands, []))
+        return number if math.isfinite(number) else None
 
     def first(self, e: Expr, letters: tuple[Index, ...]) -> tuple[int, float] | None:
         """The first point at which `e` is not 0, and its projection there (0.0 where there is no such
@@ -173,15 +210,26 @@ class Samples:
         return found
 
     def _value(self, e: Expr, state: Evaluation, letters: tuple[Index, ...]) -> NDArray[np.float64] | None:
+        named = self._named(e, state)
+        if named is None:
+            return None
+        value = state.spread(named, letters)
+        return value if np.isfinite(value).all() else None
+
+    def _named(self, e: Expr, state: Evaluation) -> Named | None:
         if isinstance(e, Reduce) and e.op == "tensor":  # the operand of an unknown map has no entry of its own
             return None
         try:
             for t in e.tensors:
                 self._provide(t, state)
-            value = state(e, letters)
+            if not any(isinstance(a, Reduce) for a in (e, *e.args)):
+                return state.named(e)
+            mine, theirs = canonical_letters(e)  # what is under a Σ is worked out once, whatever its letters
+            value = state.named(in_letters(e, mine, theirs))
+            back = dict(zip(theirs, mine))
+            return Named(value.array, tuple(back[i] for i in value.axes))
         except (SymbpError, ArithmeticError, ValueError):  # an unknown map has no entries of its own
             return None
-        return value if np.isfinite(value).all() else None
 
     def flat(self, e: Expr, letters: tuple[Index, ...], n: int) -> Vector | None:
         """The values at the n-th point, laid out flat."""
@@ -296,30 +344,35 @@ class Table:
         self.values = np.array([x for _, x in rows]).reshape(len(rows), len(self.weights))
         self._entries: _Sorted | None = None
         self._all: _Sorted | None = None
-        self._pairs: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
+        self._pairs: list[tuple[Places, Places]] = []
         own = samples.functions
         more = [f for f in FUNCTIONS if f in own or (f in ("sigmoid", "exp") and own & {"exp", "sigmoid", "softplus"})]
         self.unary = (*UNARY, *map(_function, more))
 
     def __call__(self, target: float, most: int) -> Iterator[Match]:
         """What is `target` at the point up to a small number, cheapest first, of price at most `most`."""
+        for price, place, scale in sorted(self._places(target, most)):
+            yield Match(mul(Num(scale), self.expression(place) if most else self.exprs[place]), price)
+
+    def has(self, target: float, most: int) -> bool:
+        """Is there any such expression?"""
+        return next(self._places(target, most), None) is not None
+
+    def _places(self, target: float, most: int) -> Iterator[tuple[int, int, Fraction]]:
+        """Price, place and factor of what fits."""
         if not TINY < abs(target) < HUGE or not self.exprs:
             return
         if most < 1:
             table = self._entries = self._entries or _Sorted(self.values @ self.weights)
-            prices = np.zeros(len(self.exprs), int)
         else:
             if self._all is None:
                 prints, self.prices = self._everything()
                 self._all = _Sorted(prints)
-            table, prices = self._all, self.prices
-        found = []
+            table = self._all
         for place, scale in table(target):
-            price = int(prices[place]) + (abs(scale) != 1)
+            price = (int(self.prices[place]) if most >= 1 else 0) + (abs(scale) != 1)
             if price <= most:
-                found.append((price, place, scale))
-        for price, place, scale in sorted(found):
-            yield Match(mul(Num(scale), self.expression(place) if most else self.exprs[place]), price)
+                yield price, place, scale
 
     def _everything(self) -> tuple[Vector, NDArray[np.int_]]:
         """The prints and the prices of all expressions: entries, each with what one operation makes of
@@ -338,14 +391,9 @@ class Table:
             products = (both * self.weights) @ both.T
             low = np.nonzero(positive[: len(plain)])[0]
             quotients = (plain * self.weights) @ (1 / plain[low]).T
-        i, j = np.triu_indices(len(both), 1)
-        used = (i % 2 == 0) | (j % 2 == 0)
-        i, j = i[used], j[used]
-        n, m = np.triu_indices(len(plain), 1)
-        top, bottom = (k.ravel() for k in np.meshgrid(np.arange(len(plain)), low, indexing="ij"))
-        apart = top != bottom
-        self._pairs = [(i, j), (2 * n, 2 * m), (2 * n, 2 * m), (2 * top[apart], 2 * bottom[apart])]
-        prints = [singles.T.ravel(), products[i, j], own[n] + own[m], own[n] - own[m], quotients.ravel()[apart]]
+        (i, j), (n, m), (top, bottom) = _pairs(len(both), tuple(low.tolist()))
+        self._pairs = [(i, j), (2 * n, 2 * m), (2 * n, 2 * m), (2 * top, 2 * low[bottom])]
+        prints = [singles.T.ravel(), products[i, j], own[n] + own[m], own[n] - own[m], quotients[top, bottom]]
         prices = np.ones(singles.shape, int)
         prices[0] = 0
         costs = [prices.T.ravel(), 1 + i % 2 + j % 2, *(np.ones(len(x), int) for x in prints[2:])]
@@ -368,6 +416,18 @@ class Table:
         return UNARY[0][0](e) if k % 2 else e
 
 
+@lru_cache(maxsize=64)
+def _pairs(count: int, low: tuple[int, ...]) -> tuple[tuple[Places, Places], ...]:
+    """Of x, 1 − x, y, 1 − y, …: the places of two factors, not both 1 − …; of two of x, y, …; and of
+    a dividend with the place of its divisor among those in `low`."""
+    i, j = np.triu_indices(count, 1)
+    used = (i % 2 == 0) | (j % 2 == 0)
+    plain = (count + 1) // 2
+    top, bottom = (k.ravel() for k in np.meshgrid(np.arange(plain), np.arange(len(low)), indexing="ij"))
+    apart = top != np.array(low, int)[bottom]
+    return (i[used], j[used]), np.triu_indices(plain, 1), (top[apart], bottom[apart])
+
+
 class _Sorted:
     """Numbers by their absolute value, to find those that are a given one up to a small factor."""
 
@@ -377,15 +437,16 @@ class _Sorted:
             keep = np.nonzero((size > TINY) & (size < HUGE))[0]  # what is not a number is not kept either
         order = np.argsort(size[keep], kind="stable")
         self.prints, self.places = prints, keep[order]
-        self.keys = size[self.places]
+        self.keys: list[float] = size[self.places].tolist()
 
     def __call__(self, target: float) -> Iterator[tuple[int, Fraction]]:
-        wanted = abs(target) / _SIZES
-        ends = np.searchsorted(self.keys, np.concatenate((wanted * (1 - DIGITS), wanted * (1 + DIGITS))))
-        for n in np.nonzero(ends[: len(_SIZES)] < ends[len(_SIZES) :])[0]:
-            for place in self.places[ends[n] : ends[n + len(_SIZES)]]:
-                same_sign = bool(self.prints[place] < 0) is (target < 0)
-                yield int(place), SCALES[n] if same_sign else -SCALES[n]
+        for scale, factor in _FACTORS:
+            wanted = abs(target) * factor
+            n, highest = bisect_left(self.keys, wanted * (1 - DIGITS)), wanted * (1 + DIGITS)
+            while n < len(self.keys) and self.keys[n] <= highest:
+                place = int(self.places[n])
+                yield place, scale if bool(self.prints[place] < 0) is (target < 0) else -scale
+                n += 1
 
 
 def entries(graph: Graph, letters: tuple[Index, ...], names: tuple[str, ...]) -> Iterator[Entry]:
@@ -400,14 +461,4 @@ def entries(graph: Graph, letters: tuple[Index, ...], names: tuple[str, ...]) ->
                 yield Entry(tensor, idx)
 
 
-def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
-    """The free letters of `e` in order, and letters that depend on their sizes alone."""
-    mine = tuple(sorted(e.free, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))  # the result's first
-    return mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
-
-
-def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
-    return e if mine == theirs else substitute(e, dict(zip(mine, theirs)))
-
-
-__all__ = ["Match", "Samples", "Table", "canonical_letters", "entries", "in_letters"]
+__all__ = ["Match", "Samples", "Table", "entries"]

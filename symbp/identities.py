@@ -333,7 +333,7 @@ def inverse_of_inverse(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 def inverse_cancels(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """A⁻¹A = I. Ends: an inverse disappears."""
-    if not (isinstance(e, Reduce) and e.op == "sum"):
+    if not (isinstance(e, Reduce) and e.op == "sum" and _has_inverse(e.body)):
         return None
     indices, body = flat(e).expose()
     factors = factors_of(body)
@@ -354,6 +354,13 @@ def inverse_cancels(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                     result = powers([*rest, Delta(other, free)])
                     return sum_over(letters, result) if letters else result
     return None
+
+
+def _has_inverse(e: Expr) -> bool:
+    """Is there an inverse among the factors, also of a Σ in a product?"""
+    return any(
+        isinstance(f, Reduce) and (f.op == "inv" or (f.op == "sum" and _has_inverse(f.body))) for f in factors_of(e)
+    )
 
 
 def inverse_of_product(s: Knowledge, e: Expr, used: Used) -> Expr | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Reduce, rebuild
+from symbp.expr import Add, Apply, Call, Compare, Entry, Expr, Index, Reduce, rebuild, substitute, text
 from symbp.graph import ADJOINT, Graph, primal
 
 
@@ -96,25 +96,44 @@ def change_in_sum(graph: Graph, before: Expr, after: Expr) -> object:
 
 def rename(e: Expr, names: Mapping[str, str]) -> Expr:
     """`e` with tensors (and their adjoints) renamed; all names at once."""
-    memo: dict[Expr, Expr] = {}
+    return _renamed(e, names, {})
 
-    def walk(x: Expr) -> Expr:
-        if not x.tensors:
-            return x
-        found = memo.get(x)
-        if found is not None:
-            return found
+
+def _renamed(x: Expr, names: Mapping[str, str], memo: dict[Expr, Expr]) -> Expr:
+    if not x.tensors:
+        return x
+    found = memo.get(x)
+    if found is None:
         if isinstance(x, Entry):
             if x.tensor.startswith(ADJOINT):
                 tensor = ADJOINT + names.get(x.tensor[1:], x.tensor[1:])
             else:
                 tensor = names.get(x.tensor, x.tensor)
-            found = Entry(tensor, tuple(map(walk, x.args)))
+            found = Entry(tensor, [_renamed(a, names, memo) for a in x.args])
         elif isinstance(x, Reduce):
-            found = Reduce(x.op, x.bound, walk(x.body), [walk(a) for a in x.at])
+            found = Reduce(x.op, x.bound, _renamed(x.body, names, memo), [_renamed(a, names, memo) for a in x.at])
         else:
-            found = rebuild(x, [walk(a) for a in x.args])
+            found = rebuild(x, [_renamed(a, names, memo) for a in x.args])
         memo[x] = found
-        return found
+    return found
 
-    return walk(e)
+
+_ORDERED: dict[frozenset[Index], tuple[tuple[Index, ...], tuple[Index, ...]]] = {}
+
+
+def in_order(letters: frozenset[Index]) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+    """Letters by their sizes, those of the result first, and letters that depend on their sizes alone."""
+    found = _ORDERED.get(letters)
+    if found is None:
+        mine = tuple(sorted(letters, key=lambda i: (text(i.dim), i.name[0] in "!#~", i.name)))
+        found = _ORDERED[letters] = mine, tuple(Index(f"@{n}", i.dim) for n, i in enumerate(mine))
+    return found
+
+
+def canonical_letters(e: Expr) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+    """The free letters of `e` in order, and letters that depend on their sizes alone."""
+    return in_order(e.free)
+
+
+def in_letters(e: Expr, mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> Expr:
+    return e if mine == theirs else substitute(e, dict(zip(mine, theirs)))

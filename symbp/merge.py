@@ -132,6 +132,8 @@ def _sums_of(t: Expr) -> Iterator[tuple[list[Expr], Reduce]]:
 
 def flat(r: Reduce) -> Reduce:
     """Σ_i a_i Σ_j b_ij = Σ_ij a_i b_ij, at every depth of a product."""
+    if not any(isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Mul) for f in factors_of(r.body)):
+        return r
     indices, body = r.open()
     letters, factors = list(indices), []
     pending = list(factors_of(body))
@@ -143,8 +145,6 @@ def flat(r: Reduce) -> Reduce:
             pending = [*factors_of(part), *pending]
         else:
             factors.append(f)
-    if len(letters) == len(indices):
-        return r
     return Reduce("sum", letters, mul(*factors))
 
 
@@ -174,6 +174,8 @@ def _match(a: Expr, b: Expr, theirs: frozenset[Index], mine: frozenset[Index], s
 
 def one_sum(e: Expr) -> Expr:
     """Σ x + Σ y = Σ (x + y), where that shortens: the last thing, as two sums may still fold apart."""
+    if not any(isinstance(x, Add) and any(map(_is_total, x.args)) for x in walk(e)):
+        return e
 
     def rule(x: Expr) -> Expr | None:
         if isinstance(x, Add):
@@ -195,6 +197,11 @@ def _one_sum(e: Expr) -> Expr:
                 if length(result) < length(e):
                     return _one_sum(result)
     return e
+
+
+def _is_total(t: Expr) -> bool:
+    """Is there a Σ among the factors that is no matrix product?"""
+    return any(isinstance(f, Reduce) and f.op == "sum" and length(f) > length(f.body) for f in factors_of(t))
 
 
 def _same_sum(one: Expr, two: Expr) -> Expr | None:

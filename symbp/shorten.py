@@ -12,7 +12,7 @@ this ends; it is steepest descent, and ties are decided by the order of the expr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -41,10 +41,10 @@ from symbp.expr import (
     rebuild,
     walk,
 )
-from symbp.fingerprint import DIGITS, MATCHES, Samples, Table, canonical_letters, entries, in_letters
+from symbp.fingerprint import DIGITS, MATCHES, NOTHING, Samples, Table, entries
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
-from symbp.local import local_problem, placed
+from symbp.local import canonical_letters, in_letters, in_order, local_problem, placed
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
 
@@ -94,6 +94,8 @@ class Shortener:
         self.prover = Prover(self.graph, self.adjoints, self.known)
         self._upstream: tuple[str, ...] = ()  # adjoints that may be named
         self._tables: dict[object, Table] = {}
+        self._calls: dict[Expr, tuple[Expr, ...]] = {}
+        self._whole: dict[tuple[Index, ...], float] = {}
         self._local: dict[object, list[Proposal]] = {}
         self._done: set[Expr] = set()
         self._fruitless: set[object] = set()
@@ -130,6 +132,7 @@ class Shortener:
         for _ in range(STEPS):
             if length(e) == 0 or length(e) > (LONGEST if _names_adjoints(e) else LONGEST_CLOSED):
                 return
+            self._scope = self._near(e)
             step = self._best(e)
             if step is None:
                 self._mark(e)
@@ -208,7 +211,7 @@ class Shortener:
             return []
         if found is None:
             found = []
-            self._scope, self._found = self._near(own), {}
+            self._found = {}
             for part, becomes, node in dict.fromkeys(self._propose(own)):
                 after = self.laws(node)
                 if length(after) <= length(own) and canon(after) is not canon(own):
@@ -230,7 +233,8 @@ class Shortener:
     def _propose(self, e: Expr) -> Iterator[Change]:
         if length(e) == 0:
             return
-        yield from ((e, x, x) for x in self.shorter(e))
+        if self._may_fold([e]):
+            yield from ((e, x, x) for x in self.shorter(e))
         match e:
             case Mul():
                 yield from self._of_product(e)
@@ -253,6 +257,8 @@ class Shortener:
         if len(units) <= SUBSETS:
             for size in range(2, min(len(units), 5)):
                 for chosen in itertools.combinations(range(len(units)), size):
+                    if not self._may_fold([units[n] for n in chosen]):
+                        continue
                     part = powers(units[n] for n in chosen)
                     for x in self.shorter(part):
                         others = [x if n == chosen[0] else u for n, u in enumerate(units) if n not in chosen[1:]]
@@ -265,9 +271,12 @@ class Shortener:
         for n, r in enumerate(units):
             if isinstance(r, Add) and len(r.args) <= SUBSETS:
                 front = [*numbers, *(u for m, u in enumerate(units) if m != n)]
-                cancels = length(e) <= SPREAD and any(self._may_cancel(front, t) for t in r.args)
-                if cancels or (length(e) <= SPREAD and self._has_more_sums(units, r)):
-                    yield e, e, self._spread_out(e, r)
+                together = length(e) <= SPREAD and self._entangled(units, r)
+                cancels = together and any(self._may_cancel(front, t) for t in r.args)
+                if cancels or (together and self._has_more_sums(units, r)):
+                    spread = self._spread_out(e, r)
+                    if not _only_multiplied_out(e, spread):
+                        yield e, e, spread
                 if cancels:
                     yield e, e, plus(powers([*front, t]) for t in r.args)
                 if len(units) <= SUBSETS:
@@ -285,6 +294,29 @@ class Shortener:
             return True
         return not {canon(b) for b in bases[0] if b.tensors}.isdisjoint(map(canon, bases[1]))
 
+    def _entangled(self, units: list[Expr], r: Add) -> bool:
+        """Is there anything to merge when the product is multiplied out over `r`? Where no two of its
+        factors have something in common, and no part of a Σ folds, collecting only leads back."""
+        nested = [f for t in r.args for f in factors_of(t) if isinstance(f, Add)]
+        seen: set[Expr] = set()
+        for u in (*units, *nested):
+            mine: set[Expr] = set()
+            for f in (f for t in (u.args if isinstance(u, Add) else (u,)) for f in factors_of(t)):
+                base = f.base if isinstance(f, Pow) else f
+                if u is r and isinstance(base, Add):
+                    continue
+                parts = self._spread(base) if u is r and isinstance(base, Reduce) and base.op == "sum" else []
+                if any(self._may_fold([p]) for p in parts):
+                    return True
+                mine.update(q for p in parts for q in factors_of(p)) if parts else mine.add(base)
+            mine = {canon(b) for b in mine if not isinstance(b, Num)}
+            if not all(isinstance(b, PLAIN) or (isinstance(b, Reduce) and b.op == "sum") for b in mine):
+                return True  # eᵃ eᵇ, [a > b][b > c]
+            if not seen.isdisjoint(mine):
+                return True
+            seen |= mine
+        return False
+
     def _has_more_sums(self, units: list[Expr], r: Add) -> bool:
         """May multiplying out over `r` bring together what stands in different sums?"""
         inner = (f for t in r.args for f in factors_of(t))
@@ -300,6 +332,8 @@ class Shortener:
         for n in outer:
             for size in range(1, min(len(inner), 3) + 1):
                 for chosen in itertools.combinations(range(len(inner)), size):
+                    if not self._may_fold([*(inner[k] for k in chosen), units[n]]):
+                        continue
                     part = powers([*(inner[k] for k in chosen), units[n]])
                     for x in self.shorter(part):
                         left = [
@@ -320,6 +354,8 @@ class Shortener:
                     inner = [u for u in self._units(t) if not isinstance(u, Num)]
                     for count in range(1, min(len(inner), 3) + 1):
                         for chosen in itertools.combinations(range(len(inner)), count):
+                            if not self._may_fold([*mine, *(inner[m] for m in chosen)]):
+                                continue
                             part = powers([*mine, *(inner[m] for m in chosen)])
                             for x in self.shorter(part):
                                 left: list[Expr] = [u for u in self._units(t) if isinstance(u, Num)]
@@ -331,17 +367,12 @@ class Shortener:
         terms = e.args
         if len(terms) > SUBSETS:
             return
-        alike: set[object] = set()  # what some summands were that are nothing together
         for size in range(2, len(terms) if len(terms) <= 4 else 3):
             for chosen in itertools.combinations(range(len(terms)), size):
-                part = add(*(terms[n] for n in chosen))
-                problem = self._problem(part) if len(terms) > 3 else None
-                if problem in alike:
+                if not self._may_fold([terms[n] for n in chosen], added=True):
                     continue
-                found = self.shorter(part, slack=1)
-                if not found and problem is not None:
-                    alike.add(problem)
-                for x in found:
+                part = add(*(terms[n] for n in chosen))
+                for x in self.shorter(part, slack=1):
                     rest = [
                         x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen
                     ]
@@ -416,7 +447,7 @@ class Shortener:
                 for extra in (None, *others):
                     inside = touching if extra is None else [f for f in factors if f in touching or f is extra]
                     left = [f for f in others if f is not extra]
-                    if not rest and not left:
+                    if (not rest and not left) or not self._may_fold(inside, letters):
                         continue
                     part = sum_over(letters, powers(inside))
                     for x in self.shorter(part):
@@ -449,10 +480,32 @@ class Shortener:
             for sign in (ONE, MINUS_ONE):
                 if canon(powers((sign, e))) is self._loss:
                     found.append(powers((sign, self.graph[self.graph.loss].entry)))
-        matches = (m.expr for m in self._table(theirs, own, point)(target, most))
+        hidden = tuple(x for x in self._hidden(own) if x is not own and x.free <= set(theirs))
+        matches = (m.expr for m in self._table(theirs, hidden, point)(target, most))
         others = (x for x in matches if canon(x) is not canon(own))
         same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
         return [*found, *(in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES))]
+
+    def _may_fold(self, parts: Sequence[Expr], summed: tuple[Index, ...] = (), added: bool = False) -> bool:
+        """May a product, summed over some letters, or a sum have the value of something short? Most have
+        not, and one value shows it before they are written down."""
+        letters, theirs = in_order(frozenset().union(*(p.free for p in parts)).difference(summed))
+        if len(letters) > TABLES:
+            return False
+        if not letters or any(map(self._hidden, parts)):
+            return True
+        product = self.samples.product
+        values = [product((p,), letters, 0) for p in parts] if added else [product(parts, letters, 0, summed)]
+        value = sum(v for v in values if v is not None)
+        if None in values or abs(value) < NOTHING:
+            return True
+        whole = self._whole.get(theirs)
+        if whole is None:
+            whole = self._whole[theirs] = float(self.samples.weights(0, theirs).sum())
+        if any(abs(value - n * whole) <= DIGITS * abs(whole) for n in (1, -1, 2)):
+            return True
+        most = sum(map(length, parts)) + len(parts) - (1 if added or summed or len(parts) == 1 else 2)
+        return self._table(theirs, (), 0).has(value, most)
 
     def _number(self, e: Expr, letters: tuple[Index, ...], point: int, value: float) -> Expr | None:
         """A value that is the same small number at every point and place."""
@@ -463,14 +516,16 @@ class Shortener:
                 return n
         return None
 
-    def _table(self, letters: tuple[Index, ...], e: Expr, point: int) -> Table:
+    def _hidden(self, e: Expr) -> tuple[Expr, ...]:
+        """What is not written as a tensor, though it could be one: calls, norms, inverses."""
+        found = self._calls.get(e)
+        if found is None:
+            calls = (x for x in walk(e) if isinstance(x, (Call, Reduce)) and x.tensors and length(x) <= 2)
+            found = self._calls[e] = tuple(x for x in calls if not (isinstance(x, Reduce) and x.op == "sum"))
+        return found
+
+    def _table(self, letters: tuple[Index, ...], hidden: tuple[Expr, ...], point: int) -> Table:
         near = self._scope
-        hidden = tuple(
-            x
-            for x in walk(e)
-            if isinstance(x, (Call, Reduce)) and x is not e and x.free <= set(letters) and length(x) <= 2 and x.tensors
-        )
-        hidden = tuple(x for x in hidden if not (isinstance(x, Reduce) and x.op == "sum"))
         key = (letters, near, hidden, point)
         found = self._tables.get(key)
         if found is None:
@@ -544,6 +599,25 @@ def _new_condition(e: Expr, than: Expr) -> bool:
     """Is it a condition on something else, where there was none? P/(P + I) is no place to read [K > 0]."""
     conditions = [x for x in walk(than) if isinstance(x, Compare)]
     return any(not x.tensors <= e.tensors for x in conditions) and not any(isinstance(x, Compare) for x in walk(e))
+
+
+def _only_multiplied_out(e: Mul, spread: Expr) -> bool:
+    """Is it a product of flat sums of powers, each of which met each, so that no two terms merged? Such
+    a sum has these factors again and no shorter ones."""
+    count, tops, bottoms = 1, set[Expr](), list[Expr]()
+    for f in e.args:
+        terms = f.args if isinstance(f, Add) else (f,)
+        count *= len(terms)
+        for x in (x for t in terms for x in factors_of(t)):
+            base, exponent = (x.base, x.exponent) if isinstance(x, Pow) else (x, ONE)
+            if not (isinstance(base, (Entry, Num, Size, Const)) and isinstance(exponent, Num)):
+                return False
+            if exponent.value > 0:
+                tops.add(base)
+            else:
+                bottoms.append(base)
+    merged = not isinstance(spread, Add) or len(spread.args) < count
+    return not merged and tops.isdisjoint(bottoms) and len(bottoms) == len(set(bottoms))
 
 
 def _itself(e: Expr) -> Expr:

@@ -59,7 +59,7 @@ from symbp.identities import (
     symmetric_by_definition,
 )
 from symbp.known import Known
-from symbp.local import local_problem
+from symbp.local import canonical_letters, in_letters, local_problem
 from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
@@ -156,6 +156,7 @@ class Simplifier:
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._problems: dict[Expr, object] = {}
+        self._letters: dict[Expr, Expr] = {}
         self._idle: set[tuple[str, object]] = set()  # groups of laws that leave alone what is like this
         self._done: dict[tuple[Expr, tuple[str, ...], tuple[str, ...]], Result] = {}
 
@@ -320,6 +321,10 @@ class Simplifier:
         found = self._memo.get(key)
         if found is None:
             own = Used()
+            lettered = self._lettered(e) if isinstance(e, Reduce) else e
+            if lettered is not e and (group, lettered) in self._idle:
+                self._memo[key] = e, own
+                return e
             if isinstance(e, Reduce):
                 indices, body = e.expose()
                 inner = self._bottom_up(group, body, own)
@@ -336,6 +341,8 @@ class Simplifier:
                 )
             result = GROUPS[group](self, now, own)
             found = self._memo[key] = (result, own)
+            if result is e and isinstance(e, Reduce):
+                self._idle.add((group, lettered))
         used.laws.update(found[1].laws)
         used.facts.update(found[1].facts)
         return found[0]
@@ -352,6 +359,14 @@ class Simplifier:
             else:
                 done.append(t)
         return done
+
+    def _lettered(self, e: Expr) -> Expr:
+        """The same with letters that depend on their sizes alone: a form that is put in elsewhere is
+        not gone through again."""
+        found = self._letters.get(e)
+        if found is None:
+            found = self._letters[e] = in_letters(e, *canonical_letters(e))
+        return found
 
     def _problem(self, e: Expr) -> object:
         found = self._problems.get(e)
