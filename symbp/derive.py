@@ -15,6 +15,7 @@ from symbp.chain import (
     CLOSED_DEPTH,
     CLOSED_LENGTH,
     Occurrence,
+    arrives_entrywise,
     chain_steps,
     contributions,
     inline,
@@ -26,9 +27,7 @@ from symbp.expr import (
     ZERO,
     Entry,
     Expr,
-    Reduce,
     add,
-    walk,
 )
 from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, adjoint, primal
@@ -176,7 +175,13 @@ def _adjoint(
     left = Entry(adjoint(node.name), node.axes)
     parts: list[tuple[str, Occurrence]] = []
     sent = {user: list(contributions(graph, node, graph[user])) for user in users}
-    for user in sorted(users, key=lambda u: _rank(graph, node, u, [t for _, t in sent[u]], adjoints)):
+    near = {} if node.is_leaf else {n: k for k, n in enumerate(adjoints)}  # the walk goes away from the loss
+
+    def place(user: str) -> tuple[bool, int]:
+        entrywise = arrives_entrywise(node, user, [t for _, t in sent[user]])
+        return not entrywise, near.get(user, -1) if entrywise else 0
+
+    for user in sorted(users, key=place):
         for o, term in sent[user]:
             terms.append(term)
             parts.append((user, o))
@@ -215,19 +220,6 @@ def _adjoint(
         trace.append(Step("matrix-form", node.name, left, (delta,), notation="matrix"))
     because = tuple(f.text for f in best.facts)
     return Adjoint(node, raw, delta, None, tuple(trace), tuple(named_adjoints(delta)), because, "not asked for")
-
-
-def _rank(graph: Graph, node: Node, user: str, terms: list[Expr], known: Mapping[str, Adjoint]) -> tuple[int, int]:
-    """The order of the paths that come back to a tensor: what arrives entry by entry first, at an inner tensor what is
-    nearest to the loss before the rest, δ_h ⊙ o + δ_z ⊙ p; all else as it was declared, X Wᵀ before λ W."""
-    letters = set(node.indices)
-    entrywise = letters and not any(
-        any(isinstance(x, Reduce) for x in walk(t))
-        or not any(isinstance(x, Entry) and primal(x.tensor) == user and x.free == letters for x in walk(t))
-        for t in terms
-    )
-    near = tuple(known).index(user) if user in known and not node.is_leaf else 0
-    return (0, near) if entrywise else (1, 0)
 
 
 def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplifier: Simplifier) -> Adjoint:
