@@ -104,6 +104,9 @@ class Textbook:
     def _turned(self, e: Expr) -> Iterator[Expr]:
         """The same value with two differences of a product turned, or one in a summand and its sign."""
         if isinstance(e, Mul):
+            for n, f in enumerate(e.args):
+                if isinstance(f, Add) and all(sign_of(t) < 0 for t in f.args):
+                    yield powers((MINUS_ONE, *e.args[:n], _negative(f), *e.args[n + 1 :]))
             ways = [(n, t) for n, f in enumerate(e.args) for t in _turnings(f)]
             for k, (n, one) in enumerate(ways):
                 for m, two in ways[k + 1 :]:

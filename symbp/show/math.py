@@ -210,7 +210,11 @@ class MathPrinter(EntryPrinter):
     def _spread(self, a: Form, whole: Form) -> Form:
         """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column, scalars in front and below."""
         axes = whole.axes
-        if len(axes) != 2 or None in axes or len(a.letters) != 1:
+        if len(axes) != 2 or None in axes:
+            return a
+        if a.kind == "num" and any(map(_is_matrix_product, whole.args)):  # 1 + u uᵀ would be read I + u uᵀ
+            return Form("times", (a, Form("full", (scalar_form(ONE),), axes)), axes, (0,))
+        if len(a.letters) != 1:
             return a
         v = _as_column(a)
         arrays = [f for f in v.args if f.letters] if v.kind == "times" else []
@@ -558,6 +562,13 @@ def _as_column(x: Form) -> Form:
     while x.kind in ("subscript", "transpose") and x.args and len(x.letters) == 1 and x.letters == x.args[0].letters:
         (x,) = x.args
     return x
+
+
+def _is_matrix_product(x: Form) -> bool:
+    """A product, or a diagonal, that is a matrix on its own and nothing entry by entry."""
+    if x.kind == "times":
+        return sum(bool(a.letters) for a in x.args) == 1 and any(map(_is_matrix_product, x.args))
+    return x.kind in ("outer", "matmul", "eye") or (x.kind == "diag" and len(x.axes) == 2)
 
 
 def _quotient_parts(x: Form) -> tuple[Sequence[Form], Sequence[Form]] | None:
