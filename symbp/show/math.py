@@ -500,7 +500,12 @@ class MathPrinter(EntryPrinter):
             left, right = (self._form(e, node.axes) for e in (g, move))
             if not node.indices:
                 return self.alphabet.spaced(self.alphabet.product([self.at(left, PRODUCT), self.at(right, PRODUCT)]))
-            turned = self.at(turned_form(left), CHAIN) if self.numerator else self._transposed(left, POWER)
+            if self.numerator:
+                turned = self.at(turned_form(left), CHAIN)
+            elif len(left.axes) == 1 and left.kind != "name":  # the gradient stays in one piece: (Wᵀ δ)ᵀ da
+                turned = self.alphabet.transposed(self.at(left, ATOM))
+            else:
+                turned = self._transposed(left, POWER)
             pair = [turned, self.at(right, CHAIN)]
             text = self.alphabet.product(pair)
             return self.alphabet.spaced(text if len(node.shape) == 1 else self.alphabet.apply("tr", [text]))
