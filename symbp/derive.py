@@ -15,7 +15,6 @@ from symbp.chain import (
     CLOSED_DEPTH,
     CLOSED_LENGTH,
     Occurrence,
-    arrives_entrywise,
     chain_steps,
     contributions,
     inline,
@@ -31,7 +30,7 @@ from symbp.expr import (
 )
 from symbp.family import base_of
 from symbp.graph import Fact, Graph, Node, adjoint, primal
-from symbp.local import change_in_sum, placed, rename
+from symbp.local import change_in_sum, changed, placed, rename
 from symbp.recursion import derive_families
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Derivation, Law, Step
@@ -57,7 +56,7 @@ def derive(
     simplifier = Simplifier(graph, simplify, adjoints=forms)
     known = LocalProblems(graph, consumers)
     adjoints: dict[str, Adjoint] = {}
-    for name in _order(graph, needed - {graph.loss}, consumers, simplifier):
+    for name in _order(graph, needed - {graph.loss}, consumers, simplifier, known):
         users = [u for u in consumers[name] if u == graph.loss or (u in adjoints and adjoints[u].delta is not ZERO)]
         a = known.recall(graph[name], users, adjoints)
         if a is None:
@@ -103,7 +102,9 @@ def _needed(graph: Graph, wanted: Iterable[str]) -> set[str]:
     return (below & above) | set(wanted)
 
 
-def _order(graph: Graph, names: set[str], consumers: Mapping[str, list[str]], simplifier: Simplifier) -> list[str]:
+def _order(
+    graph: Graph, names: set[str], consumers: Mapping[str, list[str]], simplifier: Simplifier, known: LocalProblems
+) -> list[str]:
     """The order of the walk. It does not depend on the order of the declarations, as what is known
     first may be named in the others: nearest to the loss first, what has fewer axes first, leaves
     last, of these the bias before its weights."""
@@ -117,7 +118,7 @@ def _order(graph: Graph, names: set[str], consumers: Mapping[str, list[str]], si
                 alike.setdefault((user, len(graph[name].indices)), []).append(name)
     raw = dict.fromkeys(names, 0)
     for name in {n for group in alike.values() if len(group) > 1 for n in group}:
-        whole = add(*(term for u in consumers[name] for _, term in contributions(graph, graph[name], graph[u])))
+        whole = add(*(term for u in consumers[name] for _, term in known.contributions(name, u)))
         raw[name] = length(simplifier.by_laws(whole) if simplifier.enabled else whole)
 
     def place(name: str) -> tuple[bool, int, int, int, str]:
@@ -174,15 +175,8 @@ def _adjoint(
     trace: list[Step] = []
     left = Entry(adjoint(node.name), node.axes)
     parts: list[tuple[str, Occurrence]] = []
-    sent = {user: list(contributions(graph, node, graph[user])) for user in users}
-    near = {} if node.is_leaf else {n: k for k, n in enumerate(adjoints)}  # the walk goes away from the loss
-
-    def place(user: str) -> tuple[bool, int]:
-        entrywise = arrives_entrywise(node, user, [t for _, t in sent[user]])
-        return not entrywise, near.get(user, -1) if entrywise else 0
-
-    for user in sorted(users, key=place):
-        for o, term in sent[user]:
+    for user in users:
+        for o, term in known.contributions(node.name, user):
             terms.append(term)
             parts.append((user, o))
     raw = add(*terms)
@@ -200,6 +194,9 @@ def _adjoint(
         if change in fruitless:
             continue
         if length(simplifier.by_laws(tried)) > length(best.result) + REACH:
+            continue
+        if _changes_nothing(simplifier, chosen, tried, siblings, names):
+            fruitless.add(change)
             continue
         shorter = simplifier(tried, siblings, names)
         through = any(primal(f.tensor) in names for f in best.facts)  # a fold that looked into it anyway
@@ -222,13 +219,29 @@ def _adjoint(
     return Adjoint(node, raw, delta, None, tuple(trace), tuple(named_adjoints(delta)), because, "not asked for")
 
 
+def _changes_nothing(
+    simplifier: Simplifier, before: Expr, after: Expr, siblings: tuple[str, ...], names: tuple[str, ...]
+) -> bool:
+    """Are the summands in which adjoints were put in longer than before, which is all there is to see
+    where the others, and the adjoints that these name, name other tensors?"""
+    found = changed(before, after)
+    if found is None or not found[2]:
+        return False
+    old, new, others = (add(*terms) for terms in found)
+    beside = others.tensors.union(*(simplifier.adjoints[n].tensors for n in named_adjoints(others)))
+    if not beside.isdisjoint(new.tensors):
+        return False
+    return length(simplifier(new, siblings, names).result) > length(simplifier(old, siblings).result)
+
+
 def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplifier: Simplifier) -> Adjoint:
     """The same with its closed form: the adjoints it names, put in and simplified."""
     whole, why = _closed(graph, a.delta, adjoints)
     if whole is None:
         return replace(a, why=why)
     done = simplifier(whole)
-    if not set(a.uses) <= set(named_adjoints(a.raw)):  # it names another gradient: is it shorter without?
+    named = a.delta.tensors - a.raw.tensors
+    if any(primal(t) is not None or t == graph.loss for t in named):  # is it shorter without other gradients?
         straight, _ = _closed(graph, a.raw, adjoints)
         other = simplifier(straight) if straight is not None else done
         done = other if length(other.result) < length(done.result) else done
@@ -267,6 +280,7 @@ class LocalProblems:
         self.special = {f.tensor for f in graph.facts if f.kind != "fixed"}
         self.rank = {name: n for n, name in enumerate(graph.nodes)}
         self.found: dict[object, tuple[str, dict[str, str]]] = {}
+        self._contributions: dict[tuple[str, str], list[tuple[Occurrence, Expr]]] = {}
         self.pending: tuple[object, str, dict[str, str], set[str]] | None = None
 
     def recall(self, node: Node, users: list[str], adjoints: dict[str, Adjoint]) -> Adjoint | None:
@@ -326,6 +340,14 @@ class LocalProblems:
             named = {primal(t) or t for t in delta.tensors}
             if named <= numbers.keys() and all(f.kind == "definition" and f.tensor in defined for f in facts):
                 self.found[key] = (name, numbers)
+
+    def contributions(self, name: str, user: str) -> list[tuple[Occurrence, Expr]]:
+        """What a consumer sends back to a tensor."""
+        found = self._contributions.get((name, user))
+        if found is None:
+            found = [*contributions(self.graph, self.graph[name], self.graph[user])]
+            self._contributions[name, user] = found
+        return found
 
     @staticmethod
     def between(names: Iterable[str], adjoints: dict[str, Adjoint], rank: Mapping[str, int]) -> tuple[str, ...]:

@@ -201,7 +201,12 @@ class Graph:
     def inner(self) -> tuple[Node, ...]:
         return tuple(n for n in self.nodes.values() if not n.is_leaf)
 
-    @property
+    @cached_property
+    def parts(self) -> tuple[Expr, ...]:
+        """Every subexpression of the definitions, once, in order."""
+        return tuple(dict.fromkeys(x for n in self.inner if n.body is not None for x in walk(n.body)))
+
+    @cached_property
     def sizes(self) -> tuple[str, ...]:
         """Names of all sizes, in order of appearance (literal sizes that stand for themselves are
         names of digits)."""

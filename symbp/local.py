@@ -80,16 +80,26 @@ def local_problem(graph: Graph, e: Expr, numbers: dict[str, str]) -> tuple[objec
     return tuple(key)
 
 
+def changed(before: Expr, after: Expr) -> tuple[tuple[Expr, ...], tuple[Expr, ...], tuple[Expr, ...]] | None:
+    """The summands that differ, as they were and as they are, and the others; None where the two are
+    no sums of as many."""
+    if not (isinstance(before, Add) and isinstance(after, Add) and len(before.args) == len(after.args)):
+        return None
+    pairs = [*zip(before.args, after.args)]
+    old, new = (tuple(pair[n] for pair in pairs if pair[0] is not pair[1]) for n in (0, 1))
+    return old, new, tuple(a for a, b in pairs if a is b)
+
+
 def change_in_sum(graph: Graph, before: Expr, after: Expr) -> object:
     """What is known of a change in some summands, up to names: two steps of an unrolled loop, each
     with its own upstream put in, are the same change in a gradient that sums over the steps."""
-    if not (isinstance(before, Add) and isinstance(after, Add) and len(before.args) == len(after.args)):
+    found = changed(before, after)
+    if found is None:
         return after
-    changed = [new for old, new in zip(before.args, after.args) if new is not old]
-    others = [old for old, new in zip(before.args, after.args) if new is old]
-    own = frozenset[str]().union(*(t.tensors for t in changed))
+    _, new, others = found
+    own = frozenset[str]().union(*(t.tensors for t in new))
     numbers: dict[str, str] = {}
-    problem = tuple(local_problem(graph, t, numbers) for t in changed)
+    problem = tuple(local_problem(graph, t, numbers) for t in new)
     shared = ((placed(t, {}), frozenset(numbers[primal(n) or n] for n in t.tensors & own)) for t in others)
     return problem, frozenset(Counter(shared).items())
 

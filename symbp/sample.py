@@ -77,16 +77,16 @@ def _requirements(graph: Graph) -> dict[Expr, int]:
     for node in graph.nodes.values():
         for d in node.shape:
             needs.setdefault(d, 1)
-        for x in walk(node.body) if node.body is not None else ():
-            if isinstance(x, Index):
-                needs.setdefault(x.dim, 1)
-            elif isinstance(x, Reduce):
-                for letter in x.bound:
-                    needs.setdefault(letter.dim, 1)
-            elif isinstance(x, Entry) and x.tensor in graph.nodes:
-                for i, d in zip(x.idx, graph[x.tensor].shape, strict=True):
-                    if isinstance(i, Num):
-                        needs[d] = max(needs.get(d, 1), int(i.value) + 1)
+    for x in graph.parts:
+        if isinstance(x, Index):
+            needs.setdefault(x.dim, 1)
+        elif isinstance(x, Reduce):
+            for letter in x.bound:
+                needs.setdefault(letter.dim, 1)
+        elif isinstance(x, Entry) and x.tensor in graph.nodes:
+            for i, d in zip(x.idx, graph[x.tensor].shape, strict=True):
+                if isinstance(i, Num):
+                    needs[d] = max(needs.get(d, 1), int(i.value) + 1)
     for e in graph.relations.values():
         needs.setdefault(e, 1)
     return needs
@@ -111,7 +111,7 @@ def _assignments(names: list[str], graph: Graph, needs: Mapping[Expr, int], vari
     first = [*_FIRST, *islice(count(8), max(len(names) - 2, 2))]
     used, rest = first[: len(names)], first[len(names) :]
     pool = used[-(variant % max(len(used), 1)) :] + used[: -(variant % max(len(used), 1))] if variant else used
-    pool = pool + rest
+    pool = [rest[0], *used, *rest[1:]] if variant % 2 and len(used) == 1 else pool + rest
     known = {d: set(_names(d)) for d in needs if not _names(d) or not set(_names(d)) & set(graph.relations)}
     budget = [SEARCH]
 

@@ -44,6 +44,7 @@ from symbp.identities import (
     common_power,
     compared,
     complement,
+    exponential_quotient,
     fold_power,
     half_angle,
     inverse_cancels,
@@ -57,15 +58,19 @@ from symbp.identities import (
     sign_quotient,
     spread_number,
     symmetric_by_definition,
+    whole_power,
 )
 from symbp.known import Known
 from symbp.local import canonical_letters, in_letters, local_problem
 from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
+    angle_difference,
+    apart,
     between,
     bounded,
     clipped_minimum,
+    common_sign,
     double_angle,
     even_branches,
     fold_branch,
@@ -79,9 +84,19 @@ from symbp.piecewise import (
     outside,
     scaled_clip,
     sign_of_product,
+    unclipped,
 )
 from symbp.prove import Prover, reason
-from symbp.quotients import divided_once, divisor_inside, exact_quotient
+from symbp.quotients import (
+    conjugates,
+    divided_once,
+    divisor_inside,
+    divisor_into_sum,
+    exact_quotient,
+    multiple,
+    root_below,
+    root_quotient,
+)
 from symbp.rules import (
     Knowledge,
     Used,
@@ -99,6 +114,7 @@ from symbp.rules import (
     out_of_order,
     partial_factor,
     positive_first,
+    selected,
     sign_fact,
     sum_fact,
     symmetric_inverse,
@@ -423,7 +439,7 @@ def _swapped(e: Entry, n: int, m: int) -> Entry:
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
-    "facts": (sum_fact, sign_fact, idle_mask, symmetric_inverse, symmetric_by_definition),
+    "facts": (sum_fact, sign_fact, idle_mask, selected, symmetric_inverse, symmetric_by_definition),
     "combine": (
         fold_definition,
         fold_logistic,
@@ -433,12 +449,14 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         idle_sign,
         idle_condition,
         absolute,
+        common_sign,
         clamp,
         clipped,
         scaled_clip,
         in_branch,
         even_branches,
         outside,
+        apart,
         fold_branch,
         compared,
         bounded,
@@ -447,22 +465,29 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         between,
         logistic,
         normalised,
+        exponential_quotient,
         mirrored,
         half_angle,
         log_quotient,
         hyperbolic,
         double_angle,
+        angle_difference,
         on_diagonal,
         roots,
         inverse_of_inverse,
         inverse_cancels,
         inverse_of_product,
         exact_quotient,
+        conjugates,
+        root_quotient,
+        root_below,
         divisor_inside,
+        divisor_into_sum,
         divided_once,
         together,
         multiply_out,
         expand_terms,
+        whole_power,
         fold_power,
         common_exponent,
     ),
@@ -470,9 +495,11 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         complement,
         clipped_minimum,
         masks,
+        unclipped,
         kinked,
         common_power,
         common_factor,
+        multiple,
         partial_factor,
         spread_number,
         under_one_sum,

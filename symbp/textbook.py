@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from symbp.arithmetic import canon, factors_of, length, plus, positive, powers, sign_of, split
-from symbp.expr import MINUS_ONE, ONE, Add, Entry, Expr, Index, Mul, Num, Reduce, mul, rebuild, substitute, walk
+from symbp.expr import MINUS_ONE, ONE, Add, Entry, Expr, Index, Mul, Num, Reduce, add, mul, rebuild, substitute, walk
 from symbp.graph import Graph, primal
 from symbp.rules import Used, positive_first
 
@@ -48,7 +48,7 @@ class Textbook:
         args = [self(a, bound) for a in e.args]
         now = rebuild(e, args) if any(a is not b for a, b in zip(args, e.args)) else e
         if isinstance(now, Add):
-            return _means_first(_complements(self._signs(now)))
+            return _means_first(self._entrywise_first(_complements(self._signs(now))))
         return self._upstream_first(self._signs(now), bound) if isinstance(now, Mul) else now
 
     def _number(self, e: Num) -> Num:
@@ -74,6 +74,24 @@ class Textbook:
             if place is not None:
                 factors.insert(place, factors.pop(at))
         return e if tuple(factors) == e.args else mul(*factors)
+
+    def _entrywise_first(self, e: Expr) -> Expr:
+        """What arrives entry by entry before what comes through weights: δ ⊙ (1 − z) + Uᵀ δ_z."""
+        if not isinstance(e, Add) or not e.free:
+            return e
+        entries = [t for t in e.args if isinstance(split(t)[1], Entry) and t.free == e.free]
+        plain = [t for t in entries if not self._names_error(t)]
+        residual = plain if len({sign_of(t) for t in plain}) > 1 else []  # h − y
+        arriving = [t for t in e.args if not any(t is f for f in residual) and self._arrives_entrywise(t, e.free)]
+        arriving.sort(key=lambda t: (sign_of(t) < 0, self.graph.errors.isdisjoint(t.tensors)))
+        first = [*residual, *arriving]
+        rest = [t for t in e.args if not any(t is f for f in first)]
+        return add(*first, *rest) if arriving and sign_of(first[0]) > 0 else e
+
+    def _arrives_entrywise(self, t: Expr, letters: frozenset[Index]) -> bool:
+        parts = list(walk(t))
+        whole = any(isinstance(x, Entry) and x.free == letters and self._names_error(x) for x in parts)
+        return whole and not any(isinstance(x, Reduce) for x in parts)
 
     def _names_error(self, e: Expr) -> bool:
         return any(primal(t) is not None or t in self.graph.errors for t in e.tensors)

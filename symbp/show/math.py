@@ -184,6 +184,8 @@ class MathPrinter(EntryPrinter):
 
     def _m_subscript(self, x: Form) -> Piece:
         inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
+        if inner is not None and inner.kind == "name" and pattern and all(p.isdigit() for p in pattern):
+            return Piece(self._entry(Entry(str(inner.data[0]), [Num(int(p)) for p in pattern]), {}))
         if inner is None:
             raise NoMatrixForm
         if set(pattern) <= {":", "None"}:
@@ -199,7 +201,7 @@ class MathPrinter(EntryPrinter):
     def _m_add(self, x: Form) -> Piece:
         out = ""
         for n, (sign, a) in enumerate(zip(x.data, x.args)):
-            text = self.at(self._spread(a, x), QUOTIENT)
+            text = self._spread(a, x, QUOTIENT)
             minus = self.alphabet.minus
             if n == 0:
                 out = text if sign == 1 else minus + text
@@ -207,21 +209,9 @@ class MathPrinter(EntryPrinter):
                 out += f" {'+' if sign == 1 else minus} {text}"
         return Piece(out, SUM)
 
-    def _spread(self, a: Form, whole: Form) -> Form:
+    def _spread(self, a: Form, whole: Form, level: int) -> str:
         """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column, scalars in front and below."""
-        axes = whole.axes
-        if len(axes) != 2 or None in axes:
-            return a
-        if a.kind == "num" and any(map(_is_matrix_product, whole.args)):  # 1 + u uᵀ would be read I + u uᵀ
-            return Form("times", (a, Form("full", (scalar_form(ONE),), axes)), axes, (0,))
-        if len(a.letters) != 1:
-            return a
-        v = _as_column(a)
-        arrays = [f for f in v.args if f.letters] if v.kind == "times" else []
-        if len(arrays) == 1 and v.args.index(arrays[0]) < len(v.args) - int(str(v.data[0])):  # 𝟏 𝟏ᵀ M/N
-            args = [Form("spread", (f,), axes) if f is arrays[0] else f for f in v.args]
-            return Form("times", tuple(args), axes, v.data)
-        return Form("spread", (a,), axes)
+        return self.at(_spread_in(_as_row(a, whole), whole), level)
 
     def _m_spread(self, x: Form) -> Piece:
         """A vector along rows or columns of a matrix: 𝟏 bᵀ or v 𝟏ᵀ."""
@@ -235,7 +225,8 @@ class MathPrinter(EntryPrinter):
     def _m_times(self, x: Form) -> Piece:
         divisors = int(str(x.data[0]))
         cut = len(x.args) - divisors
-        tops, bottoms = list(x.args[:cut]), list(x.args[cut:])
+        args = [_as_row(a, x) for a in x.args]
+        tops, bottoms = args[:cut], args[cut:]
         minus = ""
         if tops and tops[0].kind == "num":
             value = tops[0].data[0]
@@ -246,6 +237,10 @@ class MathPrinter(EntryPrinter):
                 tops[0] = Form("num", (), (), (positive,), 0.0)
                 if positive is ONE and len(tops) > 1:
                     tops.pop(0)
+            value = abs(value.value) if (endless := _endless(value)) > 1 else None
+            if value is not None:  # 3.4318/3, not 1.14393333
+                tops[0] = scalar_form(Num(value * endless, True))
+                bottoms.append(scalar_form(Num(endless)))
         text = self._quotient(x, tops, bottoms)
         level = QUOTIENT if bottoms and self.alphabet.name != "latex" else CHAIN if _is_chain(x) else PRODUCT
         return Piece(minus + text, SUM if minus else level)
@@ -409,10 +404,15 @@ class MathPrinter(EntryPrinter):
             return length
         if exponent.kind == "num" and exponent.data[0] is HALF:
             return Piece(self.alphabet.root(self.at(base, SUM)), ATOM)
-        return Piece(self.alphabet.power(self.at(base, ATOM), self.at(exponent, SUM), bool(x.axes)), POWER)
+        elementwise = any(x.axes) and self.alphabet.name == "latex"  # ^{\\odot (p - 1)}
+        raised = self._spread(exponent, x, PRODUCT if elementwise else SUM)
+        return Piece(self.alphabet.power(self._spread(base, x, ATOM), raised, bool(x.axes)), POWER)
 
     def _m_call(self, x: Form) -> Piece:
-        return self._function(str(x.data[0]), [self.at(a, SUM) for a in x.args], [self.at(a, ATOM) for a in x.args])
+        loose, tight = ([self._spread(a, x, level) for a in x.args] for level in (SUM, ATOM))
+        if x.data[0] == "xlogy" and any(x.args[0].axes):
+            return Piece(f"{tight[0]} {self.alphabet.odot} {self.alphabet.apply('log', [loose[1]])}", PRODUCT)
+        return self._function(str(x.data[0]), loose, tight)
 
     def _m_unknown(self, x: Form) -> Piece:
         """g(x), or its Jacobian ∂y/∂x for y = g(x)."""
@@ -432,18 +432,19 @@ class MathPrinter(EntryPrinter):
         return self._partial(self._value_name(e), self.at(x.args[slot], SUM))
 
     def _m_compare(self, x: Form) -> Piece:
-        left, right = (self.at(a, SUM) for a in x.args)
-        return Piece(self.alphabet.truth(f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"))
+        return Piece(self.alphabet.truth(self._condition(x, x)))
 
-    def _condition(self, x: Form) -> str:
+    def _condition(self, x: Form, whole: Form) -> str:
         if x.kind == "compare":
-            left, right = (self.at(a, SUM) for a in x.args)
+            left, right = (self._spread(a, whole, SUM) for a in x.args)
             return f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"
-        return self.at(x, SUM)
+        return self._spread(x, whole, SUM)
 
     def _m_where(self, x: Form) -> Piece:
         condition, yes, no = x.args
-        return Piece(self.alphabet.cases(self.at(yes, SUM), self._condition(condition), self.at(no, SUM)))
+        return Piece(
+            self.alphabet.cases(self._spread(yes, x, SUM), self._condition(condition, x), self._spread(no, x, SUM))
+        )
 
     def _m_row(self, x: Form) -> Piece:
         op, axis = x.data
@@ -477,6 +478,8 @@ class MathPrinter(EntryPrinter):
         return Piece(self.alphabet.apply("tr", [self.at(x.args[0], SUM)]))
 
     def _m_eye(self, x: Form) -> Piece:
+        if "I" in self.reserved:
+            raise NoMatrixForm
         return Piece("I")
 
     def _m_full(self, x: Form) -> Piece:
@@ -490,8 +493,11 @@ class MathPrinter(EntryPrinter):
         if not any(inner.axes):
             if _is_one(inner):
                 return Piece(ones, PRODUCT)
-            return Piece(self.alphabet.product([self.at(inner, PRODUCT), ones]), PRODUCT)
-        return self.piece(self._spread(inner, x))
+            factors = inner.args if inner.kind == "times" else (inner,)
+            sums = any(a.kind in ("dot", "sum", "matmul") for a in factors)
+            plain = not sums or (inner.kind == "times" and inner.data[0] and self.alphabet.name == "latex")
+            return Piece(self.alphabet.product([self.at(inner, PRODUCT if plain else ATOM), ones]), PRODUCT)
+        return self.piece(_spread_in(inner, x))
 
     def pairing(self, g: Expr, move: Expr, node: Node, letters: Mapping[Index, str]) -> str:
         """⟨g, dv⟩: tr(Gᵀ dV) of matrices, gᵀ dv of vectors, a product of numbers; entry by entry where there is no
@@ -527,6 +533,8 @@ class MathPrinter(EntryPrinter):
         if (x.kind == "matmul" and len(x.args[0].axes) == 1) != self.numerator:
             chain = [(a, not turned if len(a.axes) == 2 else turned) for a, turned in reversed(chain)]
         inner = tuple(dict.fromkeys(i for a, _ in chain for i in a.axes if isinstance(i, Index) and i not in target))
+        if any(sum(i in a.axes for a, _ in chain) > 2 for i in (*target, *inner)):
+            return None  # one letter for two sums
         named = self.letters_for(inner, letters)
         factors, marked = [], []
         for n, (a, turned) in enumerate(chain):
@@ -569,11 +577,37 @@ def _as_column(x: Form) -> Form:
     return x
 
 
+def _spread_in(a: Form, whole: Form) -> Form:
+    """A summand as a form in the shape of the whole."""
+    axes = whole.axes
+    if len(axes) != 2 or None in axes:
+        return a
+    if a.kind == "num" and whole.kind == "add" and any(map(_is_matrix_product, whole.args)):  # 1 + u uᵀ is no I + u uᵀ
+        return Form("times", (a, Form("full", (scalar_form(ONE),), axes)), axes, (0,))
+    if len(a.letters) != 1:
+        return a
+    v = _as_column(a)
+    arrays = [f for f in v.args if f.letters] if v.kind == "times" else []
+    if len(arrays) == 1 and v.args.index(arrays[0]) < len(v.args) - int(str(v.data[0])):  # 𝟏 𝟏ᵀ M/N
+        args = [Form("spread", (f,), axes) if f is arrays[0] else f for f in v.args]
+        return Form("times", tuple(args), axes, v.data)
+    return Form("spread", (a,), axes)
+
+
 def _is_matrix_product(x: Form) -> bool:
     """A product, or a diagonal, that is a matrix on its own and nothing entry by entry."""
     if x.kind == "times":
         return sum(bool(a.letters) for a in x.args) == 1 and any(map(_is_matrix_product, x.args))
     return x.kind in ("outer", "matmul", "eye") or (x.kind == "diag" and len(x.axes) == 2)
+
+
+def _endless(n: Num) -> int:
+    """What a decimal must be multiplied with to end: 3 for 1.14393333…"""
+    bottom = n.value.denominator if n.decimal else 1
+    for p in (2, 5):
+        while bottom % p == 0:
+            bottom //= p
+    return bottom
 
 
 def _quotient_parts(x: Form) -> tuple[Sequence[Form], Sequence[Form]] | None:
@@ -589,6 +623,13 @@ def _quotient_parts(x: Form) -> tuple[Sequence[Form], Sequence[Form]] | None:
 
 def _is_one(x: Form) -> bool:
     return x.kind == "num" and x.data[0] is ONE
+
+
+def _as_row(a: Form, whole: Form) -> Form:
+    """An array with one axis, which is a column on paper, as a part of a row."""
+    if len(a.axes) == 1 and len(whole.axes) == 2 and whole.axes[0] is None and whole.axes[1] is not None:
+        return Form("subscript", (a,), (None, *a.axes), ("None", ":"))
+    return a
 
 
 def _is_named(x: Form) -> bool:
