@@ -59,13 +59,15 @@ def _length(e: Expr) -> int:
             return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + lonely
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
-            lonely = all((isinstance(a, Pow) and a.exponent is MINUS_ONE) or _is_unit(a) for a in e.args)
+            lonely = all(_is_divisor(a) or _is_unit(a) for a in e.args)
             return inner + lonely - _averages(e) - _squared_quotient(e)
         case Pow():
             squared = _squares(e.base)
             if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
                 return length(squared) + 1
-            return length(e.base) + 1 + (length(e.exponent) if e.exponent is not MINUS_ONE else 0)
+            if _is_divisor(e):  # 1/x²
+                return length(_divisor(e)) + 1
+            return length(e.base) + 1 + length(e.exponent)
         case Reduce():
             body = length(e.body)
             if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
@@ -144,7 +146,10 @@ def _squared_quotient(e: Mul) -> bool:
 
 
 def _divisor(e: Expr) -> Expr:
-    return e.base if isinstance(e, Pow) and e.exponent is MINUS_ONE else e
+    if not isinstance(e, Pow) or not _is_divisor(e):
+        return e
+    assert isinstance(e.exponent, Num)
+    return e.base if e.exponent is MINUS_ONE else Pow(e.base, Num(-e.exponent.value, e.exponent.decimal))
 
 
 def sign_of(e: Expr) -> int:
