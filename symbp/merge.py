@@ -49,6 +49,9 @@ def _merged(one: Expr, two: Expr) -> Iterator[Expr]:
         for other, right in _sums_of(two):
             if left.tensors.isdisjoint(right.tensors):
                 continue
+            lone = not (isinstance(left.body, Mul) and isinstance(right.body, Mul))
+            if lone and any(f.tensors for f in (*outer, *other)):
+                continue  # x Σ c − y Σ c d is as good as Σ c (x − y d)
             mine, first = left.expose(one, two)
             theirs, second = right.expose(one, two, first)
             tops, bottoms = factors_of(first), factors_of(second)
