@@ -56,7 +56,7 @@ def length(e: Expr) -> int:
 def _length(e: Expr) -> int:
     match e:
         case Add():
-            lonely = all(sign_of(a) < 0 and (abs(split(a)[0]) == 1 and not isinstance(a, Num)) for a in e.args)
+            lonely = all(map(lone_minus, e.args))
             return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + lonely
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
@@ -181,6 +181,16 @@ def sign_of(e: Expr) -> int:
     if isinstance(e, Mul) and isinstance(e.args[0], Num):
         return -1 if e.args[0].value < 0 else 1
     return 1
+
+
+def lone_minus(e: Expr) -> bool:
+    """Does the minus of a term stand alone, as no number takes it: −x, but not −2x or −1/x?"""
+    coefficient, rest = split(e)
+    return coefficient == -1 and rest is not ONE and not all(map(_is_divisor, factors_of(rest)))
+
+
+def _is_divisor(e: Expr) -> bool:
+    return isinstance(e, Pow) and isinstance(e.exponent, Num) and e.exponent.value < 0
 
 
 def positive(e: Expr) -> Expr:

@@ -51,12 +51,14 @@ from symbp.rules import Knowledge, Used, common_factor, masks, opposite, out_of_
 
 
 def mirrored(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """1 − σ(−u) = σ(u), σ(u) − σ(−u) = 2σ(u) − 1: c σ(−u) is c − c σ(u). Ends: shorter."""
+    """1 − σ(−u) = σ(u), 1 − σ(a − b) = σ(b − a), σ(u) − σ(−u) = 2σ(u) − 1: c σ(−u) is c − c σ(u). Ends: shorter."""
     if not isinstance(e, Add):
         return None
     for n, t in enumerate(e.args):
         c, rest = split(t)
-        if not (isinstance(rest, Call) and rest.fn == "sigmoid" and _is_negative(rest.args[0])):
+        if not (isinstance(rest, Call) and rest.fn == "sigmoid"):
+            continue
+        if not (_is_negative(rest.args[0]) or any(isinstance(x, Num) and x.value == -c for x in e.args)):
             continue
         turned = Call("sigmoid", plus(powers((MINUS_ONE, x)) for x in _terms(rest.args[0])))
         for parts in ((Num(c), mul(Num(-c), turned)), (mul(Num(-c), turned), Num(c))):
@@ -282,17 +284,23 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     factors = factors_of(e)
     for f in factors:
         base, exponent = (f.base, f.exponent) if isinstance(f, Pow) else (f, ONE)
-        if not isinstance(base, (Add, Reduce)) or not base.tensors:
+        meets = isinstance(base, Entry) and any(isinstance(g, Pow) and g.exponent.tensors for g in factors)
+        if not base.tensors or not (isinstance(base, (Add, Reduce)) or meets):
             continue
+        letters = {i.dim: i for i in base.free}
         for node in s.graph.inner if s.unfolding is not None else ():
-            if node.body is None or not base.tensors <= node.body.tensors or set(node.indices) != set(base.free):
+            if node.body is None or not base.tensors <= node.body.tensors or len(node.indices) != len(base.free):
                 continue
-            parts = factors_of(node.body)
+            if {i.dim for i in node.indices} != set(letters):
+                continue
+            renamed = node.indices if set(node.indices) == set(base.free) else [letters[i.dim] for i in node.indices]
+            here = dict(zip(node.indices, renamed))
+            parts = factors_of(substitute(node.body, here))
             own = next((g for g in parts if isinstance(g, Pow) and canon(g.base) is canon(base)), None)
             rest = powers(g for g in parts if g is not own)
             if own is None or rest.tensors or rest.free or not _not_negative(s, base):
                 continue
-            whole = powers((node.entry, power(rest, MINUS_ONE)))
+            whole = powers((substitute(node.entry, here), power(rest, MINUS_ONE)))
             ratio = expand(powers((exponent, power(own.exponent, MINUS_ONE))))
             step = expand(plus((exponent, *(powers((MINUS_ONE, t)) for t in _terms(own.exponent)))))
             plain = not any(below_the_line(x) is not None for x in walk(ratio) if x.tensors)  # no q^(2/(a + 1))
@@ -301,6 +309,7 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                 forms.append(powers((whole, power(base, step))))
             for named in sorted(forms, key=length):
                 result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
+                result = common_exponent(s, result, used) or result
                 if length(result) < length(e):
                     return result
     return None

@@ -229,7 +229,11 @@ class Emitter:
         a, b = e.args
         if isinstance(a, Index) and isinstance(b, Index) and a.dim is b.dim:
             return Form("eye", (), order, (a.dim,), 1.0)
-        return self._elementwise("compare", e.args, order, "==")
+        if (mirrored := _mirror(a, b) or _mirror(b, a)) is not None:
+            eye = Form("eye", (), order, (mirrored,), 1.0)
+            return Form("flip", (eye,), order, (0,), 2.0)
+        solved = _one_letter(a, b)
+        return self._elementwise("compare", solved or e.args, order, "==")
 
     def _causal(self, e: Compare, order: Axes) -> Form | None:
         """j ≤ i on one size is a causal mask."""
@@ -775,6 +779,29 @@ def _quotient_powers(
                     tops = [*tops[:n], whole, *tops[n + 1 :]]
                     return (tops, rest, bottom) if low is bottoms else (tops, bottoms, rest)
     return tops, bottoms, bottom
+
+
+def _mirror(a: Expr, b: Expr) -> Expr | None:
+    """The size n of i = n − 1 − j, where both letters run to n."""
+    parts = affine(b)
+    if not isinstance(a, Index) or parts is None:
+        return None
+    letters = [x for x, c in parts.items() if isinstance(x, Index) and c == -1 and x.dim is a.dim]
+    rest = from_affine({x: c for x, c in parts.items() if x not in letters})
+    return a.dim if len(letters) == 1 and affine(rest) == affine(a.dim - 1) else None
+
+
+def _one_letter(a: Expr, b: Expr) -> tuple[Expr, Expr] | None:
+    """n − 1 − i = 0 as i = n − 1: an equation of places that has one letter, once."""
+    left, right = affine(a), affine(b)
+    if left is None or right is None or isinstance(a, Index) or isinstance(b, Index):
+        return None
+    parts = {atom: left.get(atom, Fraction(0)) - right.get(atom, Fraction(0)) for atom in {**left, **right}}
+    letters = [atom for atom, c in parts.items() if atom.free and c]
+    if len(letters) != 1 or not isinstance(letters[0], Index) or abs(parts[letters[0]]) != 1:
+        return None
+    (letter,) = letters
+    return letter, from_affine({atom: -c * parts[letter] for atom, c in parts.items() if atom is not letter and c})
 
 
 def _product_powers(forms: list[Form]) -> list[Form]:

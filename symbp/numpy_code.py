@@ -197,6 +197,9 @@ class NumpyPrinter:
             return self._call_text("ones", shape)
         if x.args[0].kind == "num" and x.args[0].data[0] is Num(0):
             return self._call_text("zeros", shape)
+        whole = x.args[0]
+        if whole.kind == "times" and whole.args[0].kind == "num" and whole.args[0].data[0] is Num(1):  # ones/n
+            return self.piece(replace(whole, args=(replace(x, args=whole.args[:1]), *whole.args[1:]), axes=x.axes))
         inner = x.args[0].data[0] if x.args[0].kind == "num" else None
         if isinstance(inner, Num) and inner.value.numerator == 1 and not inner.decimal:
             return Text(f"{self._np('ones')}({shape})/{inner.value.denominator}", PRODUCT)

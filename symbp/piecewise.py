@@ -105,7 +105,7 @@ def between(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     if not isinstance(e, Mul):
         return None
     for low in e.args:
-        if isinstance(low, Compare) and low.fn in MORE and low.tensors and not low.args[1].tensors:
+        if isinstance(low, Compare) and low.fn in MORE and low.tensors:
             high = Compare(MIRRORED[low.fn], low.args[0], powers((MINUS_ONE, low.args[1])))
             if high in e.args and s.known.is_positive(high.args[1]):
                 whole = Compare(high.fn, Call("abs", low.args[0]), high.args[1])
@@ -206,6 +206,19 @@ def outside(s: Knowledge, e: Expr, used: Used) -> Expr | None:
         return None
     high = one if one.fn in MORE else two
     return Compare(high.fn, Call("abs", *high.args[:1]), high.args[1]) if s.known.is_positive(high.args[1]) else None
+
+
+def apart(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """τ if u > 0 else τ − 1 = τ − [u ≤ 0]: branches that are a number apart. Ends: shorter."""
+    if not isinstance(e, Select) or not isinstance(e.args[0], Compare) or not e.args[0].tensors:
+        return None
+    condition, yes, no = e.args
+    distance, other = expand(plus((no, mul(MINUS_ONE, yes)))), opposite(condition)
+    if not isinstance(distance, Num) or not yes.tensors or other is None:
+        return None
+    results = plus((yes, powers((distance, other)))), plus((no, powers((Num(-distance.value), condition))))
+    result = min(results, key=length)
+    return result if length(result) < length(e) else None
 
 
 def fold_branch(s: Knowledge, e: Expr, used: Used) -> Expr | None:
@@ -408,6 +421,25 @@ def clipped_minimum(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def unclipped(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """c − z [|z| < q] = c [|z| ≥ q] for c = clip(z, −q, q), which is z between the bounds. Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    for one in e.args:
+        for c in (f for f in factors_of(one) if isinstance(f, Entry)):
+            sides = _clip(s, c)
+            inside = between(s, mul(*sides), used) if sides is not None else None
+            if not isinstance(inside, Compare) or sides is None:
+                continue
+            middle = powers((MINUS_ONE, inside, *(sides[0].args[0] if f is c else f for f in factors_of(one))))
+            two = next((t for t in e.args if canon(t) is canon(middle)), None)
+            outer = opposite(inside)
+            if two is not None and outer is not None:
+                used.facts[Fact("definition", c.tensor, text=DEFINITION + c.tensor)] = None
+                return plus(powers((one, outer)) if t is one else t for t in e.args if t is not two)
+    return None
+
+
 def _clip(s: Knowledge, c: Entry) -> tuple[Compare, Compare] | None:
     """The conditions under which a node defined as min(max(r, lo), hi) is r."""
     body = s.known.body_at(c)
@@ -422,6 +454,7 @@ def _clip(s: Knowledge, c: Entry) -> tuple[Compare, Compare] | None:
 
 __all__ = [
     "angle_difference",
+    "apart",
     "between",
     "bounded",
     "clipped_minimum",
@@ -439,4 +472,5 @@ __all__ = [
     "outside",
     "scaled_clip",
     "sign_of_product",
+    "unclipped",
 ]

@@ -6,6 +6,8 @@ one is a multiple of the other.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import TypeGuard
 
@@ -44,6 +46,30 @@ def exact_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                         used.facts[Fact("definition", named.tensor, text=DEFINITION + named.tensor)] = None
                     return result
     return None
+
+
+def multiple(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """c (x − y) + x − y = (c + 1)(x − y): summands that are a multiple of a factor of another. Ends: shorter."""
+    if not isinstance(e, Add) or not 3 <= len(e.args) <= TERMS:
+        return None
+    for t in e.args:
+        for r in (f for f in factors_of(t) if isinstance(f, Add) and f is not t and len(f.args) < len(e.args)):
+            others = [x for x in e.args if x is not t]
+            choices = itertools.combinations(others, len(r.args)) if len(r.args) < len(others) else ()
+            for part in (others, *choices):
+                ratio = _quotient(plus(part), r) if _bases(r.args) <= _bases(part) else None
+                if ratio is not None:
+                    count = plus((powers(x for x in factors_of(t) if x is not r), ratio))
+                    result = plus([powers((count, r)), *(x for x in others if x not in part)])
+                    if length(result) < length(e):
+                        return result
+    return None
+
+
+def _bases(terms: Iterable[Expr]) -> set[Expr]:
+    """The factors of summands that carry a tensor, up to their powers."""
+    factors = (f.base if isinstance(f, Pow) else f for t in terms for f in factors_of(t))
+    return {canon(f) for f in factors if f.tensors}
 
 
 def divisor_inside(s: Knowledge, e: Expr, used: Used) -> Expr | None:
@@ -229,6 +255,7 @@ __all__ = [
     "divisor_inside",
     "divisor_into_sum",
     "exact_quotient",
+    "multiple",
     "root_below",
     "root_quotient",
 ]

@@ -20,6 +20,7 @@ from symbp.arithmetic import (
     expand,
     factors_of,
     length,
+    lone_minus,
     negative_power,
     plus,
     power,
@@ -187,6 +188,35 @@ def idle_mask(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                 if isinstance(f, Entry) and f is not m and m in s.defining_factors(f):
                     used.facts[s.binary[m.tensor]] = None
                     return powers(x for x in e.args if x is not m)
+    return None
+
+
+def selected(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """p_k (t_k − q) = q (t_k − p_k) for a one-hot t and q = Σ_k t_k p_k, as t_k p_k = t_k q. Ends: q stands
+    outside."""
+    if not isinstance(e, Mul):
+        return None
+    for p in e.args:
+        for r in e.args if isinstance(p, Entry) else ():
+            if not isinstance(r, Add) or len(r.args) != 2:
+                continue
+            for one, two in (r.args, r.args[::-1]):
+                (c, t), (d, q) = split(one), split(two)
+                fact = s.known.onehot.get(t.tensor) if isinstance(t, Entry) else None
+                if fact is None or fact.kind != "onehot" or c != -d or abs(c) != 1 or t.idx != p.idx:  # type: ignore[attr-defined]
+                    continue
+                k = t.idx[-1 if fact.axis is None else fact.axis]  # type: ignore[attr-defined]
+                meant = s.known.body_at(q) if isinstance(q, Entry) else q
+                if isinstance(k, Index) and meant is not None and canon(meant) is canon(sum_over((k,), mul(t, p))):
+                    used.facts[fact] = None
+                    if isinstance(q, Entry):
+                        used.facts[Fact("definition", q.tensor, text=DEFINITION + q.tensor)] = None
+                    turned = (
+                        plus(powers((MINUS_ONE, p)) if x is two else t for x in r.args)
+                        if c > 0
+                        else plus(p if x is two else one for x in r.args)
+                    )
+                    return powers(q if x is p else turned if x is r else x for x in e.args)
     return None
 
 
@@ -502,14 +532,16 @@ def common_factor(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
 
 
 def _one_way(terms: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor."""
+    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor; odd functions too."""
     seen: dict[Expr, Expr] = {}
     result = []
     for t in terms:
         factors = list(factors_of(t))
         for n, f in enumerate(factors):
-            if isinstance(f, Add) and any(sign_of(a) < 0 for a in f.args) and any(sign_of(a) > 0 for a in f.args):
-                turned = canon(plus(powers((MINUS_ONE, a)) for a in f.args))
+            inside = f.args[0] if isinstance(f, Call) and f.fn in ODD else f
+            if isinstance(inside, Add) and len({sign_of(a) for a in inside.args}) == 2:
+                opposite_one = plus(powers((MINUS_ONE, a)) for a in inside.args)
+                turned = canon(opposite_one if inside is f else Call(f.fn, opposite_one))  # type: ignore[attr-defined]
                 if turned in seen and canon(f) not in seen:
                     factors[n] = mul(MINUS_ONE, seen[turned])
                 else:
@@ -558,14 +590,18 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     if not isinstance(e, Add) or len(e.args) < 3 or len(e.args) > 8:
         return None
     counts: dict[Expr, list[int]] = {}
-    for n, t in enumerate(e.args):
-        for base in _power_table(split(t)[1]):
+    terms = _one_way(e.args)
+    for n, t in enumerate(terms):
+        number, letters = split(t)
+        if abs(number) != 1 and letters is not ONE:
+            counts.setdefault(Num(abs(number)), []).append(n)
+        for base in _power_table(letters):
             if not isinstance(base, Size):
                 counts.setdefault(base, []).append(n)
     best: Expr | None = None
     for where in counts.values():
         if 2 <= len(where) < len(e.args):
-            grouped = collect(plus(e.args[n] for n in where))
+            grouped = collect(plus(terms[n] for n in where))
             rest = [grouped if n == where[0] else t for n, t in enumerate(e.args) if n == where[0] or n not in where]
             result = add(*rest)
             if length(result) < length(best or e):
@@ -594,7 +630,12 @@ ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")
 def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """−(t − y) = y − t inside a product, a sum that is a factor, and an odd function. Ends: one minus
     fewer."""
-    if not isinstance(e, Mul) or not isinstance(e.args[0], Num) or e.args[0].value >= 0:
+    if not isinstance(e, Mul):
+        return None
+    both = _both_turned(e)
+    if both is not None:
+        return both
+    if not isinstance(e.args[0], Num) or e.args[0].value >= 0:
         return None
     for n, f in enumerate(e.args[1:], 1):
         turned = _turned(f)
@@ -606,6 +647,17 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             plain = any(isinstance(split(t)[1], Entry) for t in terms)
             if named or (e.args[0] is MINUS_ONE and not plain and length(result) < length(e)):  # −(1 − a) stays
                 return result
+    return None
+
+
+def _both_turned(e: Mul) -> Expr | None:
+    """(1 + x)(y − t) for (−1 − x)(t − y): what has only minuses turns with a difference."""
+    for f in e.args:
+        for g in e.args if isinstance(f, Add) and all(sign_of(t) < 0 for t in f.args) else ():
+            turned = _turned(g) if isinstance(g, Add) and g is not f else None
+            if turned is not None and not any(isinstance(t, Num) for t in _summands(g)):
+                whole = plus(powers((MINUS_ONE, t)) for t in f.args)
+                return mul(*(turned if x is g else whole if x is f else x for x in e.args))
     return None
 
 
@@ -639,8 +691,8 @@ def positive_first(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
         return None
     n = next((n for n, t in enumerate(e.args) if sign_of(t) > 0), None)
     if n is None:
-        free = next((n for n, t in enumerate(e.args) if abs(split(t)[0]) != 1 or isinstance(t, Num)), None)
-        if free is not None:  # −2x − y needs no minus in front
+        free = next((n for n, t in enumerate(e.args) if not lone_minus(t)), None)
+        if free is not None:  # −2x − y and −1/x − y need no minus in front
             return Add((e.args[free], *e.args[:free], *e.args[free + 1 :])) if free else None
         turned = plus(powers((MINUS_ONE, t)) for t in e.args)
         return mul(MINUS_ONE, turned) if isinstance(turned, Add) else None

@@ -49,6 +49,7 @@ from symbp.known import Known
 from symbp.local import canonical_letters, in_letters, in_order, local_problem, placed
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
+from symbp.related import Related
 
 MINUS_HALF = Num(Fraction(-1, 2))
 STEPS = 12  # rewrites in a row
@@ -117,6 +118,7 @@ class Shortener:
         own = loss is not None and _returns(loss)
         given = (n for n in self.graph.nodes if own or n != self.graph.loss)
         self._given = tuple(sorted(given))  # in one order, however they were declared
+        self._related = Related(self.graph, self.adjoints)
 
     def __call__(
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
@@ -125,6 +127,8 @@ class Shortener:
         whose adjoints may be named too, as those that it names already, except `without`."""
         named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
         self._upstream = tuple(sorted(named - {adjoint(n) for n in without}))
+        if not self._related(e, self._upstream):
+            return
         problem = self._problem(e)
         if problem in self._fruitless:
             return
@@ -165,13 +169,12 @@ class Shortener:
         for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
             if p.gain < 1 and length(e) > SHORT:
                 break
-            if p.gain < 2 and not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e):
-                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
-            if _new_condition(p.part, p.becomes):
+            far = not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e)
+            if (far and p.gain < 2) or _new_condition(p.part, p.becomes):
                 continue
             after = self.laws(build(p.after))
-            if length(after) >= length(e):
-                continue
+            if length(e) - length(after) < (2 if far else 1):
+                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
             proof = self.prover.equal(p.part, p.becomes)
             if proof is not None and self._same(e, after):
                 return after, proof
@@ -183,7 +186,7 @@ class Shortener:
 
     def _everywhere(self, e: Expr) -> list[tuple[Proposal, Callable[[Expr], Expr]]]:
         """Every proposal for every part, with how the whole is built again; outer parts first."""
-        if isinstance(e, (Entry, Num, Delta)) or not e.args:
+        if isinstance(e, (Entry, Num, Delta)) or not e.args or not self._related(e, self._upstream):
             return []
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
@@ -387,17 +390,21 @@ class Shortener:
         if len(inner) > SUBSETS:
             return
         outer = [n for n, u in enumerate(units) if n != place and not isinstance(u, Num)]
-        for n in outer:
-            for size in range(1, min(len(inner), 3) + 1):
+        differences = {n for n, u in enumerate(inner) if isinstance(u, Add)}
+        for taken in (*((n,) for n in outer), *itertools.combinations(outer, 2)):  # x − z = (x − y) b/(a + b): two
+            for size in range(1, (min(len(inner), 3) if len(taken) == 1 else 1) + 1):
                 for chosen in itertools.combinations(range(len(inner)), size):
-                    if not self._may_fold([*(inner[k] for k in chosen), units[n]]):
+                    if len(taken) == 2 and differences.isdisjoint(chosen):
                         continue
-                    part = powers([*(inner[k] for k in chosen), units[n]])
+                    meeting = [*(inner[k] for k in chosen), *(units[n] for n in taken)]
+                    if not self._may_fold(meeting):
+                        continue
+                    part = powers(meeting)
                     for x in self.shorter(part):
                         left = [
                             x if k == chosen[0] else u for k, u in enumerate(inner) if k == chosen[0] or k not in chosen
                         ]
-                        rest = [u for m, u in enumerate(units) if m not in (n, place)]
+                        rest = [u for m, u in enumerate(units) if m not in (*taken, place)]
                         rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
                         yield part, x, rest
 
@@ -437,6 +444,7 @@ class Shortener:
                     yield part, x, plus(rest)
         yield from self._with_loss(e)
         yield from self._of_projections(e)
+        yield from self._regrouped(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
             if ratio is not None:
@@ -473,6 +481,24 @@ class Shortener:
                 if folded != pieces:
                     yield t, plus(folded), plus([*(a for m, a in enumerate(e.args) if m != n), *folded])
 
+    def _regrouped(self, e: Add) -> Iterator[Change]:
+        """Summands of the sum multiplied out, brought together: two that fold, or those that lack a letter,
+        a (x_k − Σ p x) − y_k + Σ p y with Σ p (a x − y) = L."""
+        nested = any(isinstance(f, Add) for t in e.args for f in factors_of(t))
+        if length(e) > SPREAD or (not nested and sum(t.free < e.free for t in e.args) < 2):
+            return
+        whole = expand(e, 16)
+        terms = whole.args if isinstance(whole, Add) else ()
+        if len(terms) > SUBSETS:
+            return
+        groups = [tuple(t for t in terms if t.free == letters) for letters in {t.free for t in terms} - {e.free}]
+        pairs = itertools.combinations(terms, 2) if nested else ()
+        for group in dict.fromkeys((*pairs, *sorted(groups, key=repr))):
+            if 2 <= len(group) < len(terms) and self._may_fold(group, added=True):
+                part = add(*group)
+                for x in self.shorter(part):
+                    yield part, x, plus([*(t for t in terms if t not in group), x])
+
     def _spread_out(self, e: Mul, r: Add) -> Expr:
         """The product multiplied out over the sum, with every Σ of a sum in its summands taken apart."""
         terms: list[Expr] = []
@@ -497,6 +523,11 @@ class Shortener:
         for part in body.args if isinstance(body, Mul) and length(e) <= SPREAD else ():  # Σ c (x + y) = Σ c x + Σ c y
             if isinstance(part, Add) and len(part.args) <= 3:
                 rest = [f for f in body.args if f is not part]
+                for t in part.args:  # Σ c (x_k + y) = Σ c x_k where Σ c = 0
+                    total = sum_over(indices, powers(rest)) if t.free.isdisjoint(indices) else ONE
+                    if ZERO in self.shorter(total):
+                        others = plus(x for x in part.args if x is not t)
+                        yield total, ZERO, sum_over(indices, powers([*rest, others]))
                 if not any(self._may_cancel(rest, t, indices) for t in part.args):
                     continue
                 yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)
@@ -550,13 +581,20 @@ class Shortener:
         found = [] if one is None else [one]
         if not e.free:
             for sign in (ONE, MINUS_ONE):
-                if canon(powers((sign, e))) in self._loss:
+                if canon(powers((sign, e))) in self._loss or self._is_the_loss(own, sign):
                     found.append(powers((sign, self.graph[self.graph.loss].entry)))
         hidden = tuple(x for x in self._hidden(own) if x is not own and x.free <= set(theirs))
         matches = (m.expr for m in self._table(theirs, hidden, point)(target, most))
         others = (x for x in matches if canon(x) is not canon(own))
         same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
         return [*found, *(in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES))]
+
+    def _is_the_loss(self, e: Expr, sign: Expr) -> bool:
+        """Is it the loss, or −1 times the loss, made of totals only? Σ_k p_k (f_k − b) where L = Σ_k p_k f_k − b."""
+        totals = all(
+            any(isinstance(f, Reduce) for f in factors_of(t)) for t in (e.args if isinstance(e, Add) else (e,))
+        )
+        return totals and self.samples.same(e, powers((sign, self.graph[self.graph.loss].entry)), ())
 
     def _may_fold(self, parts: Sequence[Expr], summed: tuple[Index, ...] = (), added: bool = False) -> bool:
         """May a product, summed over some letters, or a sum have the value of something short? Most have

@@ -66,6 +66,7 @@ from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
     angle_difference,
+    apart,
     between,
     bounded,
     clipped_minimum,
@@ -83,6 +84,7 @@ from symbp.piecewise import (
     outside,
     scaled_clip,
     sign_of_product,
+    unclipped,
 )
 from symbp.prove import Prover, reason
 from symbp.quotients import (
@@ -91,6 +93,7 @@ from symbp.quotients import (
     divisor_inside,
     divisor_into_sum,
     exact_quotient,
+    multiple,
     root_below,
     root_quotient,
 )
@@ -111,6 +114,7 @@ from symbp.rules import (
     out_of_order,
     partial_factor,
     positive_first,
+    selected,
     sign_fact,
     sum_fact,
     symmetric_inverse,
@@ -425,7 +429,7 @@ def _swapped(e: Entry, n: int, m: int) -> Entry:
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
-    "facts": (sum_fact, sign_fact, idle_mask, symmetric_inverse, symmetric_by_definition),
+    "facts": (sum_fact, sign_fact, idle_mask, selected, symmetric_inverse, symmetric_by_definition),
     "combine": (
         fold_definition,
         fold_logistic,
@@ -442,6 +446,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         in_branch,
         even_branches,
         outside,
+        apart,
         fold_branch,
         compared,
         bounded,
@@ -480,9 +485,11 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         complement,
         clipped_minimum,
         masks,
+        unclipped,
         kinked,
         common_power,
         common_factor,
+        multiple,
         partial_factor,
         spread_number,
         under_one_sum,
