@@ -20,6 +20,7 @@ Thing = str | Expr | tuple[str, frozenset[str]]
 Relation = frozenset[Thing]
 PLAIN = {"fixed"}  # facts that say nothing about values
 LARGEST, DEEP = 12, 4  # things that one relation is about, and definitions put in one after the other
+PAIRS = 400  # more of them cost more than a search
 
 
 class Related:
@@ -49,20 +50,26 @@ class Related:
             return True
         touching = {h for t in named for h in self._with.get(t, ())}
         touching.update(t for t in upstream if not named.isdisjoint(self._relation(t)))
+        written: dict[str, Relation] = {}
+        pairs = 0
         for head in touching:
             left = self._relation(head) - named
             if _may_be_named(left):
                 return True
-            whole = self._written_out(head, named)
+            whole = written[head] = written.get(head) or self._written_out(head, named)
             users = {h for x in left | whole for h in self._with.get(x, ())}
             users.update(h for user in [*users] for h in self._with.get(user, ()))
-            for other in {*users, *upstream} - {head}:
-                for mine, theirs in (
-                    (left, self._relation(other) - named),
-                    (whole, self._written_out(other, named)),
-                ):
-                    if not mine.isdisjoint(theirs) and _may_be_named(mine ^ theirs):
-                        return True
+            users.update(upstream)
+            pairs += len(users)
+            if pairs > PAIRS:
+                return True
+            for other in users - {head}:
+                if _cancels(left, self._relation(other) - named):
+                    return True
+                if other not in written:
+                    written[other] = self._written_out(other, named)
+                if _cancels(whole, written[other]):
+                    return True
         return False
 
     def _written_out(self, head: str, named: frozenset[str]) -> Relation:
@@ -85,6 +92,11 @@ class Related:
             if name is None or body is not None:
                 self._things[tensor] = found
         return found
+
+
+def _cancels(one: Relation, two: Relation) -> bool:
+    """Have two relations something in common, and but one thing else?"""
+    return not one.isdisjoint(two) and _may_be_named(one ^ two)
 
 
 def _may_be_named(left: Relation) -> bool:
