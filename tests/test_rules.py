@@ -79,7 +79,7 @@ GRAPH = read_network(
         u = sqrt((1 + a)/(1 - a))
         q = sin(2*z)
         p = sqrt(mean(exp(y)))
-        L = v + p + sum(q + u + f + o + n + w + a + h + E + r + e) + sum(P + G + T) + sum(Q) + sum(d + s) + sum(c @ c)
+        L = v + p + sum(q + u + f + o + n + w + a + h + E + r + e + d + s) + sum(P + G + T + Q) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
