@@ -16,7 +16,7 @@ import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -284,6 +284,8 @@ def _summands(e: Expr) -> Iterator[Expr]:
 def _points(graph: Graph, seed: int) -> Iterator[Point]:
     """Points at two assignments of sizes, or as many as there are."""
     wanted = MANY if _switches(graph) else POINTS
+    leaves = sorted(graph.leaves, key=lambda leaf: graph.rank[leaf.name])  # the same values however they were declared
+    graph = replace(graph, nodes={n.name: n for n in (*leaves, *graph.inner)})
     for n in range(2 * wanted):
         sizes = choose_sizes(graph, n % 2)
         if sizes is None:
@@ -320,8 +322,9 @@ UNARY: tuple[Unary, ...] = (
     (lambda e: Compare("<=", e, ZERO), lambda x: x <= 0),
     (lambda e: Pow(e, MINUS_ONE), lambda x: 1 / x),
     (lambda e: Pow(Add((ONE, mul(MINUS_ONE, e))), MINUS_ONE), lambda x: 1 / (1 - x)),
+    (lambda e: Add((ONE, e)), lambda x: 1 + x),
 )
-COMPARISONS, INVERSE, BOTH = (2, 3), 4, 5  # places in UNARY; the last costs two operations
+COMPARISONS, INVERSE, BOTH = (2, 3), 4, 5  # places in UNARY; BOTH costs two operations
 FUNCTIONS = ("exp", "sigmoid", "tanh", "log")
 BINARY: tuple[Callable[[Expr, Expr], Expr], ...] = (
     mul,

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symbp.errors import Place
-from symbp.expr import ONE, ZERO, Entry, Expr, Index, Num, Over, Size, walk
+from symbp.expr import ONE, ZERO, Add, Entry, Expr, Index, Mul, Num, Over, Reduce, Size, walk
 from symbp.family import Block, Loop, Turn, base_of, contains, shift, shift_name, shift_number, split
 from symbp.index import same_size
 from symbp.ops import OPS, Op, Table
@@ -84,6 +84,20 @@ class Node:
     @property
     def is_leaf(self) -> bool:
         return self.body is None
+
+
+def _subtracted(body: Expr) -> dict[str, bool]:
+    """The tensors of a formula as they are read: does each stand under a minus, where it stands first?"""
+    found: dict[str, bool] = {}
+    stack: list[tuple[Expr, bool]] = [(body, False)]
+    while stack:
+        e, minus = stack.pop()
+        if isinstance(e, Entry):
+            found.setdefault(e.tensor, minus)
+        if isinstance(e, Mul):
+            minus ^= sum(isinstance(a, Num) and a.value < 0 for a in e.args) % 2 == 1
+        stack += ((a, minus) for a in reversed(e.args))
+    return found
 
 
 def axes_of(shape: Iterable[Expr]) -> tuple[Expr, ...]:
@@ -169,6 +183,20 @@ class Graph:
             return False
         return all(contains(loop, put[loop.var], put[loop.var], ranges) for loop in piece.loops if loop.var in put)
 
+    @cached_property
+    def errors(self) -> frozenset[str]:
+        """Leaves that stand for a gradient from outside: what is given, and G where the loss is Σ G ⊙ Y."""
+        body = self.nodes[self.loss].body if self.loss in self.nodes else None
+        terms = body.args if isinstance(body, Add) else (body,)
+        found = {self.given} if self.given else set()
+        for t in terms:
+            if isinstance(t, Reduce) and t.op == "sum" and isinstance(t.body, Mul):
+                pair = [f for f in t.body.args if isinstance(f, Entry) and f.free == set(t.bound)]
+                inner = [f.tensor in self.nodes and not self[f.tensor].is_leaf for f in pair]
+                if len(t.body.args) == 2 and sorted(inner) == [False, True] and pair[0].idx == pair[1].idx:
+                    found.add(pair[inner.index(False)].tensor)
+        return frozenset(found)
+
     @property
     def has_families(self) -> bool:
         """Is its depth symbolic, or a sum in it over a loop?"""
@@ -253,6 +281,28 @@ class Graph:
             for t in node.body.tensors:
                 found[t].append(node.name)
         return found
+
+    @cached_property
+    def rank(self) -> dict[str, int]:
+        """The tensors in an order that depends on what is computed, not on names or on the order in which it was
+        written: nearest to the loss first, then by axes, then as they are read in the nearest formula, what is
+        subtracted there last."""
+        consumers = self.consumers()
+        far: dict[str, int] = {}
+        for name in reversed(tuple(self.nodes)):
+            far[name] = 1 + max((far[u] for u in consumers[name] if u in far), default=-1)
+        read: dict[str, dict[str, int]] = {}
+        for node in self.inner:
+            assert node.body is not None
+            minus = _subtracted(node.body)
+            names = sorted(minus, key=lambda name: minus[name])
+            read[node.name] = {name: n for n, name in enumerate(names)}
+
+        def place(name: str) -> tuple[int, int, tuple[int, int], str]:
+            seen = [(far[u], read[u].get(name, 0)) for u in consumers[name] if u in far]
+            return far[name], len(self.nodes[name].indices), min(seen, default=(0, 0)), name
+
+        return {name: n for n, name in enumerate(sorted(self.nodes, key=place))}
 
     def adjoint_name(self, name: str) -> str:
         """`dx`, or `d_x` where `dx` is itself declared; what is given from upstream is its leaf."""

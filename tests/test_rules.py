@@ -77,7 +77,9 @@ GRAPH = read_network(
         f = a**(1/g)
         v = sum(exp(y))**(1/g)
         u = sqrt((1 + a)/(1 - a))
-        L = v + sum(u + f + o + n + w + a + h + E + r + e) + sum(P + G + T + Q) + sum(d) + sum(s) + sum(c) + sum(S @ F)
+        q = sin(2*z)
+        p = sqrt(mean(exp(y)))
+        L = v + p + sum(q + u + f + o + n + w + a + h + E + r + e + d + s) + sum(P + G + T + Q) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -93,7 +95,8 @@ x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M"
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 harmonic, mean = Entry("g", ()), Entry("v", ())
-root, part = Entry("u", (i,)), Entry("f", (j,))
+root, part, wave = Entry("u", (i,)), Entry("f", (j,)), Entry("q", (i,))
+root_below = Pow(a, Num(Fraction(-1, 2)))
 chosen, clip = Entry("o", (i,)), Entry("n", (i,))
 low, elu = Entry("r", (i,)), Entry("e", (i,))
 simplifier = Simplifier(GRAPH)
@@ -434,6 +437,7 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     (rules.positive_first, Add((minus(x), minus(div(y)))), Add((minus(div(y)), minus(x)))),
     (quotients.multiple, Add((mul(z, Add((x, minus(y)))), x, minus(y))), mul(Add((z, ONE)), Add((x, minus(y))))),
     (rules.common_factor, Add((mul(x, tanh(y, z)), mul(M, tanh(z, y)))), mul(Add((x, minus(M))), tanh(y, z))),
+    (rules.together, Add((root_below, minus(Pow(a, HALF)))), mul(Add((ONE, minus(a))), root_below)),
     (rules.partial_factor, Add((x, mul(HALF, y), mul(HALF, z))), Add((x, mul(HALF, Add((y, z)))))),
     (
         identities.mirrored,
@@ -459,6 +463,17 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         identities.normalised,
         mul(z, Call("exp", A), div(total((o,), Call("exp", Entry("A", (i, o)))))),
         mul(z, Reduce("softmax", (o,), Entry("A", (i, o)), (k,))),
+    ),
+    (piecewise.double_angle, mul(2, wave, x, Call("cos", mul(2, z))), mul(Call("sin", mul(4, z)), x)),
+    (
+        identities.normalised,
+        mul(div(total((o,), Call("exp", Entry("A", (i, o))))), total((k,), mul(Call("exp", A), B))),
+        total((k,), mul(Reduce("softmax", (o,), Entry("A", (i, o)), (k,)), B)),
+    ),
+    (
+        identities.fold_power,
+        Pow(mul(total((i,), Call("exp", y)), div(N)), Num(Fraction(-3, 2))),
+        Pow(Entry("p"), Num(-3)),
     ),
     (
         piecewise.angle_difference,
