@@ -122,9 +122,6 @@ class Textbook:
     def _turned(self, e: Expr) -> Iterator[Expr]:
         """The same value with two differences of a product turned, or one in a summand and its sign."""
         if isinstance(e, Mul):
-            for n, f in enumerate(e.args):
-                if isinstance(f, Add) and all(sign_of(t) < 0 for t in f.args):
-                    yield powers((MINUS_ONE, *e.args[:n], _negative(f), *e.args[n + 1 :]))
             ways = [(n, t) for n, f in enumerate(e.args) for t in _turnings(f)]
             for k, (n, one) in enumerate(ways):
                 for m, two in ways[k + 1 :]:
@@ -146,7 +143,8 @@ class Textbook:
         found = list(_differences(e))
         minus = 0
         if isinstance(e, Add):
-            found += [d for d in found if all(powers((MINUS_ONE, t)) in e.args for t in d.args)] * 2
+            own = set(map(_unlettered, e.args))
+            found += [d for d in found if all(_unlettered(powers((MINUS_ONE, t))) in own for t in d.args)] * 2
             minus = sum(sign_of(t) < 0 for t in e.args)
         seen = set(map(_unlettered, found))
         both = sum(_unlettered(_negative(d)) in seen for d in found)
