@@ -97,8 +97,8 @@ class Textbook:
         return any(primal(t) is not None or t in self.graph.errors for t in e.tensors)
 
     def _is_residual(self, e: Expr) -> bool:
-        """p − t, of what the network computes and a leaf."""
-        if not isinstance(e, Add) or len(e.args) != 2 or sign_of(e.args[0]) == sign_of(e.args[1]):
+        """p − t, of what the network computes and a leaf; where a gradient comes from outside, h − c is no error."""
+        if self.graph.errors or not isinstance(e, Add) or len(e.args) != 2 or sign_of(e.args[0]) == sign_of(e.args[1]):
             return False
         plain = [split(t)[1] for t in e.args]
         leaf = [t.tensor in self.graph.nodes and self.graph[t.tensor].is_leaf for t in plain if isinstance(t, Entry)]
