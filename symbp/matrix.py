@@ -565,9 +565,9 @@ class Emitter:
             bottoms = [self._part(f, node.ks) for f, divides in flat if divides]
             plain = all(len(x.axes) == 1 for x in (*vectors, *bottoms)) and len(vectors) >= 2
             several = len(vectors) + len(bottoms) > 2
-            if plain and not any(x.is_truth for x in vectors if several) and not all(x.is_truth for x in vectors):
-                if several:  # gᵀ (a ⊙ b): what comes from upstream first
-                    vectors.sort(key=lambda x: not self._is_upstream(x))
+            if plain and not all(x.is_truth for x in vectors):
+                if several:  # gᵀ (a ⊙ b): what comes from upstream first, masks last
+                    vectors.sort(key=lambda x: (x.is_truth, not self._is_upstream(x)))
                     rest = (*vectors[1:], *bottoms)
                     whole = form("times", rest, vectors[0].axes, len(bottoms), cost=len(rest) - 1)
                     vectors = [vectors[0], whole]

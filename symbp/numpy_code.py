@@ -243,6 +243,9 @@ class NumpyPrinter:
                 minus = True
                 tops[0] = scalar(Num(-value.value, value.decimal))
         if minus and tops[0].data[0] is Num(1) and len(tops) > 1:
+            turned = next(((n, t) for n, x in enumerate(tops) if (t := _turned(x)) is not None), None)
+            if turned is not None:  # (p - 1)*x for -(1 - p)*x
+                tops[turned[0]], minus = turned[1], False
             if tops[1].is_truth:
                 tops[0] = scalar(Num("1.0"))
             else:
@@ -500,6 +503,21 @@ def _squared(x: Form) -> Form | None:
     base, exponent = x.args[0].args
     is_two = exponent.kind == "num" and exponent.data[0] is Num(2)
     return base if is_two and base.axes == x.args[0].axes and not base.is_truth else None
+
+
+def _turned(x: Form) -> Form | None:
+    """The negative of a difference of two, or of a product with one, as short as it is."""
+    if x.kind == "add" and x.data == (1, -1):
+        return replace(x, args=x.args[::-1])
+    if x.kind in ("outer", "dot", "matmul"):
+        for n, a in enumerate(x.args):
+            turned = _turned(a)
+            if turned is not None:
+                return replace(x, args=(*x.args[:n], turned, *x.args[n + 1 :]))
+    if x.kind in ("transpose", "subscript", "sum", "mean"):
+        turned = _turned(x.args[0])
+        return None if turned is None else replace(x, args=(turned,))
+    return None
 
 
 def _averages(tops: list[Form], bottoms: list[Form]) -> tuple[list[Form], list[Form]]:

@@ -363,12 +363,17 @@ def hyperbolic(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 def _fraction(e: Expr) -> tuple[Expr, list[Expr]]:
     """Numerator and the compound or named divisors of a term."""
-    if isinstance(e, Pow) and negative_power(e):
+    if isinstance(e, Pow) and _is_below(e):
         return ONE, [e]
     if isinstance(e, Mul):
-        low: list[Expr] = [f for f in e.args if isinstance(f, Pow) and negative_power(f) and not _is_scale(f.base)]
+        low: list[Expr] = [f for f in e.args if isinstance(f, Pow) and _is_below(f) and not _is_scale(f.base)]
         return mul(*(f for f in e.args if f not in low)), low
     return e, []
+
+
+def _is_below(e: Pow) -> bool:
+    """Does it stand below the line: 1/x, 1/√x?"""
+    return isinstance(e.exponent, Num) and e.exponent.value < 0 and e.exponent.value.denominator <= 2
 
 
 def _is_scale(e: Expr) -> bool:
@@ -387,6 +392,10 @@ def together(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             lows[f.base] = max(lows.get(f.base, Fraction(0)), -f.exponent.value)
     if not lows or not any(isinstance(b, (Add, Entry)) for b in lows):
         return None
+    if any(n.denominator > 1 for n in lows.values()) and any(
+        isinstance(f, Compare) for t, _ in parts for f in factors_of(t)
+    ):
+        return None  # cases, each with its own root
     numerators = []
     for top, low in parts:
         own = {f.base: -f.exponent.value for f in low if isinstance(f, Pow) and isinstance(f.exponent, Num)}

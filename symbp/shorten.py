@@ -14,12 +14,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 
 from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split, sum_over
 from symbp.expr import (
     HALF,
+    MINUS_HALF,
     MINUS_ONE,
     ONE,
     TWO,
@@ -51,7 +51,6 @@ from symbp.merge import flat
 from symbp.prove import Proof, Prover
 from symbp.related import Related
 
-MINUS_HALF = Num(Fraction(-1, 2))
 STEPS = 12  # rewrites in a row
 LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to the laws
 SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
@@ -107,6 +106,9 @@ class Shortener:
         self._scope: tuple[str, ...] = ()  # tensors that a fold may name, and what was found among them
         self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
+        numbers = [t for t in loss.args if isinstance(t, Num)] if isinstance(loss, Add) else []
+        entry = self.graph[self.graph.loss].entry
+        self._totals = (entry, *(plus((entry, Num(-n.value))) for n in numbers))
         halves = (x for x in self.graph.parts if isinstance(x, Pow) and x.exponent is HALF)
         self._rooted = {x.base.tensors for x in halves}
         self._neighbours: dict[str, set[str]] = {}
@@ -117,7 +119,7 @@ class Shortener:
                 self._neighbours.setdefault(node.name, set()).add(t)
         own = loss is not None and _returns(loss)
         given = (n for n in self.graph.nodes if own or n != self.graph.loss)
-        self._given = tuple(sorted(given))  # in one order, however they were declared
+        self._given = tuple(sorted(given, key=self.graph.rank.__getitem__))  # however they were declared and called
         self._related = Related(self.graph, self.adjoints)
 
     def __call__(
@@ -126,7 +128,7 @@ class Shortener:
         """The steps that shorten `e`: before, after, and why they are equal. `siblings` are tensors
         whose adjoints may be named too, as those that it names already, except `without`."""
         named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
-        self._upstream = tuple(sorted(named - {adjoint(n) for n in without}))
+        self._upstream = tuple(sorted(named - {adjoint(n) for n in without}, key=self._rank))
         if not self._related(e, self._upstream):
             return
         problem = self._problem(e)
@@ -147,6 +149,9 @@ class Shortener:
             after, proof = step
             yield e, after, proof
             e = after
+
+    def _rank(self, error: str) -> tuple[int, str]:
+        return self.graph.rank.get(primal(error) or error, len(self.graph.rank)), error
 
     def _problem(self, e: Expr) -> object:
         """What decides whether something is found, up to names: the formula and the definitions of
@@ -391,10 +396,10 @@ class Shortener:
             return
         outer = [n for n, u in enumerate(units) if n != place and not isinstance(u, Num)]
         differences = {n for n, u in enumerate(inner) if isinstance(u, Add)}
-        for taken in (*((n,) for n in outer), *itertools.combinations(outer, 2)):  # x − z = (x − y) b/(a + b): two
+        for taken in (*((n,) for n in outer), *itertools.combinations(outer, 2)):  # (x − y) b/(a + b) or E s²: two
             for size in range(1, (min(len(inner), 3) if len(taken) == 1 else 1) + 1):
                 for chosen in itertools.combinations(range(len(inner)), size):
-                    if len(taken) == 2 and differences.isdisjoint(chosen):
+                    if len(taken) == 2 and units[taken[0]] is not units[taken[1]] and differences.isdisjoint(chosen):
                         continue
                     meeting = [*(inner[k] for k in chosen), *(units[n] for n in taken)]
                     if not self._may_fold(meeting):
@@ -579,22 +584,24 @@ class Shortener:
         one = self._number(own, theirs, point, target)
         most = max(length(e) - 1 + (isinstance(e, Add) or slack), 0)
         found = [] if one is None else [one]
-        if not e.free:
-            for sign in (ONE, MINUS_ONE):
-                if canon(powers((sign, e))) in self._loss or self._is_the_loss(own, sign):
-                    found.append(powers((sign, self.graph[self.graph.loss].entry)))
+        for sign, total in itertools.product((ONE, MINUS_ONE), () if e.free else self._totals):
+            x = powers((sign, total))
+            whole = isinstance(total, Entry) and canon(powers((sign, e))) in self._loss
+            if whole or self._is_total(own, x):
+                found.append(x)
         hidden = tuple(x for x in self._hidden(own) if x is not own and x.free <= set(theirs))
         matches = (m.expr for m in self._table(theirs, hidden, point)(target, most))
         others = (x for x in matches if canon(x) is not canon(own))
         same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
         return [*found, *(in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES))]
 
-    def _is_the_loss(self, e: Expr, sign: Expr) -> bool:
-        """Is it the loss, or −1 times the loss, made of totals only? Σ_k p_k (f_k − b) where L = Σ_k p_k f_k − b."""
-        totals = all(
-            any(isinstance(f, Reduce) for f in factors_of(t)) for t in (e.args if isinstance(e, Add) else (e,))
-        )
-        return totals and self.samples.same(e, powers((sign, self.graph[self.graph.loss].entry)), ())
+    def _is_total(self, e: Expr, total: Expr) -> bool:
+        """Has what is made of totals only the value of the loss (or −1 times it, or a number beside it)?
+        Σ_k p_k (f_k − b) where L = Σ_k p_k f_k − b."""
+        terms = e.args if isinstance(e, Add) else (e,)
+        if not all(any(isinstance(f, Reduce) for f in factors_of(t)) for t in terms):
+            return False
+        return length(total) < length(e) and self.samples.same(e, total, ())
 
     def _may_fold(self, parts: Sequence[Expr], summed: tuple[Index, ...] = (), added: bool = False) -> bool:
         """May a product, summed over some letters, or a sum have the value of something short? Most have

@@ -8,11 +8,14 @@ length stay what they are; the letters of sums, and matrix products, are not tou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from symbp.arithmetic import canon, factors_of, length, plus, positive, powers, sign_of, split
 from symbp.expr import MINUS_ONE, ONE, Add, Entry, Expr, Index, Mul, Num, Reduce, add, mul, rebuild, substitute, walk
 from symbp.graph import Graph, primal
+from symbp.local import canonical_letters, in_letters
 from symbp.rules import Used, positive_first
 
 ROOM = 60  # signs of longer forms are left as they are
@@ -33,7 +36,16 @@ class Textbook:
         key = (e, bound)
         found = self._done.get(key)
         if found is None:
-            found = self._done[key] = self._worded(e, bound)
+            mine, theirs = canonical_letters(e) if isinstance(e, Reduce) else ((), ())
+            own = in_letters(e, mine, theirs)  # what a sum is inside does not hang on its letters
+            there = frozenset(t for i, t in zip(mine, theirs) if i in bound)
+            if isinstance(e, Reduce) and self._done.get((own, there)) is own:
+                found = e
+            else:
+                found = self._worded(e, bound)
+                if found is e:
+                    self._done[own, there] = own
+            self._done[key] = found
         return found
 
     def _worded(self, e: Expr, bound: frozenset[Index]) -> Expr:
@@ -101,8 +113,10 @@ class Textbook:
         if self.graph.errors or not isinstance(e, Add) or len(e.args) != 2 or sign_of(e.args[0]) == sign_of(e.args[1]):
             return False
         plain = [split(t)[1] for t in e.args]
-        leaf = [t.tensor in self.graph.nodes and self.graph[t.tensor].is_leaf for t in plain if isinstance(t, Entry)]
-        return sorted(leaf) == [False, True]
+        return sorted(self._is_leaf(t.tensor) for t in plain if isinstance(t, Entry)) == [False, True]
+
+    def _is_leaf(self, tensor: str) -> bool:
+        return tensor in self.graph.nodes and self.graph[tensor].is_leaf
 
     # -- signs --
 
@@ -140,14 +154,16 @@ class Textbook:
 
     def _badness(self, e: Expr) -> int:
         """How unusual the differences of a form are written; a minus counts too, so that none comes for nothing."""
-        found = list(_differences(e))
+        found = _differences(e)
         minus = 0
         if isinstance(e, Add):
             own = set(map(_unlettered, e.args))
             found += [d for d in found if all(_unlettered(powers((MINUS_ONE, t))) in own for t in d.args)] * 2
             minus = sum(sign_of(t) < 0 for t in e.args)
-        seen = set(map(_unlettered, found))
-        both = sum(_unlettered(_negative(d)) in seen for d in found)
+        count = Counter(d.tensors for d in found)
+        alike = [d for d in found if count[d.tensors] > 1]
+        seen = set(map(_unlettered, alike))
+        both = sum(_unlettered(_negative(d)) in seen for d in alike)
         return sum(map(self._unusual, found)) + both + minus
 
     def _unusual(self, d: Add) -> int:
@@ -159,7 +175,7 @@ class Textbook:
         if not self._is_residual(d):
             return 0
         taken_away = next(split(t)[1] for t in d.args if sign_of(t) < 0)
-        return 0 if self.graph[next(iter(taken_away.tensors))].is_leaf else 1
+        return 0 if self._is_leaf(next(iter(taken_away.tensors))) else 1
 
 
 def _beside(g: Expr, f: Expr, bound: frozenset[Index]) -> bool:
@@ -167,23 +183,26 @@ def _beside(g: Expr, f: Expr, bound: frozenset[Index]) -> bool:
     return bool(g.free) and (g.free == f.free or (g.free < f.free and g.free.isdisjoint(bound)))
 
 
-def _differences(e: Expr) -> Iterator[Add]:
+def _differences(e: Expr) -> list[Add]:
     """The differences that are factors of a form, or of its summands, also under sums."""
-    if isinstance(e, Add):
-        for t in e.args:
-            yield from _inside(t)
-    else:
-        yield from _inside(e)
+    return [d for t in (e.args if isinstance(e, Add) else (e,)) for d in _inside(t)]
 
 
-def _inside(e: Expr) -> Iterator[Add]:
+def _inside(e: Expr) -> list[Add]:
+    found: list[Add] = []
     for f in factors_of(e):
         if isinstance(f, Add):
             if any(sign_of(t) < 0 for t in f.args):
-                yield f
-            yield from (d for t in f.args for d in _inside(t))
+                found.append(f)
+            found += (d for t in f.args for d in _inside(t))
         elif isinstance(f, Reduce) and f.op == "sum":
-            yield from _inside(f.expose()[1])
+            found += _under_sum(f.body)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _under_sum(body: Expr) -> tuple[Add, ...]:
+    return tuple(_inside(body))
 
 
 def _unlettered(e: Expr) -> Expr:

@@ -94,6 +94,7 @@ A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 harmonic, mean = Entry("g", ()), Entry("v", ())
 root, part = Entry("u", (i,)), Entry("f", (j,))
+root_below = Pow(a, Num(Fraction(-1, 2)))
 chosen, clip = Entry("o", (i,)), Entry("n", (i,))
 low, elu = Entry("r", (i,)), Entry("e", (i,))
 simplifier = Simplifier(GRAPH)
@@ -434,6 +435,7 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     (rules.positive_first, Add((minus(x), minus(div(y)))), Add((minus(div(y)), minus(x)))),
     (quotients.multiple, Add((mul(z, Add((x, minus(y)))), x, minus(y))), mul(Add((z, ONE)), Add((x, minus(y))))),
     (rules.common_factor, Add((mul(x, tanh(y, z)), mul(M, tanh(z, y)))), mul(Add((x, minus(M))), tanh(y, z))),
+    (rules.together, Add((root_below, minus(Pow(a, HALF)))), mul(Add((ONE, minus(a))), root_below)),
     (rules.partial_factor, Add((x, mul(HALF, y), mul(HALF, z))), Add((x, mul(HALF, Add((y, z)))))),
     (
         identities.mirrored,
