@@ -22,11 +22,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from symbp.arithmetic import length, powers, sum_over
+from symbp.arithmetic import factors_of, length, plus, powers, sign_of, sum_over
 from symbp.chain import Occurrence, chain_steps, contributions
 from symbp.derive import derive
 from symbp.errors import LimitError, RequestError, nearest
-from symbp.expr import ZERO, Add, Delta, Entry, Expr, Index, Mul, Reduce, add, mul, neg, rebuild, substitute, total
+from symbp.expr import (
+    MINUS_ONE,
+    ZERO,
+    Add,
+    Delta,
+    Entry,
+    Expr,
+    Index,
+    Mul,
+    Reduce,
+    add,
+    mul,
+    neg,
+    rebuild,
+    substitute,
+    total,
+)
 from symbp.expr import replace as rewrite
 from symbp.graph import Graph, Node, adjoint, axes_of
 from symbp.index import affine, from_affine, within
@@ -449,11 +465,20 @@ def by_deltas(
         groups.setdefault(pairs, []).append(rest)
     found = []
     for pairs, rests in groups.items():
-        rest = simplifier(add(*rests)).result
+        rest = _minus_in_front(simplifier(add(*rests)).result)
         if rest is not ZERO:
             ordered = sorted(pairs, key=lambda p: (outputs.index(p[0]), inputs.index(p[1])))
             found.append(Term(tuple(ordered), from_left_to_right(rest, outputs, inputs)))
     return tuple(sorted(found, key=lambda t: -len(t.pairs)))
+
+
+def _minus_in_front(e: Expr) -> Expr:
+    """(−1 − u v)/s as −(1 + u v)/s, as it comes behind other terms."""
+    for n, f in enumerate(factors_of(e)):
+        if isinstance(f, Add) and all(sign_of(t) < 0 for t in f.args):
+            turned = plus(powers((MINUS_ONE, t)) for t in f.args)
+            return powers((MINUS_ONE, *factors_of(e)[:n], turned, *factors_of(e)[n + 1 :]))
+    return e
 
 
 def _paired(

@@ -110,8 +110,8 @@ class Textbook:
         return any(primal(t) is not None or t in self.graph.errors for t in e.tensors)
 
     def _is_residual(self, e: Expr) -> bool:
-        """p − t, of what the network computes and a leaf."""
-        if not isinstance(e, Add) or len(e.args) != 2 or sign_of(e.args[0]) == sign_of(e.args[1]):
+        """p − t, of what the network computes and a leaf; where a gradient comes from outside, h − c is no error."""
+        if self.graph.errors or not isinstance(e, Add) or len(e.args) != 2 or sign_of(e.args[0]) == sign_of(e.args[1]):
             return False
         plain = [split(t)[1] for t in e.args]
         return sorted(self._is_leaf(t.tensor) for t in plain if isinstance(t, Entry)) == [False, True]
@@ -137,9 +137,6 @@ class Textbook:
     def _turned(self, e: Expr) -> Iterator[Expr]:
         """The same value with two differences of a product turned, or one in a summand and its sign."""
         if isinstance(e, Mul):
-            for n, f in enumerate(e.args):
-                if isinstance(f, Add) and all(sign_of(t) < 0 for t in f.args):
-                    yield powers((MINUS_ONE, *e.args[:n], _negative(f), *e.args[n + 1 :]))
             ways = [(n, t) for n, f in enumerate(e.args) for t in _turnings(f)]
             for k, (n, one) in enumerate(ways):
                 for m, two in ways[k + 1 :]:
@@ -161,7 +158,8 @@ class Textbook:
         found = _differences(e)
         minus = 0
         if isinstance(e, Add):
-            found += [d for d in found if all(powers((MINUS_ONE, t)) in e.args for t in d.args)] * 2
+            own = set(map(_unlettered, e.args))
+            found += [d for d in found if all(_unlettered(powers((MINUS_ONE, t))) in own for t in d.args)] * 2
             minus = sum(sign_of(t) < 0 for t in e.args)
         count = Counter(d.tensors for d in found)
         alike = [d for d in found if count[d.tensors] > 1]

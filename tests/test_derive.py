@@ -136,7 +136,7 @@ TEXTBOOK = {
         a = tanh(z)
         L = sum(a**2)/2
         """,
-        ["da = a", "dz = a - a**3"],
+        ["da = a", "dz = da*(1 - a**2)"],
     ),
     "relu masks": (
         """

@@ -295,6 +295,7 @@ class MathPrinter(EntryPrinter):
     def _join(self, scalars: list[Form], arrays: list[Form], whole: Form) -> str:
         """Scalars in front, then ⊙ between arrays; narrower arrays become diagonal matrices."""
         if not arrays:
+            scalars = sorted(scalars, key=lambda s: s.kind in ("dot", "sum", "matmul"))  # c tᵀ p, not tᵀ p c
             return self.alphabet.product([self.at(s, PRODUCT) for s in scalars])
         full = [a for a in arrays if a.letters == whole.letters]
         rows = [a for a in arrays if a.letters != whole.letters and (len(a.axes) == 1 or a.axes[0] is None)]
