@@ -466,7 +466,8 @@ class Unicode:
     def power(self, base: str, exponent: str, elementwise: bool) -> str:
         if re.fullmatch(r"-?\d+", exponent):
             return base + exponent.translate(SUPERSCRIPT)
-        return f"{base}^{exponent}" if re.fullmatch(r"\w+", plain(exponent)) else f"{base}^({exponent})"
+        name = re.fullmatch("\\w+|\ue010\\d+\ue012", plain(exponent))  # a word, or a template's place for a name
+        return f"{base}^{exponent}" if name else f"{base}^({exponent})"
 
     def root(self, inner: str) -> str:
         return f"√{inner}" if plain(inner).isalnum() else f"√({inner})"

@@ -273,7 +273,10 @@ class MathPrinter(EntryPrinter):
         if low_scalars:
             over = self.alphabet.product([self.at(s, SUM if len(scalars) == 1 else PRODUCT) for s in scalars]) or "1"
             pieces.append(
-                self.alphabet.fraction(over, self.alphabet.product([self.at(b, PRODUCT) for b in low_scalars]))
+                self.alphabet.fraction(
+                    over,
+                    self.alphabet.product([self.at(b, SUM if len(low_scalars) == 1 else PRODUCT) for b in low_scalars]),
+                )
             )
         else:
             pieces.extend(self._factor(s, arrays) for s in scalars if not (_is_one(s) and low_arrays))
