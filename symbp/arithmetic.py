@@ -19,6 +19,7 @@ from symbp.expr import (
     Add,
     Call,
     Compare,
+    Const,
     Delta,
     Entry,
     Expr,
@@ -59,15 +60,17 @@ def _length(e: Expr) -> int:
             return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + lonely
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
-            lonely = all(_is_divisor(a) or _is_unit(a) for a in e.args)
-            return inner + lonely - _averages(e) - _squared_quotient(e)
+            lonely = all(_divisor(a) is not a or _is_unit(a) for a in e.args)
+            return inner + lonely - _averages(e) - _squared_quotient(e) - _squared_products(e)
         case Pow():
             squared = _squares(e.base)
             if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
                 return length(squared) + 1
-            if _is_divisor(e):  # 1/x²
-                return length(_divisor(e)) + 1
-            return length(e.base) + 1 + length(e.exponent)
+            below = below_the_line(e)
+            short = isinstance(e.exponent, Num) and e.exponent.value.denominator != 1 and e.exponent is not MINUS_HALF
+            if below is None or short:  # x**-1.5, but 1/√x
+                return length(e.base) + 1 + length(e.exponent)
+            return length(below) + 1
         case Reduce():
             body = length(e.body)
             if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
@@ -145,11 +148,31 @@ def _squared_quotient(e: Mul) -> bool:
     return any(x.value > 1 and Num(-x.value) in exponents for x in exponents)
 
 
+def _squared_products(e: Mul) -> int:
+    """How many squares go into another: π²z² is (πz)²."""
+    squares = [a for a in e.args if isinstance(a, Pow) and isinstance(a.base, (Entry, Const))]
+    if len(squares) < 2:
+        return 0
+    found = [a.exponent for a in squares if isinstance(a.exponent, Num) and abs(a.exponent.value) > 1]
+    return len(found) - len(set(found))
+
+
 def _divisor(e: Expr) -> Expr:
-    if not isinstance(e, Pow) or not _is_divisor(e):
-        return e
-    assert isinstance(e.exponent, Num)
-    return e.base if e.exponent is MINUS_ONE else Pow(e.base, Num(-e.exponent.value, e.exponent.decimal))
+    below = below_the_line(e)
+    return e if below is None else below
+
+
+def below_the_line(e: Expr) -> Expr | None:
+    """x, x², xᵖ for x⁻¹, x⁻², x⁻ᵖ: what a factor divides by, if it does."""
+    if not isinstance(e, Pow):
+        return None
+    if isinstance(e.exponent, Num):
+        x = e.exponent.value
+        return None if x >= 0 else e.base if x == -1 else Pow(e.base, Num(-x))
+    terms = e.exponent.args if isinstance(e.exponent, Add) else (e.exponent,)
+    if not all(sign_of(t) < 0 for t in terms):
+        return None
+    return Pow(e.base, plus(powers((MINUS_ONE, t)) for t in terms))
 
 
 def sign_of(e: Expr) -> int:
@@ -164,11 +187,7 @@ def sign_of(e: Expr) -> int:
 def lone_minus(e: Expr) -> bool:
     """Does the minus of a term stand alone, as no number takes it: −x, but not −2x or −1/x?"""
     coefficient, rest = split(e)
-    return coefficient == -1 and rest is not ONE and not all(map(_is_divisor, factors_of(rest)))
-
-
-def _is_divisor(e: Expr) -> bool:
-    return isinstance(e, Pow) and isinstance(e.exponent, Num) and e.exponent.value < 0
+    return coefficient == -1 and rest is not ONE and any(below_the_line(f) is None for f in factors_of(rest))
 
 
 def positive(e: Expr) -> Expr:
@@ -188,6 +207,7 @@ def split(e: Expr) -> tuple[Fraction, Expr]:
 
 
 _UNIT = Fraction(1)
+MINUS_HALF = Num(Fraction(-1, 2))
 _CANON: dict[Expr, Expr] = {}
 
 

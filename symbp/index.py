@@ -93,6 +93,20 @@ def from_affine(a: Affine) -> Expr:
     return add(*(mul(Num(c), atom) for atom, c in ordered))
 
 
+def from_one(e: Expr) -> Expr:
+    """What an affine expression of letters that count from 0 is in letters that count from 1: `i + p` is i + p − 2."""
+    parts = affine(e)
+    if parts is None:
+        return e
+    result = parts
+    for atom, c in parts.items():
+        if isinstance(atom, Index):
+            result = _plus(result, {ONE: c}, -1)
+        elif isinstance(atom, Mul) and atom.free:
+            result = _plus(result, {mul(*(a for a in atom.args if not isinstance(a, Index))): c}, -1)
+    return from_affine(result)
+
+
 def place(e: Expr) -> Expr:
     """An index with equal letters and numbers collected: `2 k + (i − 2 k)` is `i`."""
     if not isinstance(e, (Add, Mul)):

@@ -18,9 +18,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from symbp.arithmetic import below_the_line
 from symbp.contraction import Contract, Einsum, Group, Node, SumOut, contraction_tree
 from symbp.expr import (
-    MINUS_ONE,
     ONE,
     ZERO,
     Add,
@@ -229,7 +229,11 @@ class Emitter:
         a, b = e.args
         if isinstance(a, Index) and isinstance(b, Index) and a.dim is b.dim:
             return Form("eye", (), order, (a.dim,), 1.0)
-        return self._elementwise("compare", e.args, order, "==")
+        if (mirrored := _mirror(a, b) or _mirror(b, a)) is not None:
+            eye = Form("eye", (), order, (mirrored,), 1.0)
+            return Form("flip", (eye,), order, (0,), 2.0)
+        solved = _one_letter(a, b)
+        return self._elementwise("compare", solved or e.args, order, "==")
 
     def _causal(self, e: Compare, order: Axes) -> Form | None:
         """j ≤ i on one size is a causal mask."""
@@ -421,8 +425,6 @@ class Emitter:
         return form("add", forms, axes, *signs, cost=len(terms) - 1)
 
     def _power(self, e: Pow, order: Axes) -> Form:
-        if e.exponent is MINUS_ONE:
-            return self._product((e,), (), order)
         if isinstance(e.exponent, Num) and e.exponent.value < 0:
             return self._product((e,), (), order)
         forms, axes = self._operands([self.emit(e.base, order), self.emit(e.exponent, order)], order)
@@ -480,9 +482,8 @@ class Emitter:
                 if s.value.numerator != 1:
                     top.insert(0, scalar(Num(s.value.numerator)))
                 bottom.append(scalar(Num(s.value.denominator)))
-            elif isinstance(s, Pow) and isinstance(s.exponent, Num) and s.exponent.value < 0:
-                exponent = -s.exponent.value
-                bottom.append(self.emit(s.base if exponent == 1 else Pow(s.base, Num(exponent)), ()))
+            elif (below := below_the_line(s)) is not None:
+                bottom.append(self.emit(below, ()))
             else:
                 top.append(self.emit(s, ()))
         return top, bottom
@@ -519,11 +520,8 @@ class Emitter:
             return [(node, False)]
         found: list[tuple[Expr | Node, bool]] = []
         for f in node.factors:
-            if isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
-                exponent = -f.exponent.value
-                found.append((f.base if exponent == 1 else Pow(f.base, Num(exponent)), True))
-            else:
-                found.append((f, False))
+            below = below_the_line(f) if isinstance(f, Expr) else None
+            found.append((f, False) if below is None else (below, True))
         return found
 
     def _part(self, part: Expr | Node, order: Axes) -> Form:
@@ -768,18 +766,60 @@ class Emitter:
 def _quotient_powers(
     tops: list[Form], bottoms: list[Form], bottom: list[Form]
 ) -> tuple[list[Form], list[Form], list[Form]]:
-    """x²/y² is (x/y)²."""
+    """x²/y² is (x/y)², and π²z² is (πz)²."""
+    tops, bottoms, bottom = (_product_powers(forms) for forms in (tops, bottoms, bottom))
     for n, t in enumerate(tops):
         for low in (bottoms, bottom):
             for m, b in enumerate(low):
-                same = t.kind == b.kind == "power" and t.args[1] == b.args[1] and t.args[1].kind == "num"
-                if same and (not b.args[0].axes or b.args[0].axes == t.args[0].axes) and t.args[0].axes == t.axes:
-                    quotient = form("times", (t.args[0], b.args[0]), t.axes, 1)
-                    whole = form("power", (quotient, t.args[1]), t.axes)
+                if _same_power(t, b):
+                    axes = t.axes or b.axes
+                    quotient = form("times", (t.args[0], b.args[0]), axes, 1)
+                    whole = form("power", (quotient, t.args[1]), axes)
                     rest = [*low[:m], *low[m + 1 :]]
                     tops = [*tops[:n], whole, *tops[n + 1 :]]
                     return (tops, rest, bottom) if low is bottoms else (tops, bottoms, rest)
     return tops, bottoms, bottom
+
+
+def _mirror(a: Expr, b: Expr) -> Expr | None:
+    """The size n of i = n − 1 − j, where both letters run to n."""
+    parts = affine(b)
+    if not isinstance(a, Index) or parts is None:
+        return None
+    letters = [x for x, c in parts.items() if isinstance(x, Index) and c == -1 and x.dim is a.dim]
+    rest = from_affine({x: c for x, c in parts.items() if x not in letters})
+    return a.dim if len(letters) == 1 and affine(rest) == affine(a.dim - 1) else None
+
+
+def _one_letter(a: Expr, b: Expr) -> tuple[Expr, Expr] | None:
+    """n − 1 − i = 0 as i = n − 1: an equation of places that has one letter, once."""
+    left, right = affine(a), affine(b)
+    if left is None or right is None or isinstance(a, Index) or isinstance(b, Index):
+        return None
+    parts = {atom: left.get(atom, Fraction(0)) - right.get(atom, Fraction(0)) for atom in {**left, **right}}
+    letters = [atom for atom, c in parts.items() if atom.free and c]
+    if len(letters) != 1 or not isinstance(letters[0], Index) or abs(parts[letters[0]]) != 1:
+        return None
+    (letter,) = letters
+    return letter, from_affine({atom: -c * parts[letter] for atom, c in parts.items() if atom is not letter and c})
+
+
+def _product_powers(forms: list[Form]) -> list[Form]:
+    """Two squares of names as the square of their product."""
+    for n, a in enumerate(forms):
+        for m, b in enumerate(forms[n + 1 :], n + 1):
+            if _same_power(a, b) and all(x.args[0].kind in ("name", "const") for x in (a, b)):
+                axes = a.axes or b.axes
+                whole = form("power", (form("times", (a.args[0], b.args[0]), axes, 0), a.args[1]), axes)
+                return _product_powers([whole if k == n else x for k, x in enumerate(forms) if k != m])
+    return forms
+
+
+def _same_power(a: Form, b: Form) -> bool:
+    """Have both the same number as exponent, and axes that go together entry by entry?"""
+    if not (a.kind == b.kind == "power" and a.args[1] == b.args[1] and a.args[1].kind == "num"):
+        return False
+    return all(x.args[0].axes == x.axes for x in (a, b)) and (not a.axes or not b.axes or a.axes == b.axes)
 
 
 def natural_order(e: Entry) -> Axes:

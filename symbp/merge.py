@@ -119,10 +119,10 @@ def _is_outer(r: Expr) -> bool:
 
 
 def _sums_of(t: Expr) -> Iterator[tuple[list[Expr], Reduce]]:
-    """Each sum over a product among the factors of a term, with the other factors."""
+    """Each sum over a product, or over one factor, among the factors of a term, with the other factors."""
     factors = list(factors_of(t))
     for n, f in enumerate(factors):
-        if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Mul):
+        if isinstance(f, Reduce) and f.op == "sum" and not isinstance(f.body, Add):
             rest = factors[:n] + factors[n + 1 :]
             yield rest, f
             whole = flat(f) if length(f) <= FLAT else f

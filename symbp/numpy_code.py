@@ -252,6 +252,11 @@ class NumpyPrinter:
                 tops.pop(0)
         if len(tops) == 1 and not bottoms and not minus:
             return self.piece(tops[0])
+        if [t.data for t in tops] == [(ONE,)] and len(bottoms) == 1 and bottoms[0].kind == "power":
+            shown = self.piece(bottoms[0]).text
+            base, mark, exponent = shown.rpartition("**")
+            if mark and "." in exponent and not exponent.strip(".0123456789"):  # whole numbers may have no −2nd power
+                return Text(f"{base}**-{exponent}", POWER)
         out = ""
         for n, a in enumerate(tops):
             piece = self.piece(a)
@@ -308,7 +313,8 @@ class NumpyPrinter:
         if exponent.kind == "num":
             value = exponent.data[0]
             assert isinstance(value, Num)
-            shown = number(value.value, value.decimal)
+            exact = value.value.denominator in (2, 4, 8)  # x**1.5
+            shown = number(value.value, value.decimal or exact)
             shown = f"({shown})" if "/" in shown or "-" in shown else shown
         else:
             shown = self.piece(exponent).at(ATOM)

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from symbp.arithmetic import (
+    MIRRORED,
     canon,
     expand,
     factors_of,
@@ -481,7 +482,7 @@ def masks(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             a, b = _masked(one), _masked(two)
             for c, x in a:
                 for d, y in b:
-                    if d is opposite(c) and length(result := Select(c, x, y)) <= length(e):
+                    if d in (opposite(c), turned(opposite(c))) and length(result := Select(c, x, y)) <= length(e):
                         shared = [f for f in factors_of(x) if f in factors_of(y) and not isinstance(f, Num)]
                         if shared:
                             x = mul(*(f for f in factors_of(x) if f not in shared))
@@ -496,6 +497,11 @@ def masks(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 def opposite(c: Expr) -> Expr | None:
     table = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
     return Compare(table[c.fn], *c.args) if isinstance(c, Compare) else None
+
+
+def turned(c: Expr | None) -> Expr | None:
+    """[b < a] for [a > b]."""
+    return Compare(MIRRORED[c.fn], c.args[1], c.args[0]) if isinstance(c, Compare) else None
 
 
 def _masked(e: Expr) -> list[tuple[Expr, Expr]]:
@@ -588,7 +594,8 @@ def _power_table(e: Expr) -> dict[Expr, tuple[Expr, Fraction]]:
 
 
 def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """a b + a c + d = a (b + c) + d, for the factor that shortens most. Ends: shorter."""
+    """a b + a c + d = a (b + c) + d, for the factor that shortens most; a − b + c (b − a) = (a − b)(1 − c).
+    Ends: shorter."""
     if not isinstance(e, Add) or len(e.args) < 3 or len(e.args) > 8:
         return None
     counts: dict[Expr, list[int]] = {}
@@ -608,7 +615,22 @@ def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             result = add(*rest)
             if length(result) < length(best or e):
                 best = result
-    return best
+    whole = _with_itself(e)
+    return whole if whole is not None and length(whole) < length(best or e) else best
+
+
+def _with_itself(e: Add) -> Expr | None:
+    """a − b + c (b − a) = (a − b)(1 − c): a factor that the other terms make."""
+    for n, t in enumerate(e.args):
+        for f in (f for f in factors_of(t) if isinstance(f, Add) and len(f.args) == len(e.args) - 1):
+            others = add(*e.args[:n], *e.args[n + 1 :])
+            if f.tensors != others.tensors:
+                continue
+            for sign in (ONE, MINUS_ONE):
+                if canon(plus(powers((sign, x)) for x in f.args)) is canon(others):
+                    rest = powers((sign, *(x for x in factors_of(t) if x is not f)))
+                    return powers((others, plus((ONE, rest))))
+    return None
 
 
 ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")

@@ -44,6 +44,7 @@ from symbp.identities import (
     common_power,
     compared,
     complement,
+    exponential_quotient,
     fold_power,
     half_angle,
     inverse_cancels,
@@ -57,16 +58,19 @@ from symbp.identities import (
     sign_quotient,
     spread_number,
     symmetric_by_definition,
+    whole_power,
 )
 from symbp.known import Known
 from symbp.local import canonical_letters, in_letters, local_problem
 from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
+    angle_difference,
     apart,
     between,
     bounded,
     clipped_minimum,
+    common_sign,
     double_angle,
     even_branches,
     fold_branch,
@@ -83,7 +87,16 @@ from symbp.piecewise import (
     unclipped,
 )
 from symbp.prove import Prover, reason
-from symbp.quotients import divided_once, divisor_inside, exact_quotient, multiple
+from symbp.quotients import (
+    conjugates,
+    divided_once,
+    divisor_inside,
+    divisor_into_sum,
+    exact_quotient,
+    multiple,
+    root_below,
+    root_quotient,
+)
 from symbp.rules import (
     Knowledge,
     Used,
@@ -426,6 +439,7 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         idle_sign,
         idle_condition,
         absolute,
+        common_sign,
         clamp,
         clipped,
         scaled_clip,
@@ -441,22 +455,29 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         between,
         logistic,
         normalised,
+        exponential_quotient,
         mirrored,
         half_angle,
         log_quotient,
         hyperbolic,
         double_angle,
+        angle_difference,
         on_diagonal,
         roots,
         inverse_of_inverse,
         inverse_cancels,
         inverse_of_product,
         exact_quotient,
+        conjugates,
+        root_quotient,
+        root_below,
         divisor_inside,
+        divisor_into_sum,
         divided_once,
         together,
         multiply_out,
         expand_terms,
+        whole_power,
         fold_power,
         common_exponent,
     ),

@@ -76,7 +76,8 @@ GRAPH = read_network(
         n = clip(x, -2, 2)
         f = a**(1/g)
         v = sum(exp(y))**(1/g)
-        L = v + sum(f + o + n + w + a + h + E + r + e) + sum(P + G + T + Q) + sum(d) + sum(s) + sum(c) + sum(S @ F)
+        u = sqrt((1 + a)/(1 - a))
+        L = v + sum(u + f + o + n + w + a + h + E + r + e) + sum(P + G + T + Q) + sum(d) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -92,7 +93,8 @@ x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M"
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 harmonic, mean = Entry("g", ()), Entry("v", ())
-root, root_below = Entry("f", (j,)), Pow(a, Num(Fraction(-1, 2)))
+root, part = Entry("u", (i,)), Entry("f", (j,))
+root_below = Pow(a, Num(Fraction(-1, 2)))
 chosen, clip = Entry("o", (i,)), Entry("n", (i,))
 low, elu = Entry("r", (i,)), Entry("e", (i,))
 simplifier = Simplifier(GRAPH)
@@ -461,6 +463,82 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         mul(z, Reduce("softmax", (o,), Entry("A", (i, o)), (k,))),
     ),
     (
+        piecewise.angle_difference,
+        Add((z, mul(2, Call("cos", x), Call("cos", y)), mul(2, Call("sin", y), Call("sin", x)))),
+        Add((z, mul(2, Call("cos", Add((x, minus(y))))))),
+    ),
+    (
+        piecewise.angle_difference,
+        Add((mul(Call("sin", x), Call("cos", y)), mul(Call("cos", x), Call("sin", y)))),
+        Call("sin", Add((x, y))),
+    ),
+    (
+        piecewise.angle_difference,
+        Add((mul(Call("sin", x), Call("cos", y)), minus(mul(Call("cos", x), Call("sin", y))))),
+        Call("sin", Add((x, minus(y)))),
+    ),
+    (
+        piecewise.angle_difference,
+        Add((mul(Call("cos", x), Call("cos", y)), minus(mul(Call("sin", x), Call("sin", y))))),
+        Call("cos", Add((x, y))),
+    ),
+    (
+        piecewise.common_sign,
+        Add((Call("sign", Add((x, minus(y)))), minus(mul(Call("abs", Add((x, minus(y)))), div(Add((x, y))))))),
+        mul(2, Call("sign", Add((x, minus(y)))), y, div(Add((x, y)))),
+    ),
+    (
+        quotients.root_below,
+        mul(div(root), Pow(Add((ONE, minus(a))), Num(-2))),
+        mul(root, div(Add((ONE, minus(Pow(a, TWO)))))),
+    ),
+    (
+        quotients.exact_quotient,
+        mul(div(d), Add((Pow(x, TWO), minus(Pow(m, TWO))))),
+        Add((x, m)),
+    ),
+    (
+        identities.exponential_quotient,
+        mul(z, Call("exp", x), div(Add((Call("exp", y), Call("exp", x))))),
+        mul(z, Call("sigmoid", Add((x, minus(y))))),
+    ),
+    (
+        identities.whole_power,
+        mul(a, Pow(mul(a, div(harmonic)), Add((mean, MINUS_ONE)))),
+        mul(Pow(mul(a, div(harmonic)), mean), harmonic),
+    ),
+    (
+        identities.whole_power,
+        mul(total((i,), mul(a, Pow(mul(a, div(harmonic)), Add((mean, MINUS_ONE))))), div(harmonic)),
+        total((i,), Pow(mul(a, div(harmonic)), mean)),
+    ),
+    (
+        quotients.conjugates,
+        mul(z, div(Add((ONE, x))), div(Add((ONE, minus(x))))),
+        mul(z, div(Add((ONE, minus(Pow(x, TWO)))))),
+    ),
+    (
+        quotients.root_quotient,
+        mul(z, a, Pow(mul(a, Call("exp", y)), Num(Fraction(-1, 2)))),
+        mul(z, Pow(mul(a, div(Call("exp", y))), HALF)),
+    ),
+    (
+        quotients.root_quotient,
+        mul(div(a), Pow(mul(Call("exp", y), a), HALF)),
+        Pow(mul(div(a), Call("exp", y)), HALF),
+    ),
+    (
+        quotients.divisor_into_sum,
+        mul(total((i,), mul(Pow(x, TWO), div(Add((ONE, mul(Pow(x, TWO), Pow(m, Num(-2)))))))), Pow(m, Num(-2))),
+        total((i,), mul(Pow(x, TWO), div(Add((Pow(m, TWO), Pow(x, TWO)))))),
+    ),
+    (
+        rules.partial_factor,
+        Add((x, minus(y), mul(z, Add((y, minus(x)))))),
+        mul(Add((x, minus(y))), Add((ONE, minus(z)))),
+    ),
+    (piecewise.idle_sign, Pow(Call("sign", Add((x, minus(y)))), TWO), ONE),
+    (
         identities.fold_power,
         mul(x, Pow(total((k,), Call("exp", c)), Num(-2))),
         mul(x, Pow(harmonic, TWO), Num(Fraction(1, 9))),
@@ -472,8 +550,8 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
     ),
     (
         identities.fold_power,
-        mul(z, Pow(P, Add((harmonic, MINUS_ONE))), root, div(Entry("a", (j,)))),
-        mul(z, Pow(mul(P, div(root)), Add((harmonic, MINUS_ONE)))),
+        mul(z, Pow(P, Add((harmonic, MINUS_ONE))), part, div(Entry("a", (j,)))),
+        mul(z, Pow(mul(P, div(part)), Add((harmonic, MINUS_ONE)))),
     ),
     (
         identities.common_exponent,
@@ -659,6 +737,16 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (identities.spread_number, mul(HALF, Add((x, y)))),
     (identities.symmetric_by_definition, inverse("F", j, i)),
     (piecewise.odd_function, Call("tanh", mul(2, x))),
+    (piecewise.angle_difference, Add((mul(Call("sin", x), Call("cos", y)), mul(Call("cos", x), Call("sin", z))))),
+    (piecewise.common_sign, Add((Call("sign", x), minus(Call("abs", y))))),
+    (quotients.root_below, mul(div(a), Pow(Add((ONE, minus(c))), Num(-2)))),
+    (identities.exponential_quotient, mul(Call("exp", z), div(Add((Call("exp", y), Call("exp", x)))))),
+    (identities.whole_power, mul(y, Pow(mul(x, div(m)), Add((mean, MINUS_ONE))))),
+    (quotients.conjugates, mul(Add((x, y)), Add((x, minus(y))))),  # x² − y² is no shorter
+    (quotients.root_quotient, mul(x, Pow(mul(x, y), Num(Fraction(-1, 2))))),  # of what sign?
+    (quotients.divisor_into_sum, mul(total((i,), div(Add((ONE, Pow(x, TWO))))), div(m))),
+    (piecewise.idle_sign, Pow(Call("sign", M), TWO)),  # 0 where M is
+    (piecewise.idle_sign, Pow(Call("sign", low), TWO)),
     (piecewise.odd_function, Call("cos", minus(x))),
     (identities.half_angle, Add((mul(2, Call("sigmoid", x)), ONE))),
     (identities.mirrored, Add((ONE, minus(Call("sigmoid", x))))),

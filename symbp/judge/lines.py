@@ -12,11 +12,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from symbp.chain import SLOPE_LAWS
 from symbp.claim import Claim, Tree
 from symbp.errors import DeclarationError, Place, ReadError
 from symbp.judge.equal import same
 from symbp.judge.points import Points
 from symbp.judge.value import ShapeError
+from symbp.ops import ROWS
 from symbp.read.claims import ClaimReader, Unread, read_expression
 from symbp.read.counts import NONE, Counts
 from symbp.read.homework import read_program
@@ -31,6 +33,9 @@ _NUMPY = re.compile(r"@|\*\*|\bnp\.|\bnumpy\.|\.T\b|\.(?:sum|mean|dot|reshape|tr
 
 
 NO_EQUATION = "this is no equation"
+_LAWS = (*(op.law for op in ROWS if op.law), *SLOPE_LAWS.values())
+QUOTED = frozenset({*_LAWS, *(re.split(r" ?\\text|, \\;", law)[0] for law in _LAWS)})
+"""Rules of calculus as symbp quotes them beside a step: they are in letters of their own, and about no network."""
 
 
 class Evaluator:
@@ -115,6 +120,8 @@ class Lines:
             return []
         claims = []
         for read in self.latex.read(found.text, about, found.place):
+            if read.text.strip() in QUOTED:
+                continue
             equation = read.left is not None or read.defines or (read.message != NO_EQUATION and read.problem)
             about_gradients = re.search(r"\\partial|\\nabla|\\delta|∂|∇|δ|\bd[A-Z]|\\bar", read.text)
             if equation and (not read.problem or (about_gradients and "=" in read.text)):

@@ -310,11 +310,15 @@ class Batch:
 
     def _item(self, tree: Tree) -> Value:
         v = self._value(tree.args[0])
-        items = [slice(*i[1:]) if isinstance(i, tuple) else i for i in tree.data]
+        items = [slice(*map(self._bound, i[1:])) if isinstance(i, tuple) else i for i in tree.data]
         wanted = sum(i is not None and i is not Ellipsis for i in items)
         if wanted > len(v.shape):
             raise ShapeError(f"{wanted} indices for an array of {len(v.shape)} axes", tree, (v.shape,))
         return Value(v.array[(*(slice(None),) * (1 + len(v.letters)), *items)], v.letters)
+
+    def _bound(self, bound: int | Tree | None) -> int | None:
+        """Where a slice begins or ends: a number, or sizes."""
+        return int(np.rint(self._value(bound).array.flat[0])) if isinstance(bound, Tree) else bound
 
     def _entry(self, tree: Tree) -> Value:
         v = self._value(tree.args[0])

@@ -581,8 +581,13 @@ class ClaimReader:
         if isinstance(node, ast.Attribute) and node.attr == "newaxis":
             return None
         if isinstance(node, ast.Slice):
-            return ("slice", *(None if e is None else self._literal(e) for e in (node.lower, node.upper, node.step)))
+            return ("slice", *(None if e is None else self._end(e) for e in (node.lower, node.upper, node.step)))
         return self._literal(node)
+
+    def _end(self, node: ast.expr) -> int | Tree:
+        """An end of a slice: a number, or sizes of the network."""
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return self.expression(node) if names and names <= set(self.graph.sizes) else self._literal(node)
 
     def _literal(self, node: ast.expr) -> int:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

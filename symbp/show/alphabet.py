@@ -132,7 +132,9 @@ def _next(number: str) -> str:
     return str(int(number) + 1) if number.isdigit() else f"{number} + 1"
 
 
-_TWICE = re.compile(r"\{((?:[^{}^]|\{[^{}]*\})+)\^\{([^{}]*)\}\}([_^])\{([^{}]*)\}")  # {W^{(1)}}^{\top}
+_TWICE = re.compile(  # {W^{(1)}}^{\top}; the braces of a \sqrt or a \frac are not those of a name
+    r"(?<![A-Za-z}\]_^])\{((?:[^{}^]|\{[^{}]*\})+)\^\{([^{}]*)\}\}([_^])\{([^{}]*)\}"
+)
 _BRACED = re.compile(r"(?:^|(?<=[ (&]))\{((?:[^{}^ ]|\{[^{}]*\})+\^\{[^{}]*\})\}(?![_^'])")  # braces that do nothing
 _BEFORE = re.compile(r"(\\[A-Za-z]+|[\w})\]]) (?=\\mathrm\{|\\mathbf\{1\}\\left)")
 _AFTER = re.compile(
@@ -278,6 +280,8 @@ class Latex:
         return rf"\frac{{{top}}}{{{bottom}}}"
 
     def power(self, base: str, exponent: str, elementwise: bool) -> str:
+        if self.style.gradient == "d" and base.startswith(r"\mathrm{d}"):  # (dT)^2 is not d(T^2)
+            base = self.bracket(base)
         return f"{base}^{{{self.odot + ' ' if elementwise else ''}{exponent}}}"
 
     def root(self, inner: str) -> str:
@@ -290,6 +294,8 @@ class Latex:
         return rf"\mathbf{{1}}\left[{inner}\right]"
 
     def function(self, name: str) -> str:
+        if name == "log softmax":
+            return r"\log\mathrm{softmax}"
         known = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "max", "min", "det"}
         return "\\" + name if name in known else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
 
@@ -460,7 +466,7 @@ class Unicode:
     def power(self, base: str, exponent: str, elementwise: bool) -> str:
         if re.fullmatch(r"-?\d+", exponent):
             return base + exponent.translate(SUPERSCRIPT)
-        return f"{base}^{exponent}" if re.fullmatch(r"\w+", exponent) else f"{base}^({exponent})"
+        return f"{base}^{exponent}" if re.fullmatch(r"\w+", plain(exponent)) else f"{base}^({exponent})"
 
     def root(self, inner: str) -> str:
         return f"√{inner}" if plain(inner).isalnum() else f"√({inner})"

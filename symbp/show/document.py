@@ -17,7 +17,7 @@ from symbp.differential import Differentials, differential
 from symbp.errors import RequestError
 from symbp.expr import ONE, Add, Delta, Entry, Expr, Index, Size, walk
 from symbp.family import mentions, number_text, plain_number, split
-from symbp.graph import Fact, Graph, Node, adjoint
+from symbp.graph import Fact, Graph, Node, adjoint, primal
 from symbp.matrix import negated
 from symbp.show.alphabet import Alphabet, bare
 from symbp.show.blocks import Block, Heading, Prose, Row, Rows, Table
@@ -95,6 +95,7 @@ class Writer:
         self.graph: Graph = derivation.graph
         self.print = MathPrinter(self.graph, alphabet, options.delta == "minus")
         self.lang = options.lang
+        self.named = self._named()
         self.moves = self._movers()
         self.shapes: dict[tuple[tuple[Expr, ...], bool], str] = {}
         self.shown: Counter[str] = Counter()  # how often a kind of local problem was shown in full
@@ -102,6 +103,14 @@ class Writer:
         self.explained = False  # has the sign for one path been explained?
         self.diagonal = False  # has the local slope just shown a δ?
         self.turned = False  # was the last left side ∂L/∂z where the next line is about −∂L/∂z?
+
+    def _named(self) -> set[str]:
+        """The leaves whose error term another form or step names."""
+        found = {u for a in self.derivation.adjoints.values() for u in a.uses}
+        for a in self.derivation.adjoints.values():
+            for step in self.derivation.steps_of(a):
+                found |= {n for e in step.lines for n in map(primal, e.tensors) if n is not None and n != a.node.name}
+        return {n for n in found if n in self.graph.nodes and self.graph[n].is_leaf}
 
     def network(self) -> Iterator[Block]:
         """The title, the definitions, and what is known."""
@@ -285,17 +294,22 @@ class Writer:
         return self.alphabet.along(self.entry(node), self.print.tensor(via)) if self.forked else self.entry(node)
 
     def left(self, node: Node) -> str:
-        """The left side in matrix notation, with the name of the error term for inner nodes."""
+        """The left side in matrix notation, with the name of the error term for inner nodes and for those leaves
+        whose gradient another form names."""
         whole = self.print.derivative(node.name)
-        if node.is_leaf:
+        minus = self.options.delta == "minus"
+        if node.is_leaf and (minus or node.name not in self.named):  # of a leaf ∂L/∂W is shown, also where δ is −∂L/∂W
             return whole
-        sign = self.alphabet.minus if self.options.delta == "minus" else ""
+        sign = self.alphabet.minus if minus else ""
         delta = self.print.tensor(adjoint(node.name))
         return whole if delta == whole and not sign else f"{delta} = {sign}{whole}"  # both are dA where gradients are
 
     def adjoint(self, a: Adjoint) -> Iterator[Block]:
         node = a.node
-        heading = self.alphabet.inline(self.left(node))
+        left = self.left(node)
+        if self.options.delta == "minus" and node.is_leaf and node.name in self.named:
+            left = f"{self.print.tensor(adjoint(node.name))} = {self.alphabet.minus}{left}"
+        heading = self.alphabet.inline(left)
         if a.case or node.loops:
             heading += self._where(a)
         yield Heading(3, heading, self._shape(node, True))
@@ -551,8 +565,9 @@ class Writer:
             shown = self.formula(a.closed, node)
             alone = options.form == "closed"
             rule = say("closed-form", self.lang)
-            again = alone or entry_form
-            left = self.signed_entry(node) if options.notation == "index" else self.left(node)
+            by_entry = options.notation == "index" or self.print.gradient(a.closed, node.axes) is None
+            again = alone or entry_form or by_entry
+            left = self.signed_entry(node) if by_entry else self.left(node)
             yield Row(left if again else "", shown, rule, shape=shape if alone else "")
         if a.chain is not None and options.form != "closed" and options.detail != "brief":
             yield Row("", self.print.chain(a.chain), say("unrolled", self.lang))
@@ -594,7 +609,7 @@ class Writer:
             left, shape = "", self._where_shape(a.node, True)
             for by_entry, e in self._views(a.node, forms):
                 whole = None if by_entry else self.print.gradient(e, a.node.axes)
-                name = self.entry(a.node) if whole is None else self.print.derivative(a.node.name)
+                name = self.entry(a.node) if whole is None else self.left(a.node)
                 shown = self.print.index(e, self.letters(a.node)) if whole is None else whole
                 yield Row(name if name != left else "", shown, shape=shape)
                 left, shape = name, ""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symbp.arithmetic import below_the_line
 from symbp.expr import (
     HALF,
-    MINUS_ONE,
     ONE,
     ZERO,
     Add,
@@ -31,9 +31,11 @@ from symbp.expr import (
     Select,
     Size,
     substitute,
+    walk,
 )
 from symbp.family import Loop, base_of, member, split
 from symbp.graph import primal
+from symbp.index import from_one, place
 from symbp.ops import UNKNOWN
 from symbp.show.alphabet import layer_of, parse_name
 from symbp.show.names import ATOM, PLACE, POWER, PRODUCT, QUOTIENT, SUM, Names, Piece
@@ -74,7 +76,8 @@ class EntryPrinter(Names):
             case Compare():
                 return Piece(self.alphabet.truth(self._relation(e, letters)))
             case Delta():
-                return Piece(self.alphabet.kronecker(self.index(e.args[0], letters), self.index(e.args[1], letters)))
+                a, b = (self.position(a, letters) for a in e.args)
+                return Piece(self.alphabet.kronecker(a, b))
             case Select():
                 condition, yes, no = e.args
                 when = self._when(condition, letters)
@@ -100,7 +103,7 @@ class EntryPrinter(Names):
             return Piece(self.function_name(base) + slopes + self.alphabet.bracket(", ".join(args)))
         if name == "abs":
             return Piece(self.alphabet.absolute(args[0]))
-        if name == "sigmoid":
+        if name == "sigmoid" and not self.reserved & {"sigma", "σ"}:
             return Piece(
                 self.alphabet.apply("σ", args) if self.alphabet.name != "latex" else rf"\sigma\left({args[0]}\right)"
             )
@@ -108,7 +111,7 @@ class EntryPrinter(Names):
             return Piece(self.alphabet.apply(name[:3], args))
         if name == "xlogy":
             return Piece(self.alphabet.product([tight[0], self.alphabet.apply("log", [args[1]])]), PRODUCT)
-        if name == "exp" and self.alphabet.name == "latex":
+        if name == "exp" and self.alphabet.name == "latex" and "e" not in self.reserved:  # e^e would be e times e
             return Piece(f"e^{{{args[0]}}}", POWER)
         return Piece(self.alphabet.apply(name, args))
 
@@ -129,7 +132,7 @@ class EntryPrinter(Names):
 
     def _unknown_entry(self, e: Apply, letters: Mapping[Index, str]) -> Piece:
         """g(x)_j, or ∂y_j/∂x_k."""
-        outputs = [self.index(i, letters) for i in (e.at if e.slot is None else e.at[: len(e.at) - self._inputs(e)])]
+        outputs = [self.position(i, letters) for i in (e.at if e.slot is None else e.at[: len(e.at) - self._inputs(e)])]
         if e.slot is not None:
             operand = e.operands[e.slot]
             assert isinstance(operand, Reduce)
@@ -149,14 +152,17 @@ class EntryPrinter(Names):
         operand = e.operands[e.slot] if e.slot is not None else None
         return len(operand.bound) if isinstance(operand, Reduce) else 0
 
+    def position(self, i: Expr, letters: Mapping[Index, str]) -> str:
+        """A place on an axis: counted from 1 on paper, from 0 in the terminal."""
+        if self.alphabet.name == "latex" and not isinstance(i, Index):
+            i = place(from_one(i) + 1)
+        return self.index(i, letters)
+
     def _entry(self, e: Entry, letters: Mapping[Index, str]) -> str:
         name = primal(e.tensor)
         node = self.graph[name if name is not None else e.tensor]
         shown = [i for i, d in zip(e.idx, node.shape) if not (d is ONE and i is ZERO)]
-        inner = [
-            self.index(i, letters) if not isinstance(i, Num) else str(i.value + (self.alphabet.name == "latex"))
-            for i in shown
-        ]
+        inner = [self.position(i, letters) for i in shown]
         if self.numerator and name is not None and len(inner) == 2:
             inner.reverse()
         if split(e.tensor)[1]:
@@ -181,13 +187,27 @@ class EntryPrinter(Names):
         return self.alphabet.mark(self.alphabet.tensor(name), self.roles.get(name, "node"))
 
     def _relation(self, e: Compare, letters: Mapping[Index, str]) -> str:
-        left, right = (self.index(a, letters) for a in e.args)
-        return f"{left} {self.alphabet.relation(e.fn)} {right}"
+        args, fn = e.args, e.fn
+        if self.alphabet.name == "latex" and not e.tensors and any(isinstance(i, Index) for i in e.free):
+            args, fn = self._counted(args, fn)
+        left, right = (self.index(a, letters) for a in args)
+        return f"{left} {self.alphabet.relation(fn)} {right}"
+
+    def _counted(self, args: tuple[Expr, ...], fn: str) -> tuple[tuple[Expr, ...], str]:
+        """A comparison of places in letters that count from 1: i < 4 is i ≤ 4, i = 0 is i = 1."""
+        left, right = args
+        if isinstance(left, Index) and isinstance(right, Index):
+            return args, fn
+        if isinstance(left, Index) and not right.free:
+            closer = {"<": "<=", ">=": ">"}.get(fn)
+            return (left, right if closer else place(right + 1)), closer or fn
+        return (place(from_one(left)), place(from_one(right))), fn
 
     def _range(self, low: Compare, high: Compare, letters: Mapping[Index, str]) -> str:
         """Two bounds in one: 0 ≤ i − p < m."""
         less, below = self.alphabet.relation("<="), self.alphabet.relation("<")
-        middle, end = self.index(low.args[0], letters), self.index(high.args[1], letters)
+        inside = from_one(low.args[0]) if self.alphabet.name == "latex" else low.args[0]
+        middle, end = self.index(inside, letters), self.index(high.args[1], letters)
         return f"{self.index(low.args[1], letters)} {less} {middle} {below} {end}"
 
     def _when(self, condition: Expr, letters: Mapping[Index, str]) -> str:
@@ -230,8 +250,8 @@ class EntryPrinter(Names):
                     tops.append(Num(top))
                 if bottom != 1:
                     bottoms.append(Num(bottom))
-            elif isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
-                bottoms.append(f.base if f.exponent is MINUS_ONE else Pow(f.base, Num(-f.exponent.value)))
+            elif (divisor := below_the_line(f)) is not None:
+                bottoms.append(divisor)
             else:
                 tops.append(f)
         text = self._joined(tops, letters)
@@ -312,6 +332,9 @@ class EntryPrinter(Names):
             return self._product_of((e,), letters)
         base = self.scalar(e.base, letters)
         text = self.wrap(base, ATOM)
+        if isinstance(e.base, Entry) and isinstance(e.exponent, Num) and self.alphabet.name == "latex":
+            layer = f"{e.base.tensor}{e.exponent.value}"  # beside a W_2 the square of W is no W^2
+            text = self.alphabet.bracket(text) if layer in self.graph.nodes and e.base.idx else text
         return Piece(self.alphabet.power(text, self.index(e.exponent, letters), False), POWER)
 
     def _reduction(self, e: Reduce, letters: Mapping[Index, str]) -> Piece:
@@ -321,16 +344,52 @@ class EntryPrinter(Names):
         shown = self.scalar(body, inner)
         if e.op == "sum":
             text = shown.text if isinstance(body, Reduce) and body.op == "sum" else self.wrap(shown, QUOTIENT)
-            return Piece(self.alphabet.big_sum(names, text), PRODUCT)
+            return Piece(self._sum_over(indices, body, inner, text), PRODUCT)
         if e.op in ("max", "min"):
             return Piece(self.alphabet.big_max(e.op, names, self.wrap(shown, POWER)), PRODUCT)
-        at = [self.index(a, letters) for a in e.at]
-        whole = self.alphabet.apply(e.op.replace("_", " "), [f"{self.wrap(shown, SUM)}"])
+        at = [self.position(a, letters) for a in e.at]
+        beside = sorted(body.free - set(indices), key=lambda i: letters.get(i, i.name))
+        if e.op in ("softmax", "log_softmax"):
+            array = self.matrix(body, (*beside, *indices)) if len(beside) < 2 else None
+            if array is None:
+                return self._share(e, names, shown, substitute(body, dict(zip(indices, e.at))), letters)
+            whole = self.alphabet.apply(e.op.replace("_", " "), [array])
+            return Piece(self.alphabet.subscripted(whole, [*(letters.get(i, i.name) for i in beside), *at], True))
+        array = self.matrix(body, indices) if not beside else None
         if e.op == "inv":
             if isinstance(body, Entry) and body.idx == indices:  # A⁻¹[i,j] of a whole tensor
                 return Piece(self.alphabet.subscripted(self.alphabet.inverse(self.tensor(body.tensor)), at, False))
-            whole = self.alphabet.inverse(self.alphabet.bracket(shown.text))
-        return Piece(self.alphabet.subscripted(whole, at, True))
+            whole = self.alphabet.inverse(self.alphabet.bracket(array or shown.text))
+            return Piece(self.alphabet.subscripted(whole, at, False))
+        if e.op == "logsumexp":
+            return Piece(self.alphabet.apply(e.op, [array])) if array is not None else self._log_sum(names, shown)
+        whole = self.alphabet.apply("det", [array or shown.text])
+        return Piece(whole if e.op == "det" else self.alphabet.apply("log", [self.alphabet.absolute(whole)]))
+
+    def _sum_over(self, indices: tuple[Index, ...], body: Expr, inner: Mapping[Index, str], text: str) -> str:
+        """Σ over letters; how far one runs that is no index by itself, as the k of U[2i + k], is written at its Σ."""
+        seen = {i for x in walk(body) if isinstance(x, Entry) for i in x.idx}
+        for i in reversed([i for i in indices if i not in seen]):
+            first = 1 if self.alphabet.name == "latex" else 0
+            text = self.alphabet.range_sum(inner[i], str(first), self.index(place(i.dim - 1 + first), {}), text)
+        plain = [inner[i] for i in indices if i in seen]
+        return self.alphabet.big_sum(plain, text) if plain else text
+
+    def _log_sum(self, names: list[str], shown: Piece) -> Piece:
+        """log Σ_j exp z_j, of which every letter is seen."""
+        total = self.alphabet.big_sum(names, self._function("exp", [shown.text], []).text)
+        return Piece(self.alphabet.apply("log", [total]))
+
+    def _share(self, e: Reduce, names: list[str], shown: Piece, here: Expr, letters: Mapping[Index, str]) -> Piece:
+        """A softmax with every letter: exp z_k / Σ_j exp z_j, or its logarithm z_k − log Σ_j exp z_j."""
+        one = self.scalar(here, letters)
+        if e.op == "log_softmax":
+            total = self._log_sum(names, shown)
+            return Piece(f"{self.wrap(one, QUOTIENT)} {self.alphabet.minus} {total.text}", SUM)
+        top = self._function("exp", [one.text], []).text
+        total = Piece(self.alphabet.big_sum(names, self._function("exp", [shown.text], []).text), PRODUCT)
+        below = total.text if self.alphabet.name == "latex" else self.wrap(total, ATOM)
+        return Piece(self.alphabet.fraction(top, below), PRODUCT if self.alphabet.name == "latex" else QUOTIENT)
 
 
 def ranges(factors: Sequence[Expr]) -> list[tuple[Expr, Compare | None]]:

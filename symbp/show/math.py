@@ -163,6 +163,8 @@ class MathPrinter(EntryPrinter):
 
     def _m_subscript(self, x: Form) -> Piece:
         inner, pattern = x.args[0] if x.args else None, [str(p) for p in x.data]
+        if inner is not None and inner.kind == "name" and pattern and all(p.isdigit() for p in pattern):
+            return Piece(self._entry(Entry(str(inner.data[0]), [Num(int(p)) for p in pattern]), {}))
         if inner is None:
             raise NoMatrixForm
         if set(pattern) <= {":", "None"}:
@@ -190,18 +192,23 @@ class MathPrinter(EntryPrinter):
         """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column."""
         axes, one = whole.axes, self.alphabet.one
         if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
+            spread: list[str] = []
+            a = _as_row(a, whole)
             if len(a.axes) == 1 and axes[0] is not None:
-                return self.alphabet.product([one, self._transposed(a)])
-            if len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
-                return self.alphabet.product([one, self.at(a, POWER)])
-            if len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
-                return self.alphabet.product([self.at(a, CHAIN), self.alphabet.transposed(one)])
+                spread = [one, self._transposed(a)]
+            elif len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
+                spread = [one, self.at(a, POWER)]
+            elif len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
+                spread = [self.at(a, CHAIN), self.alphabet.transposed(one)]
+            if spread:
+                return self.wrap(Piece(self.alphabet.product(spread), CHAIN), level)
         return self.at(a, level)
 
     def _m_times(self, x: Form) -> Piece:
         divisors = int(str(x.data[0]))
         cut = len(x.args) - divisors
-        tops, bottoms = list(x.args[:cut]), list(x.args[cut:])
+        args = [_as_row(a, x) for a in x.args]
+        tops, bottoms = args[:cut], args[cut:]
         minus = ""
         if tops and tops[0].kind == "num":
             value = tops[0].data[0]
@@ -365,10 +372,15 @@ class MathPrinter(EntryPrinter):
             return length
         if exponent.kind == "num" and exponent.data[0] is HALF:
             return Piece(self.alphabet.root(self.at(base, SUM)), ATOM)
-        return Piece(self.alphabet.power(self.at(base, ATOM), self.at(exponent, SUM), bool(x.axes)), POWER)
+        elementwise = any(x.axes) and self.alphabet.name == "latex"  # ^{\\odot (p - 1)}
+        raised = self._spread(exponent, x, PRODUCT if elementwise else SUM)
+        return Piece(self.alphabet.power(self._spread(base, x, ATOM), raised, bool(x.axes)), POWER)
 
     def _m_call(self, x: Form) -> Piece:
-        return self._function(str(x.data[0]), [self.at(a, SUM) for a in x.args], [self.at(a, ATOM) for a in x.args])
+        loose, tight = ([self._spread(a, x, level) for a in x.args] for level in (SUM, ATOM))
+        if x.data[0] == "xlogy" and any(x.args[0].axes):
+            return Piece(f"{tight[0]} {self.alphabet.odot} {self.alphabet.apply('log', [loose[1]])}", PRODUCT)
+        return self._function(str(x.data[0]), loose, tight)
 
     def _m_unknown(self, x: Form) -> Piece:
         """g(x), or its Jacobian ∂y/∂x for y = g(x)."""
@@ -388,18 +400,19 @@ class MathPrinter(EntryPrinter):
         return self._partial(self._value_name(e), self.at(x.args[slot], SUM))
 
     def _m_compare(self, x: Form) -> Piece:
-        left, right = (self.at(a, SUM) for a in x.args)
-        return Piece(self.alphabet.truth(f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"))
+        return Piece(self.alphabet.truth(self._condition(x, x)))
 
-    def _condition(self, x: Form) -> str:
+    def _condition(self, x: Form, whole: Form) -> str:
         if x.kind == "compare":
-            left, right = (self.at(a, SUM) for a in x.args)
+            left, right = (self._spread(a, whole, SUM) for a in x.args)
             return f"{left} {self.alphabet.relation(str(x.data[0]))} {right}"
-        return self.at(x, SUM)
+        return self._spread(x, whole, SUM)
 
     def _m_where(self, x: Form) -> Piece:
         condition, yes, no = x.args
-        return Piece(self.alphabet.cases(self.at(yes, SUM), self._condition(condition), self.at(no, SUM)))
+        return Piece(
+            self.alphabet.cases(self._spread(yes, x, SUM), self._condition(condition, x), self._spread(no, x, SUM))
+        )
 
     def _m_row(self, x: Form) -> Piece:
         op, axis = x.data
@@ -433,6 +446,8 @@ class MathPrinter(EntryPrinter):
         return Piece(self.alphabet.apply("tr", [self.at(x.args[0], SUM)]))
 
     def _m_eye(self, x: Form) -> Piece:
+        if "I" in self.reserved:
+            raise NoMatrixForm
         return Piece("I")
 
     def _m_full(self, x: Form) -> Piece:
@@ -442,7 +457,10 @@ class MathPrinter(EntryPrinter):
         if not any(inner.axes):
             if _is_one(inner):
                 return Piece(ones, PRODUCT)
-            return Piece(self.alphabet.product([self.at(inner, PRODUCT), ones]), PRODUCT)
+            factors = inner.args if inner.kind == "times" else (inner,)
+            sums = any(a.kind in ("dot", "sum", "matmul") for a in factors)
+            plain = not sums or (inner.kind == "times" and inner.data[0] and self.alphabet.name == "latex")
+            return Piece(self.alphabet.product([self.at(inner, PRODUCT if plain else ATOM), ones]), PRODUCT)
         return Piece(self._spread(inner, x, PRODUCT), PRODUCT)
 
     def pairing(self, g: Expr, move: Expr, node: Node, letters: Mapping[Index, str]) -> str:
@@ -474,6 +492,8 @@ class MathPrinter(EntryPrinter):
         if (x.kind == "matmul" and len(x.args[0].axes) == 1) != self.numerator:
             chain = [(a, not turned if len(a.axes) == 2 else turned) for a, turned in reversed(chain)]
         inner = tuple(dict.fromkeys(i for a, _ in chain for i in a.axes if isinstance(i, Index) and i not in target))
+        if any(sum(i in a.axes for a, _ in chain) > 2 for i in (*target, *inner)):
+            return None  # one letter for two sums
         named = self.letters_for(inner, letters)
         factors, marked = [], []
         for n, (a, turned) in enumerate(chain):
@@ -511,6 +531,13 @@ class NumberPrinter(MathPrinter):
 
 def _is_one(x: Form) -> bool:
     return x.kind == "num" and x.data[0] is ONE
+
+
+def _as_row(a: Form, whole: Form) -> Form:
+    """An array with one axis, which is a column on paper, as a part of a row."""
+    if len(a.axes) == 1 and len(whole.axes) == 2 and whole.axes[0] is None and whole.axes[1] is not None:
+        return Form("subscript", (a,), (None, *a.axes), ("None", ":"))
+    return a
 
 
 def _is_named(x: Form) -> bool:

@@ -402,8 +402,8 @@ def _badness(before: Part | None, p: Part) -> float:
         return 99
     if isinstance(before, Scripts) and isinstance(before.base, Symbol) and before.base.text in LARGE | FUNCTIONS:
         return 99
-    if isinstance(before, Command) and before.name in WORDS and isinstance(p, Fence):
-        return 99  # softmax(…)
+    if isinstance(before, Command) and before.name in (*WORDS, "mathbf") and isinstance(p, Fence):
+        return 99  # softmax(…), 𝟏[…]
     if isinstance(before, Symbol) and isinstance(p, Fence) and before.text in (r"\sigma", r"\varphi", "f", "g"):
         return 99
     if isinstance(before, Symbol) and before.text in "([" + r"\lvert":
@@ -451,28 +451,45 @@ def with_changes(before: str, after: str) -> str:
 
 def _marked(old: Sequence[Part], new: Sequence[Part]) -> tuple[Part, ...] | None:
     """The new parts, those that are not old in marked groups; None if too much is new to be worth it."""
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    before, after = list(_units(old)), list(_units(new))
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
     out: list[Part] = []
     fresh = 0
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        parts = [p for unit in after[j1:j2] for p in unit]
         if tag == "equal":
-            out.extend(new[j1:j2])
+            out.extend(parts)
         elif tag in ("replace", "insert"):
-            inner = _inside(old[i1:i2], new[j1:j2])
+            inner = _inside([p for unit in before[i1:i2] for p in unit], parts)
             if inner is not None:
                 out.extend(inner)
                 continue
-            fresh += j2 - j1
-            while j1 < j2 - 1 and _is_space(new[j1]):  # spaces around what is new are not
-                out.append(new[j1])
-                j1 += 1
-            cut = j2
-            while cut > j1 + 1 and _is_space(new[cut - 1]):
-                cut -= 1
-            out += [Group(tuple(new[j1:cut]), True), *new[cut:j2]]
+            fresh += len(parts)
+            first, last = 0, len(parts)
+            while first < last - 1 and _is_space(parts[first]):  # spaces around what is new are not
+                first += 1
+            while last > first + 1 and _is_space(parts[last - 1]):
+                last -= 1
+            out += [*parts[:first], Group(tuple(parts[first:last]), True), *parts[last:]]
     if fresh == len(new) or (not fresh and not any(_holds_mark(p) for p in out)):
         return None
     return tuple(out)
+
+
+def _units(parts: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
+    """What is marked as one: `(X^{-1})_{ij}` with its brackets, `\\mathrm{d}X` with its d."""
+    held: list[Part] = []
+    depth = 0
+    for p in parts:
+        mark = p.base if isinstance(p, Scripts) else p
+        sign = mark.text if isinstance(mark, Symbol) else ""
+        depth = max(0, depth + (sign == "(") - (sign == ")"))
+        held.append(p)
+        if depth == 0 and not (isinstance(p, Command) and p.word == "d"):
+            yield tuple(held)
+            held = []
+    if held:
+        yield tuple(held)
 
 
 def _is_space(part: Part) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction as Rational
+from typing import Literal
 
 from symbp import claim
 from symbp.claim import Tree
-from symbp.read.latex.names import Ambiguous, Found, flat_subscripts, key
-from symbp.read.latex.resolve import Resolver, Unread, Value
+from symbp.read.latex.names import Ambiguous, Found, flat_subscripts, free_letters, key
+from symbp.read.latex.resolve import Resolver, Unread, Value, from_one
 from symbp.read.latex.tree import (
     Accent,
     Atom,
@@ -115,14 +117,25 @@ def _letter(r: Resolver, node: Node, base: Atom, subs: tuple[Node, ...], sups: t
             return adjoint
     if base.text == "delta" and len(subs) >= 1 and not sups:
         indices = flat_subscripts(subs)
-        if len(indices) == 2 and all(r._is_letter(key(i)) for i in indices):
+        if len(indices) == 2 and all(r._is_letter(key(i)) and not _is_size(r, i) for i in indices):
             a, b = (claim.letter(key(i)) for i in indices)
             return r.value(claim.compare("==", a, b), node.span)
+        known = [
+            i for i in indices if not r._is_letter(key(i)) or key(i) in r.bound or key(i) in r.left or _is_size(r, i)
+        ]
+        if len(indices) == len(known) == 2 and isinstance(subs[0], (List, Product)):  # \\delta_{i1}, \\delta_{i,2k-1}
+            places = [_place(r, i) for i in indices]
+            if all(p is not None for p in places) and any(free_letters(p) for p in places if p is not None):
+                return r.value(claim.compare("==", *(p for p in places if p is not None)), node.span)
     adjoint = _delta(r, base, subs, sups, node)
     if adjoint is not None:
         return adjoint
     if not subs and not sups and base.text in (*r.bound, *r.left):
         return r.value(claim.letter(base.text), node.span)
+    if base.text == "I" and not subs:
+        like = r.square or r.view.square
+        if like is not None:
+            return scripted(r, r.unit(like, node), (), sups, node)
     if base.kind == "TEXT":
         raise Unread(f"the words {base.text[:40]!r} are no part of a formula", node.span)
     if base.kind in ("PARTIAL", "NABLA"):
@@ -146,6 +159,12 @@ def _delta(r: Resolver, base: Atom, subs: tuple[Node, ...], sups: tuple[Node, ..
         if found is not None and not found.sups:
             sups = tuple(s for s in sups if s not in numbers)
             text = r.words(node) if not sups else rf"\delta_{{{r.words(first)}}}^{{{''.join(map(r.words, numbers))}}}"
+    if found is None and rest and isinstance(first, (Atom, Accent)):  # \delta_{h,3,j} is that of h_3
+        found = r.symbols.symbol(Scripts(node.span, first, (List(node.span, tuple(rest)),), numbers))
+        if found is not None and not found.sups:
+            text, rest = r.words(node), flat_subscripts(found.subs)
+            sups = tuple(s for s in sups if s not in numbers)
+            found = replace(found, subs=())
     if found is None or found.tree.op != "name" or found.tree.data[0] not in r.view.axes or found.note:
         return None
     name = found.tree.data[0]
@@ -272,7 +291,7 @@ def _spelled_entry(r: Resolver, tree: Tree, node: Node, found: Found, text: str)
 def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Node], node: Node) -> Value:
     """A tensor with indices: subscripts in order, and the sample."""
     whole = r.value(tree)
-    places = _slices(subs) if len(subs) == 1 else None
+    places = _slices(r, subs) if len(subs) == 1 else None
     if places is not None and whole.shape is not None:
         if len(places) != len(whole.shape):
             raise Unread(
@@ -298,6 +317,7 @@ def indexed(r: Resolver, tree: Tree, subs: Sequence[Node], samples: Sequence[Nod
         ):
             raise r.unknown(node)
     indices = [_index(r, s) for s in flat]
+    indices = [claim.letter(i) if isinstance(i, str) and i in r.reading.computed else i for i in indices]
     if whole.shape is None:
         return whole
     axes = len(whole.shape)
@@ -364,25 +384,40 @@ def _colons(node: Node) -> list[Node]:
     return [node]
 
 
-def _slices(subs: Sequence[Node]) -> list[object] | None:
-    """`_{[:,1:4]}`: a part of an array, counted from 1, its end included."""
+def _slices(r: Resolver, subs: Sequence[Node]) -> list[object] | None:
+    """`_{[:,1:4]}`: a part of an array, counted from 1, its end included; sizes may stand in it."""
     sub = subs[0]
     if not isinstance(sub, Bracket) or sub.open != "[":
         return None
     places: list[object] = []
     sliced = False
     for item in sub.body.items if isinstance(sub.body, List) else (sub.body,):
-        if isinstance(item, Relation) and item.names == (":",):
-            low, high = (key(s) for s in item.sides)
-            if not all(x == "" or x.isdigit() for x in (low, high)):
+        if isinstance(item, Relation) and set(item.names) == {":"} and len(item.sides) < 4:
+            low, high, step = (*(_bound(r, s) for s in item.sides), 1)[:3]
+            if False in (low, high, step):
                 return None
-            places.append(("slice", int(low) - 1 if low else None, int(high) if high else None, None))
+            low = low - 1 if isinstance(low, int) else low and claim.sum_([low, claim.number(1, "1")], [1, -1])
+            places.append(("slice", low, high, None if step == 1 else step))
             sliced = True
         elif isinstance(item, Atom) and item.kind == "NUM" and item.text.isdigit():
             places.append(int(item.text) - 1)
         else:
             return None
     return places if sliced else None
+
+
+def _bound(r: Resolver, node: Node) -> int | Tree | Literal[False] | None:
+    """An end of a slice: nothing, a number or sizes; False for what is none."""
+    if isinstance(node, Nothing):
+        return None
+    if isinstance(node, Atom) and node.kind == "NUM" and node.text.isdigit():
+        return int(node.text)
+    try:
+        tree = r.expression(node).tree
+    except Unread:
+        return False
+    names = {t.data[0] for t in tree.walk() if t.op in ("name", "gradient", "entry", "letter")}
+    return tree if names <= set(r.view.graph.sizes) else False
 
 
 def _count(n: int, one: str, more: str) -> str:
@@ -431,6 +466,8 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
     word = key(node)
     if isinstance(node, Atom) and node.kind == "SYM" and node.text == ":":
         return ":"
+    if _is_size(r, node):
+        return claim.sum_([r.expression(node).tree, claim.number(1, "1")], [1, -1])
     if (isinstance(node, Atom) and node.kind in ("LETTER",)) or r._is_letter(word):
         return word
     if (
@@ -442,9 +479,33 @@ def _index(r: Resolver, node: Node) -> str | int | Tree:
         return word
     if isinstance(node, (Scripts, Atom)) and r.symbols.symbol(node) is not None:
         return r.expression(node).tree
-    if isinstance(node, Sum) and all(r._is_letter(key(t)) or _is_whole(t) for t in node.terms):
+    if isinstance(node, Sum) and all((r._is_letter(key(t)) and not _is_size(r, t)) or _is_whole(t) for t in node.terms):
         return _affine(node)
+    if isinstance(node, (Sum, Product)):  # 2 h + j - 2, H i + j - H
+        try:
+            place = r.expression(node).tree
+        except Unread:
+            raise Unread(f"the index {r.words(node)} is not read", node.span) from None
+        names = {t.data[0] for t in place.walk() if t.op in ("name", "gradient")}
+        if names <= set(r.view.graph.sizes) and not any(t.op == "entry" for t in place.walk()):
+            return claim.sum_([from_one(place), claim.number(1, "1")], [1, -1])
     raise Unread(f"the index {r.words(node)} is not read", node.span)
+
+
+def _is_size(r: Resolver, node: Node) -> bool:
+    """`N` in an index is the last place, unless it is an index here."""
+    return isinstance(node, Atom) and node.text in r.view.graph.sizes and node.text not in (*r.bound, *r.left)
+
+
+def _place(r: Resolver, node: Node) -> Tree | None:
+    """A letter, a number or an affine index as a place that counts from 0; None for anything else."""
+    try:
+        place = _index(r, node)
+    except Unread:
+        return None
+    if isinstance(place, int):
+        return claim.number(place, str(place))
+    return claim.letter(place) if isinstance(place, str) else place
 
 
 def _is_whole(node: Node) -> bool:

@@ -155,6 +155,9 @@ def _rowwise(r: Resolver, name: str, x: Value, node: Node) -> Value:
         return r.value(claim.call(name, [x.tree], axis=None), node.span)
     axis = r.view.softmax_axis
     axis = 1 if axis is None else axis % 2
+    lengths = {r.integer(name) for name in r.view.softmax_sizes}
+    if (x.shape[0] in lengths) != (x.shape[1] in lengths):  # softmax(Zᵀ)ᵀ runs over the same size
+        axis = 0 if x.shape[0] in lengths else 1
     if name == "logsumexp":
         return r.value(claim.call(name, [x.tree], axis=axis, keepdims=True), node.span)
     return r.value(claim.call(name, [x.tree], axis=axis), node.span)
@@ -200,7 +203,7 @@ def node_call(r: Resolver, node: Node, factors: list[Node]) -> tuple[Value, int]
     ):
         names = [r.symbols.symbol(a) for a in arguments]
         inputs = r.view.depends.get(name, frozenset())
-        if all(n is not None and n.tree.op == "name" and n.tree.data[0] in inputs for n in names):
+        if all(n is not None and not n.sups and n.tree.op == "name" and n.tree.data[0] in inputs for n in names):
             r.note(f"{r.words(r._around(factors[:2]))} is read as {name}, which is a function of it")
             return atoms.scripted(r, r.factor(bare), argument[1], argument[2], node), 2
         return None

@@ -214,17 +214,29 @@ def _scripted(base: Node, scripts: list[tuple[Token, Node | None]]) -> Node:
         if token.kind == "PRIME":
             sups.append(Atom((token.start, token.end), "LETTER", "prime"))
         elif token.kind == "SUB":
-            subs.append(_opened(script))
+            subs.append(_letters(_opened(script)))
         else:
             written += 1
             if written > 1 and isinstance(sups[-1], Atom) and sups[-1].kind == "NUM":
                 raise _DoubleScript(token.start)
-            sups += _superscripts(script)
+            sups += _superscripts(script, isinstance(base, Atom) and base.text == "e")
     last = scripts[-1]
     end = last[1].span[1] if last[1] is not None else last[0].end
     if isinstance(base, Scripts):  # {W^{[2]}}^T
         return Scripts((start, end), base.base, (*base.subs, *subs), (*base.sups, *sups))
     return Scripts((start, end), base, tuple(subs), tuple(sups))
+
+
+def _letters(node: Node) -> Node:
+    """`ln` below a symbol is two indices."""
+    if isinstance(node, List):
+        return List(node.span, tuple(map(_letters, node.items)))
+    if isinstance(node, Atom) and node.text == "ln":
+        start, end = node.span
+        return Product(
+            node.span, (Atom((start, end - 1), "LETTER", "l"), Atom((end - 1, end), "LETTER", "n")), ("", "")
+        )
+    return node
 
 
 class _DoubleScript(Exception):
@@ -236,13 +248,15 @@ def _opened(node: Any) -> Node:
     return node.body if isinstance(node, Bracket) and node.open == "" else node
 
 
-def _superscripts(node: Any) -> list[Node]:
-    """`[2]T`, `(l)\\top`, `[2](i)`, `(2)\\prime`: several superscripts in one."""
+def _superscripts(node: Any, exponential: bool = False) -> list[Node]:
+    """`[2]T`, `(l)\\top`, `[2](i)`, `(2)\\prime`: several superscripts in one; `\\odot (p - 1)` and ½ (a − 2) are
+    powers, and so is what stands above e."""
     inside = _opened(node)
     if isinstance(inside, Product) and not any(inside.operators):
         parts = inside.factors
         special = [isinstance(p, Bracket) or is_transpose(p) or is_prime(p) for p in parts]
-        if special[-1] or special[0]:
+        is_power = isinstance(parts[0], Fraction) or (isinstance(parts[0], Atom) and parts[0].kind == "SYM")
+        if special[0] or (special[-1] and not is_power and not (exponential and isinstance(parts[-1], Bracket))):
             return [q for p in parts for q in _superscripts(p)]
     if isinstance(inside, Scripts) and inside.subs == () and all(is_prime(s) or is_transpose(s) for s in inside.sups):
         if isinstance(inside.base, Atom) and inside.base.kind == "EMPTY":

@@ -292,7 +292,7 @@ class Symbols:
             later += [(s, n) for s in member_spellings(n)]
             a, b = spellings(n)
             later += [(s, n) for s in a]
-            last += [(s, n) for s in b]
+            last += [(s, n) for s in (*b, *_turned_spellings(n))]
         for level in (first, later, last):
             for spelling, n in level:
                 self.spelled.setdefault(spelling, n)
@@ -553,14 +553,26 @@ def spellings(name: str) -> tuple[list[str], list[str]]:
 
 
 def member_spellings(name: str) -> list[str]:
-    """The keys of a member of a family: `W[2]` is `W^{(2)}`, `W_2`; `h[1, 4]` is `h^{(1)}_4`."""
-    family, bracket, numbers = name.partition("[")
-    if not bracket:
-        return []
-    units = [u.strip() for u in numbers.rstrip("]").split(",")]
-    likely, _ = spellings(family)
-    found = [s for base in likely if "_" not in base and "^" not in base for s in _with(base, units)]
+    """The keys of a member of a family: `W[2]` is `W^{(2)}`, `W_2`; `h[1, 4]` is `h^{(1)}_4`: first the layer."""
+    likely, units = _member(name)
+    plain = [base for base in likely if "_" not in base and "^" not in base]
+    if len(units) == 2:
+        both = [s for base in plain for s in _with(base, units) if "^" not in s or "_" not in s]
+        return [f"{base}_{units[1]}^{units[0]}" for base in plain] + both
+    found = [s for base in plain for s in _with(base, units)] if units else []
     return found + [f"{base}^{units[0]}" for base in likely if "_" in base and "^" not in base and len(units) == 1]
+
+
+def _turned_spellings(name: str) -> list[str]:
+    """`h[1, 4]` as `h^{(4)}_1`: the layer is counted second."""
+    likely, units = _member(name)
+    return [f"{base}_{units[0]}^{units[1]}" for base in likely if "_" not in base and len(units) == 2]
+
+
+def _member(name: str) -> tuple[list[str], list[str]]:
+    """The likely keys of a family, and the numbers of its member."""
+    family, bracket, numbers = name.partition("[")
+    return (spellings(family)[0], [u.strip() for u in numbers.rstrip("]").split(",")]) if bracket else ([], [])
 
 
 def _bases(base: str) -> list[str]:

@@ -334,7 +334,7 @@ class LatexReader:
             left = self._left(nodes[0], formula, r)
             reading.notes += r.notes
             letters = []
-        named = self._name_at_the_end(nodes) if left.tree.gradients else None
+        named = self._name_at_the_end(nodes, left.tree.gradients) if left.tree.gradients else None
         if named is not None:
             if len(nodes) == 2:
                 self._name(named, left.tree, letters)
@@ -443,14 +443,19 @@ class LatexReader:
         left = list(letters)
         if about and not left:
             left = [x for let in self.symbols.lets for x in sorted(let.letters)]
+        target = tree or (claim.gradient(self._declared(about)) if about else None)
+        square = target if target is not None and self._is_square(target) else None
         ways = [Reading(loose, order) for loose, order in READINGS]
         labels = frozenset(_index_letters(node)) - frozenset(letters)
         if labels and not about:
             ways.append(Reading(labels=labels))
         if self.view.rows:
             ways.append(Reading(columns=True))
+        if letters and self.view.has_parts:
+            ways.append(Reading(computed=frozenset(letters)))
         for reading in ways:
             resolver = Formula(self.symbols, self.view, self.evaluator, formula, reading, left)
+            resolver.square = square
             try:
                 value = resolver.expression(node)
             except Unread as problem:
@@ -458,19 +463,23 @@ class LatexReader:
                 continue
             if value.jacobian is not None:
                 raise Unread(f"{resolver.words(node)[:60]} is a whole Jacobian", node.span, "Give it indices.")
+            if reading.computed and tree is not None:  # the left side says how far its letters run
+                whole = claim.product([value.tree, claim.call("ones_like", [tree])])
+                value = resolver.value(claim.alias(whole, resolver.words(node)))
             if value.ones or value.wide:  # c 1: as long as the left side
-                target = tree or (claim.gradient(self._declared(about)) if about else None)
                 if target is not None and not _ordered_letters(target):
                     value = resolver.value(
                         claim.alias(
                             claim.product([value.tree, claim.call("ones_like", [target])]), resolver.words(node)
                         )
                     )
-            if first is None:
+            if first is None and (unread is None or not reading.labels):
                 first = value, reading
             fits = (
                 not reading.misfits and value.shape is not None and (tree is None or self._like(tree, value, letters))
             )
+            if fits and tree is not None and letters and self.view.has_parts:
+                fits = resolver._fits(claim.sum_([tree, value.tree]))
             if fits:
                 self._bounded(value.tree, tree, node)
                 if reading.order != "last":
@@ -484,7 +493,8 @@ class LatexReader:
         if first is None:
             assert unread is not None
             raise unread
-        if first[1].guesses:
+        beyond = not first[1].misfits and not set(first[0].letters) <= set(letters)  # a sum is missing, no symbol
+        if first[1].guesses and not beyond:
             raise Unread(
                 f"{first[1].guesses[0]}; then it does not fit"
                 + (f" ({first[1].misfits[0][0]})" if first[1].misfits else ""),
@@ -493,6 +503,13 @@ class LatexReader:
                 "undefined",
             )
         return first
+
+    def _is_square(self, tree: Tree) -> bool:
+        try:
+            letters, shape = self.evaluator.shape(tree)
+        except ValueError:
+            return False
+        return not letters and len(shape) == 2 and shape[0] == shape[1]
 
     def _bounded(self, tree: Tree, left: Tree | None, node: Node) -> None:
         """A δ_{ij} whose letters occur nowhere else is some symbol that is not known."""
@@ -575,13 +592,19 @@ class LatexReader:
             return False
         return not reading.misfits and value.shape is not None and not self._like(found.tree, value, ())
 
-    def _name_at_the_end(self, nodes: Sequence[Node]) -> Node | None:
+    def _name_at_the_end(self, nodes: Sequence[Node], about: Collection[str]) -> Node | None:
         """`\\frac{\\partial L}{\\partial z} = … = \\delta`: a new name for the left side, if it is a Greek letter or
-        stands behind something else that the left side is."""
+        stands behind something else that the left side is; not the \\delta_s of another tensor s."""
         last = nodes[-1]
         base = last.base if isinstance(last, Scripts) else last
         if not _is_symbol(last) or not isinstance(base, Atom) or self.symbols.symbol(last) is not None:
             return None
+        units = flat_subscripts(last.subs) if base.text == "delta" and isinstance(last, Scripts) else []
+        other = self.symbols.symbol(units[0]) if units and _is_symbol(units[0]) else None
+        if other is not None and not other.note and other.tree.op == "name":
+            name = other.tree.data[0]
+            if name in self.view.axes and name not in about and not self.view.graph[name].is_leaf:
+                return None
         greek = len(base.text) > 1 and base.kind == "LETTER" and base.text not in ("ell", "partial", "pi", "infty")
         return last if greek and (len(nodes) > 2 or base.text == "delta") else None
 
@@ -595,7 +618,11 @@ class LatexReader:
             if _is_gradient(value.tree):
                 value = value._replace(tree=_bare(value.tree))
                 self._name(symbol, value.tree, letters)
-                others = [s for k, s in enumerate(sides) if k != n]
+                others = [
+                    self._side(nodes[k + 1], formula, letters, tree=value.tree) if s[0].ones or s[0].wide else s
+                    for k, s in enumerate(sides)
+                    if k != n
+                ]
                 if not others:
                     return replace(base, left=None, links=(value.tree,), defines=_spelling(symbol))
                 return self._made(base, value.tree, others, "")

@@ -96,6 +96,15 @@ def _product_of(factors: Sequence[Node]) -> Node:
     return Product((factors[0].span[0], factors[-1].span[1]), tuple(factors), ("",) * len(factors))
 
 
+def from_one(tree: Tree) -> Tree:
+    """The same with letters as numbers that count from 1."""
+    if tree.op == "letter":
+        return claim.sum_([tree, claim.number(1, "1")])
+    if tree.op in ("entry", "name", "number"):
+        return tree
+    return Tree(tree.op, tuple(map(from_one, tree.args)), tree.data)
+
+
 def _behind_operators(node: Sum) -> tuple[tuple[Node, ...], tuple[str, ...]]:
     """`\\sum_i -2 x_i` is one summand: what stands behind a Σ may have a sign."""
     terms, signs = [node.terms[0]], [node.signs[0]]
@@ -125,6 +134,7 @@ class Reading:
     licence: bool = False  # a chain of Jacobians was put in order
     guesses: list[str] = field(default_factory=list)  # names that were only guessed
     columns: bool = False  # vectors are columns, whatever the network has
+    computed: frozenset[str] = frozenset()  # letters of the left side that may run past the end of another tensor
     labels: frozenset[str] = (
         frozenset()
     )  # letters that are labels, not indices: the i of x_i in a network of one sample
@@ -138,6 +148,7 @@ class Resolver:
     ) -> None:
         self.symbols, self.view, self.evaluator, self.text, self.reading = symbols, view, evaluator, text, reading
         self.left = left  # the letters of the left side
+        self.square: Tree | None = None  # a matrix as large as the left side, where that is square
         self.bound: dict[str, str] = {}  # letters that a sum binds -> the size it runs to
         self.sets: dict[str, str] = {}  # letters of a sum over a set that is called like a size
         self.fresh = 0
@@ -236,7 +247,7 @@ class Resolver:
             v = values[0]
             if signs[0] != "-":
                 return v
-            return self.value(claim.negative(v.tree), node.span)
+            return self.value(claim.negative(v.tree), node.span)._replace(ones=v.ones, wide=v.wide)
         values = self._biases(values)
         self._addable(values, node)
         tree = claim.sum_([v.tree for v in values], [-1 if s == "-" else 1 for s in signs])
@@ -271,6 +282,9 @@ class Resolver:
         shapes = [v.shape for v in values]
         if any(s is None for s in shapes):
             return
+        widest = tuple(max(axis) for axis in zip(*(s for s in shapes if s is not None and len(s) == 2)))
+        shapes = [widest if v.wide and v.shape and all(n in (1, m) for n, m in zip(v.shape, widest)) else v.shape
+                  for v in values]  # fmt: skip
         long = [s for s in shapes if s is not None and any(n != 1 for n in s)]
         for n, shape in enumerate(long):
             if n and shape != long[0]:
@@ -305,11 +319,13 @@ class Resolver:
             if other is not term and term not in getattr(other, "factors", ()):
                 v = self.expression(other)
                 if v.shape is not None and len(v.shape) == 2 and v.shape[0] == v.shape[1]:
-                    column = claim.item(v.tree, (("slice", None, None, None), 0))
-                    return self.value(
-                        claim.alias(claim.call("diag", [claim.call("ones_like", [column])]), "I"), term.span
-                    )
+                    return self.unit(v.tree, term)
         return None
+
+    def unit(self, like: Tree, node: Node) -> Value:
+        """The unit matrix that is as large as a square matrix."""
+        column = claim.item(like, (("slice", None, None, None), 0))
+        return self.value(claim.alias(claim.call("diag", [claim.call("ones_like", [column])]), "I"), node.span)
 
     def _condition(self, node: Relation) -> Value:
         """A relation as 1 or 0."""
@@ -318,8 +334,8 @@ class Resolver:
         for n, name in enumerate(node.names):
             operator = {"=": "=="}.get(name, name)
             pair = [sides[n].tree, sides[n + 1].tree]
-            if (pair[0].op == "letter") != (pair[1].op == "letter"):  # on paper entries count from 1
-                pair = [claim.sum_([t, claim.number(1, "1")]) if t.op == "letter" else t for t in pair]
+            if not all(t.op == "letter" for t in pair):  # on paper entries count from 1
+                pair = [from_one(t) for t in pair]
             parts.append(claim.compare(operator, *pair))
         return self.value(parts[0] if len(parts) == 1 else claim.product(parts), node.span)
 
@@ -608,14 +624,16 @@ class Resolver:
         if a.ones:
             if b.shape is None:
                 return Value(b.tree, (), None)
-            if a.ones == "row" and len(b.shape) == 2:
+            if a.ones == "row" and len(b.shape) == 2 and not (b.shape[0] == 1 < b.shape[1]):
                 return self.value(claim.call("sum", [b.tree], axis=0, keepdims=True), span)
             if a.ones == "column" and (b.is_scalar or (len(b.shape) == 2 and b.shape[0] == 1)):
                 return b._replace(wide=True)
             return None
         if a.shape is None:
             return Value(a.tree, (), None)
-        if b.ones == "column" and len(a.shape) == 2:
+        if a.is_scalar and a.shape == (1, 1) and b.ones == "column":  # (1ᵀ w) 1
+            return self.value(claim.call("sum", [a.tree]), span)._replace(ones=b.ones)
+        if b.ones == "column" and len(a.shape) == 2 and not (a.shape[1] == 1 < a.shape[0]):
             return self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span)
         if b.ones == "row" and (a.is_scalar or (len(a.shape) == 2 and a.shape[1] == 1)):
             return a._replace(wide=True)
@@ -703,6 +721,8 @@ class Resolver:
             return self.function(FUNCTIONS[word], node, factors, operators, bracketed)
         if base.kind == "WORD" and word in self.view.graph.functions and bracketed:
             return self.unknown_call(word, node, factors)
+        if any(is_prime(x) for x in sups) and self.view.graph.style.get("transpose") == "prime":
+            return None  # v'(w): the author writes transposes so
         if bracketed and (base.kind in ("LETTER", "WORD")):
             taken = self.node_call(node, factors)
             if taken is not None:
@@ -795,9 +815,10 @@ class Resolver:
         return Unread(f"{shown} is not a name of this network ({names})", node.span, hint, "undefined")
 
     @contextmanager
-    def also(self, letters: Sequence[str]) -> Iterator[None]:
+    def also(self, letters: Sequence[str], bound: str = "") -> Iterator[None]:
+        """These letters are bound too, by a sum that runs to `bound`."""
         saved = dict(self.bound)
-        self.bound |= dict.fromkeys(letters, "")
+        self.bound |= dict.fromkeys(letters, bound)
         try:
             yield
         finally:

@@ -64,7 +64,8 @@ def statements(tokens: list[Token]) -> list[Statement]:
 
 
 def _without_empty(tokens: list[Token]) -> list[Token]:
-    """Without `{}` that nothing is written on: symbp itself begins a line with it, so that a bracket opens there."""
+    """Without `{}` that nothing is written on: symbp itself begins a line with it, so that a bracket opens there. A
+    factor that follows it there goes on with the product above."""
     done: list[Token] = []
     n = 0
     while n < len(tokens):
@@ -72,11 +73,21 @@ def _without_empty(tokens: list[Token]) -> list[Token]:
         after = tokens[n + 2].kind if n + 2 < len(tokens) else ""
         before = done[-1].kind if done else ""
         if empty and after not in ("SUP", "SUB", "PRIME") and before not in ("SUP", "SUB", "FRAC", "ACCENT", "RB"):
+            if after not in ("ADD", "OP", "REL", "NEWLINE", "AMP", "") and _breaks_product(done):
+                done.append(Token("OP", "", tokens[n].start, tokens[n + 1].end))
             n += 2
             continue
         done.append(tokens[n])
         n += 1
     return done
+
+
+def _breaks_product(before: list[Token]) -> bool:
+    """Whether a line begins here, and the one above ends with an operand."""
+    n = len(before)
+    while n and before[n - 1].kind in ("AMP", "SEP"):
+        n -= 1
+    return n > 1 and before[n - 1].kind == "NEWLINE" and before[n - 2].kind not in ("ADD", "OP", "REL", "OPEN", "LB")
 
 
 def _unwrapped(tokens: list[Token]) -> list[Token]:

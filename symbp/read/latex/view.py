@@ -12,11 +12,15 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Protocol
 
+from symbp import claim
 from symbp.claim import Tree
-from symbp.expr import ONE, Call, Entry, Expr, Reduce, walk
+from symbp.expr import ONE, Call, Compare, Entry, Expr, Index, Reduce, Size, walk
 from symbp.graph import Graph
 
 Shape = tuple[tuple[str, ...], tuple[int, ...]]
+
+COUNTS = ("N", "n", "M", "m", "B", "T")
+"""Sizes that count samples, by custom."""
 
 
 class Evaluator(Protocol):
@@ -150,7 +154,8 @@ class View:
         shape = self.graph[name].shape
         if self.sample_size is not None and self.sample_size in shape:
             return shape.index(self.sample_size)
-        return None
+        counted = [k for k in self.long(name) if str(shape[k]) in COUNTS]  # only the names of the sizes are left
+        return counted[0] if len(shape) == 2 and len(counted) == 1 and self.sample_size is None else None
 
     @cached_property
     def functions(self) -> set[str]:
@@ -227,6 +232,37 @@ class View:
                         if k.arg == "axis" and isinstance(k.value, ast.Constant) and isinstance(k.value.value, int):
                             return k.value.value
         return None
+
+    @cached_property
+    def square(self) -> Tree | None:
+        """A square matrix, if all that the network has are as large."""
+        found = [n for n in self.graph.nodes.values() if len(n.shape) == 2 and n.shape[0] is n.shape[1]]
+        same = found and all(n.shape[0] is found[0].shape[0] for n in found)
+        return claim.name(found[0].name) if same else None
+
+    @cached_property
+    def has_parts(self) -> bool:
+        """Whether tensors are cut or joined, so that one letter runs over axes of different lengths."""
+        inside = (x for n in self.graph.inner if n.body is not None for x in walk(n.body))
+        return any(isinstance(x, Compare) and not x.tensors and x.free for x in inside) or any(
+            x.dim is not d
+            for n in self.graph.inner
+            if n.body is not None
+            for e in walk(n.body)
+            if isinstance(e, Entry)
+            for x, d in zip(e.idx, self.graph[e.tensor].shape)
+            if isinstance(x, Index)
+        )
+
+    @cached_property
+    def softmax_sizes(self) -> frozenset[str]:
+        """The sizes that the network's softmaxes run over."""
+        found: set[str] = set()
+        for node in self.graph.inner:
+            for x in walk(node.body) if node.body is not None else ():
+                if isinstance(x, Reduce) and x.op in ("softmax", "log_softmax", "logsumexp"):
+                    found |= {i.dim.name for i in x.bound if isinstance(i.dim, Size) and not i.dim.name.isdigit()}
+        return frozenset(found)
 
     @cached_property
     def depends(self) -> dict[str, frozenset[str]]:
