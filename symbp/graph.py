@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symbp.errors import Place
-from symbp.expr import ONE, ZERO, Entry, Expr, Index, Num, Over, Size, walk
+from symbp.expr import ONE, ZERO, Add, Entry, Expr, Index, Mul, Num, Over, Reduce, Size, walk
 from symbp.family import Block, Loop, Turn, base_of, contains, shift, shift_name, shift_number, split
 from symbp.index import same_size
 from symbp.ops import OPS, Op, Table
@@ -168,6 +168,20 @@ class Graph:
         if not all(same_size(shift_number(n, put), m) for n, m in zip(own, numbers)):
             return False
         return all(contains(loop, put[loop.var], put[loop.var], ranges) for loop in piece.loops if loop.var in put)
+
+    @cached_property
+    def errors(self) -> frozenset[str]:
+        """Leaves that stand for a gradient from outside: what is given, and G where the loss is Σ G ⊙ Y."""
+        body = self.nodes[self.loss].body if self.loss in self.nodes else None
+        terms = body.args if isinstance(body, Add) else (body,)
+        found = {self.given} if self.given else set()
+        for t in terms:
+            if isinstance(t, Reduce) and t.op == "sum" and isinstance(t.body, Mul):
+                pair = [f for f in t.body.args if isinstance(f, Entry) and f.free == set(t.bound)]
+                inner = [f.tensor in self.nodes and not self[f.tensor].is_leaf for f in pair]
+                if len(t.body.args) == 2 and sorted(inner) == [False, True] and pair[0].idx == pair[1].idx:
+                    found.add(pair[inner.index(False)].tensor)
+        return frozenset(found)
 
     @property
     def has_families(self) -> bool:

@@ -61,10 +61,8 @@ from symbp.form import (
 )
 from symbp.graph import Graph, primal
 from symbp.index import affine, decide, from_affine, places_normal, same_size
+from symbp.outer import is_vector, outer_at, outward
 from symbp.sizes import size_text
-
-TURNING = {"add": 0.29, "times": 0.29, "call": -0.01}
-"""How much cheaper the transpose of the transpose must be: Aᵀ + Bᵀ and A Bᵀ, but σ(Z)ᵀ."""
 
 
 def to_form(graph: Graph, e: Expr, axes: Sequence[Expr]) -> Form:
@@ -100,8 +98,7 @@ class Emitter:
             found = self._emit(e, order)
             if len(order) == 2 and isinstance(e, (Add, Mul, Reduce, Call, Pow)):
                 other = transpose(self._emit(e, (order[1], order[0])))
-                if other.cost < found.cost - TURNING.get(found.kind, 0.31):
-                    found = other
+                found = other if _reads_better(other, found) else found
             self.memo[key] = found
         return found
 
@@ -433,6 +430,7 @@ class Emitter:
     # -- products and sums --
 
     def _product(self, factors: Sequence[Expr], bound: Sequence[Index], order: Axes) -> Form:
+        factors = outward(factors, bound)
         present = frozenset().union(*(f.free for f in factors))
         absent = [k for k in bound if k not in present]  # Σ_k of what has no k
         bound = [k for k in bound if k in present]
@@ -494,7 +492,16 @@ class Emitter:
         parts: list[tuple[Expr | Node, bool]] = []
         for n in nodes:
             parts.extend(self._flat(n))
-        tops = [self._part(p, order) for p, divides in parts if not divides]
+        tops = []
+        for w, divides in parts if len(order) == 2 and all(isinstance(p, Expr) for p, _ in parts) else ():
+            outer = outer_at(w, [p for p, d in parts if not d]) if not divides and is_vector(w) else None
+            if outer is not None:
+                vectors = (*outer.errors, *outer.weights)
+                parts = [(p, d) for p, d in parts if not any(p is v for v in vectors)]
+                pair = [Group(v[0].free, v, 0) for v in (outer.errors, outer.weights)]
+                tops.append(self._outer(pair, order))
+                break
+        tops += [self._part(p, order) for p, divides in parts if not divides]
         tops.sort(key=lambda t: (t.is_truth, not self._is_upstream(t)))  # what comes from upstream first, masks last
         bottoms = [self._part(p, order) for p, divides in parts if divides]
         if not top and not tops and not bottoms and len(bottom) == 0:
@@ -534,8 +541,7 @@ class Emitter:
         found = self._orient(node, order)
         if len(order) == 2:
             other = transpose(self._orient(node, (order[1], order[0])))
-            if other.cost < found.cost - TURNING.get(found.kind, 0.31):
-                return other
+            return other if _reads_better(other, found) else found
         return found
 
     def _orient(self, node: Node, order: Axes) -> Form:
@@ -632,7 +638,7 @@ class Emitter:
         """What of a tensor decides how it is laid out, beside its shape: is it given from upstream, is it
         symmetric?"""
         symmetric = any(f.kind in ("symmetric", "posdef") and f.tensor == name for f in self.graph.facts)
-        return bool(self.graph.given) and name == self.graph.given, symmetric
+        return name in self.graph.errors, symmetric
 
     def _matmul(self, left: Form, right: Form, k: Index) -> Form:
         """left (…, k) @ right (k, …), with axes of size 1 as they come."""
@@ -647,9 +653,12 @@ class Emitter:
         axes = (*left.axes[:-1], *right.axes[1:])
         if not axes:
             return form("dot", (left, right), ())
+        if left.kind == "matmul" and len(left.axes) == 1 and len(left.args[0].axes) == 2:  # (A v) @ B is Bᵀ A v
+            left, right = transpose(right), left
         parts: list[Form] = []
         for x in (left, right):  # `@` groups to the left
-            parts.extend(x.args if x.kind == "matmul" and (x is left or len(x.axes) == 2) else (x,))
+            flat = x.kind == "matmul" and (x is left or len(x.args[0].axes) == 2)
+            parts.extend(x.args if flat else (x,))
         return form("matmul", parts, axes, cost=1.0)
 
     def _einsum(self, node: Einsum, order: Axes) -> Form:
@@ -761,6 +770,30 @@ class Emitter:
         if letters == order:
             return x
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
+
+
+def _reads_better(other: Form, found: Form) -> bool:
+    """Is the transpose of the transpose the better form? σ(Z)ᵀ and (1 − A²)ᵀ; (A ⊙ B)ᵀ for Aᵀ ⊙ Bᵀ, and
+    (A Bᵀ ⊙ P)ᵀ for B Aᵀ ⊙ Pᵀ; but Bᵀ Aᵀ, which a longer product goes on, unless much is saved: (A⁻¹ B C)ᵀ."""
+    saved = found.cost - other.cost
+    if other.kind != "transpose":
+        return saved > 0.01
+    (inner,) = other.args
+    arrays = [a for a in found.args if any(a.axes) and a.kind != "eye"]
+    if found.kind == "call" or (found.kind in ("add", "power") and len(arrays) == 1 < len(found.args)):
+        return saved > -0.01
+    if found.kind == "times" and len(arrays) > 1 and saved > -0.01:
+        if any(map(_is_turned, found.args)) and not any(map(_is_turned, inner.args)):
+            return True
+    return saved > (0.29 if found.kind in ("add", "times") else 0.59) and not _has_transpose(inner)
+
+
+def _is_turned(x: Form) -> bool:
+    return x.kind == "transpose" and None not in x.axes
+
+
+def _has_transpose(x: Form) -> bool:
+    return x.kind == "transpose" or any(map(_has_transpose, x.args))
 
 
 def _quotient_powers(

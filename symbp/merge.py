@@ -215,6 +215,7 @@ def _same_sum(one: Expr, two: Expr) -> Expr | None:
                     isinstance(g, Reduce)
                     and g.op == "sum"
                     and g.bound == f.bound
+                    and length(g) > length(g.body)
                     and bottoms[:m] + bottoms[m + 1 :] == rest
                 ):
                     letters, body = f.expose()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from symbp.arithmetic import arithmetic, factors_of, length, powers, term_by_term
+from symbp.arithmetic import arithmetic, canon, factors_of, length, powers, term_by_term
 from symbp.expr import (
     MINUS_ONE,
     ONE,
@@ -122,6 +122,7 @@ from symbp.rules import (
     turn_difference,
 )
 from symbp.steps import Law
+from symbp.textbook import Textbook
 
 if TYPE_CHECKING:
     from symbp.shorten import Shortener
@@ -167,6 +168,7 @@ class Simplifier:
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
         self._mirrored: dict[tuple[str, int, int], tuple[int, tuple[Fact, ...]]] = {}
+        self.worded = Textbook(graph)
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._problems: dict[Expr, object] = {}
@@ -199,7 +201,9 @@ class Simplifier:
                 if after is not e:
                     law = Law(group, ", ".join(used.laws), tuple(used.facts))
                     if stages and stages[-1][0].name == group and not law.because:
-                        stages[-1] = (stages[-1][0], stages[-1][1], after)
+                        first, start, _ = stages[-1]
+                        names = dict.fromkeys(n for w in (first, law) if w.formula for n in w.formula.split(", "))
+                        stages[-1] = (replace(first, formula=", ".join(names)), start, after)
                     else:
                         stages.append((law, e, after))
                     facts.update(used.facts)
@@ -230,7 +234,8 @@ class Simplifier:
         return Result(e, tuple(stages), tuple(facts))
 
     def _readable(self, found: Result) -> Result:
-        """Symmetric matrices the way round in which products read, as part of the last stage."""
+        """Symmetric matrices the way round in which products read, order and signs as textbooks have them, as part of
+        the last stage."""
         used: dict[Fact, None] = {}
 
         def is_symmetric(e: Expr) -> bool:
@@ -242,9 +247,14 @@ class Simplifier:
             used.update(dict.fromkeys(because or ()))
             return because is not None
 
-        e = readable(found.result, is_symmetric)
+        oriented = readable(found.result, is_symmetric)
+        e = self.worded(oriented)
         if e is found.result:
             return found
+        if not found.stages and oriented is found.result:
+            law = Law("collect", "turn_difference")  # order alone is no law
+            stages = () if canon(e) is canon(oriented) else ((law, oriented, e),)
+            return Result(e, stages, found.facts)
         law, before, _ = found.stages[-1] if found.stages else (Law("facts"), found.result, e)
         because = tuple(dict.fromkeys((*law.because, *used)))
         last = (replace(law, because=because), before, e)

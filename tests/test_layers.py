@@ -20,9 +20,9 @@ ORDER = """
 errors expr ops index family graph order local steps circuit unroll turn
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
-contraction arithmetic known rules merge identities quotients piecewise orient laws normal prove evaluate sample unknown fingerprint related shorten
-simplify chain cases recursion derive convention structure higher
-form matrix views windows check values family_values read.data descend
+contraction arithmetic known rules merge identities quotients piecewise orient textbook laws normal prove evaluate sample unknown fingerprint related shorten
+simplify chain cases recursion derive convention structure sandwich higher
+form outer matrix views windows check values family_values read.data descend
 numpy_code helpers program loop_program diagonal check_higher differential
 lang show show.style show.words show.problems show.alphabet show.tex show.blocks show.changes show.kinks show.names show.layout show.entries show.math show.document
 show.terminal show.latex
