@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from symbp.contraction import Contract, Einsum, Group, Node, SumOut, contraction_tree
 from symbp.expr import (
+    MINUS_HALF,
     MINUS_ONE,
     ONE,
     ZERO,
@@ -67,8 +68,8 @@ def _length(e: Expr) -> int:
             if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
                 return length(squared) + 1
             below = below_the_line(e)
-            short = isinstance(e.exponent, Num) and e.exponent.value.denominator != 1 and e.exponent is not MINUS_HALF
-            if below is None or short:  # x**-1.5, but 1/√x
+            whole = not isinstance(e.exponent, Num) or e.exponent.value.denominator == 1 or e.exponent is MINUS_HALF
+            if below is None or not whole:  # x**-1.5
                 return length(e.base) + 1 + length(e.exponent)
             return length(below) + 1
         case Reduce():
@@ -207,7 +208,6 @@ def split(e: Expr) -> tuple[Fraction, Expr]:
 
 
 _UNIT = Fraction(1)
-MINUS_HALF = Num(Fraction(-1, 2))
 _CANON: dict[Expr, Expr] = {}
 
 

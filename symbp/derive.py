@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from symbp.arithmetic import length
+from symbp.arithmetic import arithmetic, length, sign_of
 from symbp.chain import (
     CLOSED_DEPTH,
     CLOSED_LENGTH,
@@ -107,23 +107,26 @@ def _order(
 ) -> list[str]:
     """The order of the walk. It does not depend on the order of the declarations, as what is known
     first may be named in the others: nearest to the loss first, what has fewer axes first, leaves
-    last, of these the bias before its weights."""
+    last, of these the bias before its weights; of x − y first x, whose gradient has no minus."""
     far = {graph.loss: 0}
     for name in reversed(tuple(graph.nodes)):
         far.setdefault(name, 1 + max((far[u] for u in consumers[name]), default=0))
-    alike: dict[tuple[str, int], list[str]] = {}  # leaves with as many axes in the same definition
+    alike: dict[tuple[str, int], list[str]] = {}  # tensors with as many axes in the same definition
     for name in names:
-        if graph[name].is_leaf:
-            for user in consumers[name]:
-                alike.setdefault((user, len(graph[name].indices)), []).append(name)
-    raw = dict.fromkeys(names, 0)
+        for user in consumers[name]:
+            alike.setdefault((user, len(graph[name].indices)), []).append(name)
+    raw = dict.fromkeys(names, (0, 0))
     for name in {n for group in alike.values() if len(group) > 1 for n in group}:
-        whole = add(*(term for u in consumers[name] for _, term in known.contributions(name, u)))
-        raw[name] = length(simplifier.by_laws(whole) if simplifier.enabled else whole)
+        terms = [term for u in consumers[name] for _, term in known.contributions(name, u)]
+        minus = sum(sign_of(arithmetic(t)) < 0 for t in terms)
+        size = 0
+        if graph[name].is_leaf:
+            size = length(simplifier.by_laws(add(*terms)) if simplifier.enabled else add(*terms))
+        raw[name] = size, minus
 
-    def place(name: str) -> tuple[bool, int, int, int, str]:
+    def place(name: str) -> tuple[bool, int, int, tuple[int, int], int]:
         node = graph[name]
-        return node.is_leaf, 0 if node.is_leaf else far[name], len(node.indices), raw[name], name
+        return node.is_leaf, 0 if node.is_leaf else far[name], len(node.indices), raw[name], graph.rank[name]
 
     return sorted(names, key=place)
 

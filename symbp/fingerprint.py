@@ -16,7 +16,7 @@ import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -284,6 +284,8 @@ def _summands(e: Expr) -> Iterator[Expr]:
 def _points(graph: Graph, seed: int) -> Iterator[Point]:
     """Points at two assignments of sizes, or as many as there are."""
     wanted = MANY if _switches(graph) else POINTS
+    leaves = sorted(graph.leaves, key=lambda leaf: graph.rank[leaf.name])  # the same values however they were declared
+    graph = replace(graph, nodes={n.name: n for n in (*leaves, *graph.inner)})
     for n in range(2 * wanted):
         sizes = choose_sizes(graph, n % 2)
         if sizes is None:

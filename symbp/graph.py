@@ -86,6 +86,20 @@ class Node:
         return self.body is None
 
 
+def _subtracted(body: Expr) -> dict[str, bool]:
+    """The tensors of a formula as they are read: does each stand under a minus, where it stands first?"""
+    found: dict[str, bool] = {}
+    stack: list[tuple[Expr, bool]] = [(body, False)]
+    while stack:
+        e, minus = stack.pop()
+        if isinstance(e, Entry):
+            found.setdefault(e.tensor, minus)
+        if isinstance(e, Mul):
+            minus ^= sum(isinstance(a, Num) and a.value < 0 for a in e.args) % 2 == 1
+        stack += ((a, minus) for a in reversed(e.args))
+    return found
+
+
 def axes_of(shape: Iterable[Expr]) -> tuple[Expr, ...]:
     """The indices of a tensor of this shape: `i0`, `i1`, …, and 0 where the size is 1."""
     return tuple(ZERO if d is ONE else Index(f"i{n}", d) for n, d in enumerate(shape))
@@ -267,6 +281,28 @@ class Graph:
             for t in node.body.tensors:
                 found[t].append(node.name)
         return found
+
+    @cached_property
+    def rank(self) -> dict[str, int]:
+        """The tensors in an order that depends on what is computed, not on names or on the order in which it was
+        written: nearest to the loss first, then by axes, then as they are read in the nearest formula, what is
+        subtracted there last."""
+        consumers = self.consumers()
+        far: dict[str, int] = {}
+        for name in reversed(tuple(self.nodes)):
+            far[name] = 1 + max((far[u] for u in consumers[name] if u in far), default=-1)
+        read: dict[str, dict[str, int]] = {}
+        for node in self.inner:
+            assert node.body is not None
+            minus = _subtracted(node.body)
+            names = sorted(minus, key=lambda name: minus[name])
+            read[node.name] = {name: n for n, name in enumerate(names)}
+
+        def place(name: str) -> tuple[int, int, tuple[int, int], str]:
+            seen = [(far[u], read[u].get(name, 0)) for u in consumers[name] if u in far]
+            return far[name], len(self.nodes[name].indices), min(seen, default=(0, 0)), name
+
+        return {name: n for n, name in enumerate(sorted(self.nodes, key=place))}
 
     def adjoint_name(self, name: str) -> str:
         """`dx`, or `d_x` where `dx` is itself declared; what is given from upstream is its leaf."""

@@ -12,11 +12,10 @@ from fractions import Fraction
 from typing import TypeGuard
 
 from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split, sum_over
-from symbp.expr import HALF, MINUS_ONE, ONE, Add, Entry, Expr, Mul, Num, Pow, Reduce, mul
+from symbp.expr import HALF, MINUS_HALF, MINUS_ONE, ONE, Add, Entry, Expr, Mul, Num, Pow, Reduce, mul
 from symbp.graph import DEFINITION, Fact
 from symbp.rules import Knowledge, Used
 
-MINUS_HALF = Num(Fraction(-1, 2))
 TERMS, STEPS = 6, 12  # longer sums are not divided, longer divisions given up
 
 Monomial = tuple[tuple[Expr, Fraction], ...]

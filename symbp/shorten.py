@@ -14,12 +14,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 
 from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split, sum_over
 from symbp.expr import (
     HALF,
+    MINUS_HALF,
     MINUS_ONE,
     ONE,
     TWO,
@@ -51,7 +51,6 @@ from symbp.merge import flat
 from symbp.prove import Proof, Prover
 from symbp.related import Related
 
-MINUS_HALF = Num(Fraction(-1, 2))
 STEPS = 12  # rewrites in a row
 LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to the laws
 SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
@@ -120,7 +119,7 @@ class Shortener:
                 self._neighbours.setdefault(node.name, set()).add(t)
         own = loss is not None and _returns(loss)
         given = (n for n in self.graph.nodes if own or n != self.graph.loss)
-        self._given = tuple(sorted(given))  # in one order, however they were declared
+        self._given = tuple(sorted(given, key=self.graph.rank.__getitem__))  # however they were declared and called
         self._related = Related(self.graph, self.adjoints)
 
     def __call__(
@@ -129,7 +128,7 @@ class Shortener:
         """The steps that shorten `e`: before, after, and why they are equal. `siblings` are tensors
         whose adjoints may be named too, as those that it names already, except `without`."""
         named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
-        self._upstream = tuple(sorted(named - {adjoint(n) for n in without}))
+        self._upstream = tuple(sorted(named - {adjoint(n) for n in without}, key=self._rank))
         if not self._related(e, self._upstream):
             return
         problem = self._problem(e)
@@ -150,6 +149,9 @@ class Shortener:
             after, proof = step
             yield e, after, proof
             e = after
+
+    def _rank(self, error: str) -> tuple[int, str]:
+        return self.graph.rank.get(primal(error) or error, len(self.graph.rank)), error
 
     def _problem(self, e: Expr) -> object:
         """What decides whether something is found, up to names: the formula and the definitions of

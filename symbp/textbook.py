@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from symbp.arithmetic import canon, factors_of, length, plus, positive, powers, sign_of, split
 from symbp.expr import MINUS_ONE, ONE, Add, Entry, Expr, Index, Mul, Num, Reduce, add, mul, rebuild, substitute, walk
 from symbp.graph import Graph, primal
+from symbp.local import canonical_letters, in_letters
 from symbp.rules import Used, positive_first
 
 ROOM = 60  # signs of longer forms are left as they are
@@ -33,7 +34,16 @@ class Textbook:
         key = (e, bound)
         found = self._done.get(key)
         if found is None:
-            found = self._done[key] = self._worded(e, bound)
+            mine, theirs = canonical_letters(e) if isinstance(e, Reduce) else ((), ())
+            own = in_letters(e, mine, theirs)  # what a sum is inside does not hang on its letters
+            there = frozenset(t for i, t in zip(mine, theirs) if i in bound)
+            if isinstance(e, Reduce) and self._done.get((own, there)) is own:
+                found = e
+            else:
+                found = self._worded(e, bound)
+                if found is e:
+                    self._done[own, there] = own
+            self._done[key] = found
         return found
 
     def _worded(self, e: Expr, bound: frozenset[Index]) -> Expr:
@@ -101,8 +111,10 @@ class Textbook:
         if not isinstance(e, Add) or len(e.args) != 2 or sign_of(e.args[0]) == sign_of(e.args[1]):
             return False
         plain = [split(t)[1] for t in e.args]
-        leaf = [t.tensor in self.graph.nodes and self.graph[t.tensor].is_leaf for t in plain if isinstance(t, Entry)]
-        return sorted(leaf) == [False, True]
+        return sorted(self._is_leaf(t.tensor) for t in plain if isinstance(t, Entry)) == [False, True]
+
+    def _is_leaf(self, tensor: str) -> bool:
+        return tensor in self.graph.nodes and self.graph[tensor].is_leaf
 
     # -- signs --
 
@@ -161,7 +173,7 @@ class Textbook:
         if not self._is_residual(d):
             return 0
         taken_away = next(split(t)[1] for t in d.args if sign_of(t) < 0)
-        return 0 if self.graph[next(iter(taken_away.tensors))].is_leaf else 1
+        return 0 if self._is_leaf(next(iter(taken_away.tensors))) else 1
 
 
 def _beside(g: Expr, f: Expr, bound: frozenset[Index]) -> bool:

@@ -368,7 +368,8 @@ class EntryPrinter(Names):
 
     def _sum_over(self, indices: tuple[Index, ...], body: Expr, inner: Mapping[Index, str], text: str) -> str:
         """Σ over letters; how far one runs that is no index by itself, as the k of U[2i + k], is written at its Σ."""
-        seen = {i for x in walk(body) if isinstance(x, Entry) for i in x.idx}
+        places = (x.idx if isinstance(x, Entry) else x.at for x in walk(body) if isinstance(x, (Entry, Reduce, Apply)))
+        seen = {i for indices in places for i in indices}
         for i in reversed([i for i in indices if i not in seen]):
             first = 1 if self.alphabet.name == "latex" else 0
             text = self.alphabet.range_sum(inner[i], str(first), self.index(place(i.dim - 1 + first), {}), text)
