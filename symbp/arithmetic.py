@@ -188,11 +188,7 @@ def sign_of(e: Expr) -> int:
 def lone_minus(e: Expr) -> bool:
     """Does the minus of a term stand alone, as no number takes it: −x, but not −2x or −1/x?"""
     coefficient, rest = split(e)
-    return coefficient == -1 and rest is not ONE and not all(map(_is_divisor, factors_of(rest)))
-
-
-def _is_divisor(e: Expr) -> bool:
-    return isinstance(e, Pow) and isinstance(e.exponent, Num) and e.exponent.value.numerator < 0
+    return coefficient == -1 and rest is not ONE and any(below_the_line(f) is None for f in factors_of(rest))
 
 
 def positive(e: Expr) -> Expr:
