@@ -13,12 +13,14 @@ from fractions import Fraction
 
 from symbp.contraction import Contract, Einsum, Group, Node, SumOut, contraction_tree
 from symbp.expr import (
+    MINUS_HALF,
     MINUS_ONE,
     ONE,
     ZERO,
     Add,
     Call,
     Compare,
+    Const,
     Delta,
     Entry,
     Expr,
@@ -55,17 +57,21 @@ def length(e: Expr) -> int:
 def _length(e: Expr) -> int:
     match e:
         case Add():
-            lonely = all(sign_of(a) < 0 and (abs(split(a)[0]) == 1 and not isinstance(a, Num)) for a in e.args)
+            lonely = all(map(lone_minus, e.args))
             return sum(length(positive(a)) for a in e.args) + len(e.args) - 1 + lonely
         case Mul():
             inner = sum(length(_divisor(a)) for a in e.args) + len(e.args) - 1
-            lonely = all((isinstance(a, Pow) and a.exponent is MINUS_ONE) or _is_unit(a) for a in e.args)
-            return inner + lonely - _averages(e) - _squared_quotient(e)
+            lonely = all(_divisor(a) is not a or _is_unit(a) for a in e.args)
+            return inner + lonely - _averages(e) - _squared_quotient(e) - _squared_products(e)
         case Pow():
             squared = _squares(e.base)
             if squared is not None and isinstance(e.exponent, Num) and abs(e.exponent.value) == Fraction(1, 2):
                 return length(squared) + 1
-            return length(e.base) + 1 + (length(e.exponent) if e.exponent is not MINUS_ONE else 0)
+            below = below_the_line(e)
+            whole = not isinstance(e.exponent, Num) or e.exponent.value.denominator == 1 or e.exponent is MINUS_HALF
+            if below is None or not whole:  # x**-1.5
+                return length(e.base) + 1 + length(e.exponent)
+            return length(below) + 1
         case Reduce():
             body = length(e.body)
             if e.op == "sum" and isinstance(e.body, Mul) and len(e.bound) > 1:
@@ -143,8 +149,31 @@ def _squared_quotient(e: Mul) -> bool:
     return any(x.value > 1 and Num(-x.value) in exponents for x in exponents)
 
 
+def _squared_products(e: Mul) -> int:
+    """How many squares go into another: π²z² is (πz)²."""
+    squares = [a for a in e.args if isinstance(a, Pow) and isinstance(a.base, (Entry, Const))]
+    if len(squares) < 2:
+        return 0
+    found = [a.exponent for a in squares if isinstance(a.exponent, Num) and abs(a.exponent.value) > 1]
+    return len(found) - len(set(found))
+
+
 def _divisor(e: Expr) -> Expr:
-    return e.base if isinstance(e, Pow) and e.exponent is MINUS_ONE else e
+    below = below_the_line(e)
+    return e if below is None else below
+
+
+def below_the_line(e: Expr) -> Expr | None:
+    """x, x², xᵖ for x⁻¹, x⁻², x⁻ᵖ: what a factor divides by, if it does."""
+    if not isinstance(e, Pow):
+        return None
+    if isinstance(e.exponent, Num):
+        x = e.exponent.value
+        return None if x >= 0 else e.base if x == -1 else Pow(e.base, Num(-x))
+    terms = e.exponent.args if isinstance(e.exponent, Add) else (e.exponent,)
+    if not all(sign_of(t) < 0 for t in terms):
+        return None
+    return Pow(e.base, plus(powers((MINUS_ONE, t)) for t in terms))
 
 
 def sign_of(e: Expr) -> int:
@@ -154,6 +183,16 @@ def sign_of(e: Expr) -> int:
     if isinstance(e, Mul) and isinstance(e.args[0], Num):
         return -1 if e.args[0].value < 0 else 1
     return 1
+
+
+def lone_minus(e: Expr) -> bool:
+    """Does the minus of a term stand alone, as no number takes it: −x, but not −2x or −1/x?"""
+    coefficient, rest = split(e)
+    return coefficient == -1 and rest is not ONE and not all(map(_is_divisor, factors_of(rest)))
+
+
+def _is_divisor(e: Expr) -> bool:
+    return isinstance(e, Pow) and isinstance(e.exponent, Num) and e.exponent.value < 0
 
 
 def positive(e: Expr) -> Expr:

@@ -12,7 +12,7 @@ then uses the δs up. There is no rule per layer and no matrix derivative anywhe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from symbp.errors import NoRule
@@ -38,6 +38,7 @@ from symbp.expr import (
     mul,
     substitute,
     total,
+    walk,
 )
 from symbp.expr import replace as rewrite
 from symbp.family import Loop, shift
@@ -263,6 +264,21 @@ def contributions(
         upstream = ONE if consumer.name == graph.loss else Entry(adjoint(consumer.name), consumer.axes)
     for o in map(_apart(consumer), occurrences(consumer, upstream, node.name, table=graph.table, turn=turn)):
         yield o, o.closed(contract(o.factors, o.opened, o.entry.idx, node.axes))
+
+
+def arrives_entrywise(node: Node, user: str, terms: Iterable[Expr]) -> bool:
+    """Does what `user` sends back come entry by entry, δ_h ⊙ o, and not through weights or as a mean? Such paths
+    are written first: δ + Wᵀ δ_z, δ_x̂/s + δ_μ 𝟏ᵀ/N; all others as they were declared, Xᵀ δ before λ W. What
+    comes to an inner tensor from the loss itself is h − y."""
+    letters = set(node.indices)
+
+    def is_entrywise(t: Expr) -> bool:
+        whole = [x for x in walk(t) if isinstance(x, Entry) and x.free == letters]
+        direct = not node.is_leaf and not named_adjoints(t)
+        carried = any(direct or primal(x.tensor) == user for x in whole)
+        return carried and not any(isinstance(x, Reduce) for x in walk(t))
+
+    return bool(letters) and all(map(is_entrywise, terms))
 
 
 def _apart(consumer: Node) -> Callable[[Occurrence], Occurrence]:

@@ -8,6 +8,7 @@ when no summed letter is left.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,6 +110,9 @@ def _elimination_cost(nodes: Sequence[Node], k: Index) -> int:
 def _eliminate(nodes: list[Node], k: Index, pending: Sequence[Index]) -> tuple[list[Node], tuple[Index, ...]]:
     members = sorted(_members(nodes, k), key=lambda n: n.rank)
     rest = [n for n in nodes if k not in n.letters]
+    for one, two in itertools.combinations(members, 2):  # what a product left on the letters of a factor
+        if one.letters == two.letters and one in members and two in members:
+            members = sorted([m for m in members if m not in (one, two)] + [_merge(one, two)], key=lambda n: n.rank)
     while len(members) > 1:  # a narrow group is broadcast into a wider one first
         narrow = next((m for m in members if any(m.letters < o.letters for o in members if o is not m)), None)
         if narrow is None or (len(members) == 2 and members[0].letters & members[1].letters == {k} and _plain(members)):

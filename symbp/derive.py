@@ -243,7 +243,8 @@ def _with_closed(graph: Graph, a: Adjoint, adjoints: dict[str, Adjoint], simplif
     if whole is None:
         return replace(a, why=why)
     done = simplifier(whole)
-    if not set(a.uses) <= set(named_adjoints(a.raw)):  # it names another gradient: is it shorter without?
+    named = a.delta.tensors - a.raw.tensors
+    if any(primal(t) is not None or t == graph.loss for t in named):  # is it shorter without other gradients?
         straight, _ = _closed(graph, a.raw, adjoints)
         other = simplifier(straight) if straight is not None else done
         done = other if length(other.result) < length(done.result) else done

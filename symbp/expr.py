@@ -419,6 +419,7 @@ class Over(Expr):
 
 
 ZERO, ONE, TWO, MINUS_ONE, HALF = Num(0), Num(1), Num(2), Num(-1), Num(Fraction(1, 2))
+MINUS_HALF = Num(Fraction(-1, 2))
 
 
 def expr(value: Value) -> Expr:

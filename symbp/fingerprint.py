@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symbp.arithmetic import factors_of
 from symbp.errors import SymbpError
 from symbp.evaluate import Evaluation, Named
 from symbp.expr import (
@@ -165,7 +166,9 @@ class Samples:
                 return False
             largest = max(largest, abs(one), abs(two))
             if abs(one - two) > ROUNDING + digits * largest:
-                return False
+                scale = max((abs(self.projection(t, letters, n) or 0.0) for t in _summands(a)), default=0.0)
+                if max(abs(one), abs(two)) > NOTHING * scale:  # else summands cancel, and rounding is left
+                    return False
         return True
 
     def vanishes(self, e: Expr, letters: tuple[Index, ...]) -> bool:
@@ -270,6 +273,14 @@ class Samples:
         return whole
 
 
+def _summands(e: Expr) -> Iterator[Expr]:
+    """The summands of a sum, or those of a product's first sum, each with the other factors."""
+    factors = factors_of(e)
+    f = next((f for f in factors if isinstance(f, Add)), None)
+    for t in f.args if f is not None else ():
+        yield mul(*(t if x is f else x for x in factors))
+
+
 def _points(graph: Graph, seed: int) -> Iterator[Point]:
     """Points at two assignments of sizes, or as many as there are."""
     wanted = MANY if _switches(graph) else POINTS
@@ -310,8 +321,9 @@ UNARY: tuple[Unary, ...] = (
     (lambda e: Compare(">", e, ZERO), lambda x: x > 0),
     (lambda e: Compare("<=", e, ZERO), lambda x: x <= 0),
     (lambda e: Pow(e, MINUS_ONE), lambda x: 1 / x),
+    (lambda e: Pow(Add((ONE, mul(MINUS_ONE, e))), MINUS_ONE), lambda x: 1 / (1 - x)),
 )
-COMPARISONS, INVERSE = (2, 3), 4  # places in UNARY
+COMPARISONS, INVERSE, BOTH = (2, 3), 4, 5  # places in UNARY; the last costs two operations
 FUNCTIONS = ("exp", "sigmoid", "tanh", "log")
 BINARY: tuple[Callable[[Expr, Expr], Expr], ...] = (
     mul,
@@ -381,6 +393,8 @@ class Table:
         with np.errstate(all="ignore"):
             singles = np.array([self.values, *(f(self.values) for _, f in self.unary)]) @ self.weights
             singles[1 + INVERSE, ~positive] = np.nan
+            below = [isinstance(e, Entry) and self.known.is_below_one(e) for e in self.exprs]
+            singles[1 + BOTH, ~np.array(below)] = np.nan
             for k in COMPARISONS:
                 singles[1 + k, binary] = np.nan
             both = np.stack([self.values, 1 - self.values], 1).reshape(2 * count, -1)[:limit]  # x, 1 − x, y, …
@@ -392,7 +406,7 @@ class Table:
         self._pairs = [(i, j), (2 * n, 2 * m), (2 * n, 2 * m), (2 * top, 2 * low[bottom])]
         prints = [singles.T.ravel(), products[i, j], own[n] + own[m], own[n] - own[m], quotients[top, bottom]]
         prices = np.ones(singles.shape, int)
-        prices[0] = 0
+        prices[0], prices[1 + BOTH] = 0, 2
         costs = [prices.T.ravel(), 1 + i % 2 + j % 2, *(np.ones(len(x), int) for x in prints[2:])]
         return np.concatenate(prints), np.concatenate(costs)
 

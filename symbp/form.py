@@ -100,14 +100,29 @@ def fits(axes: Axes, target: Axes) -> bool:
 
 
 def transpose(x: Form) -> Form:
-    """x.T, taken back if x is already transposed."""
+    """x.T, taken back if x is already transposed, and moved inwards where that is cheaper: X gᵀ for (g Xᵀ)ᵀ."""
     if x.kind == "transpose":
         return x.args[0]
     if len(x.axes) < 2:
         return x
     if x.kind in ("num", "size", "const"):
         return x
+    inside = _transposed_inside(x)
+    if inside is not None:
+        return inside
     return Form("transpose", (x,), tuple(reversed(x.axes)), (), x.cost + 0.3)
+
+
+def _transposed_inside(x: Form) -> Form | None:
+    """(A B)ᵀ = Bᵀ Aᵀ and (s A)ᵀ = s Aᵀ, where that needs fewer transposes."""
+    if x.kind == "matmul" and all(len(a.axes) == 2 for a in x.args):
+        args = tuple(transpose(a) for a in reversed(x.args))
+    elif x.kind == "times" and sum(any(a.axes) for a in x.args) == 1 and all(len(a.axes) in (0, 2) for a in x.args):
+        args = tuple(transpose(a) if a.axes else a for a in x.args)
+    else:
+        return None
+    cost = x.cost + sum(a.cost for a in args) - sum(a.cost for a in x.args)
+    return Form(x.kind, args, tuple(reversed(x.axes)), x.data, cost) if cost < x.cost + 0.29 else None
 
 
 def broadcast_into(x: Form, target: Axes) -> Form:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symbp.errors import Place
-from symbp.expr import ONE, ZERO, Entry, Expr, Index, Mul, Num, Over, Size, walk
+from symbp.expr import ONE, ZERO, Add, Entry, Expr, Index, Mul, Num, Over, Reduce, Size, walk
 from symbp.family import Block, Loop, Turn, base_of, contains, shift, shift_name, shift_number, split
 from symbp.index import same_size
 from symbp.ops import OPS, Op, Table
@@ -183,6 +183,20 @@ class Graph:
             return False
         return all(contains(loop, put[loop.var], put[loop.var], ranges) for loop in piece.loops if loop.var in put)
 
+    @cached_property
+    def errors(self) -> frozenset[str]:
+        """Leaves that stand for a gradient from outside: what is given, and G where the loss is Σ G ⊙ Y."""
+        body = self.nodes[self.loss].body if self.loss in self.nodes else None
+        terms = body.args if isinstance(body, Add) else (body,)
+        found = {self.given} if self.given else set()
+        for t in terms:
+            if isinstance(t, Reduce) and t.op == "sum" and isinstance(t.body, Mul):
+                pair = [f for f in t.body.args if isinstance(f, Entry) and f.free == set(t.bound)]
+                inner = [f.tensor in self.nodes and not self[f.tensor].is_leaf for f in pair]
+                if len(t.body.args) == 2 and sorted(inner) == [False, True] and pair[0].idx == pair[1].idx:
+                    found.add(pair[inner.index(False)].tensor)
+        return frozenset(found)
+
     @property
     def has_families(self) -> bool:
         """Is its depth symbolic, or a sum in it over a loop?"""
@@ -275,7 +289,7 @@ class Graph:
         subtracted there last."""
         consumers = self.consumers()
         far: dict[str, int] = {}
-        for name in reversed(self.nodes):
+        for name in reversed(tuple(self.nodes)):
             far[name] = 1 + max((far[u] for u in consumers[name] if u in far), default=-1)
         read: dict[str, dict[str, int]] = {}
         for node in self.inner:

@@ -27,8 +27,10 @@ from symbp.chain import Occurrence, chain_steps, contributions
 from symbp.derive import derive
 from symbp.errors import LimitError, RequestError, nearest
 from symbp.expr import ZERO, Add, Delta, Entry, Expr, Index, Mul, Reduce, add, mul, neg, rebuild, substitute, total
-from symbp.graph import Graph, Node, adjoint
+from symbp.expr import replace as rewrite
+from symbp.graph import Graph, Node, adjoint, axes_of
 from symbp.index import affine, from_affine, within
+from symbp.sandwich import Sandwich, sandwich
 from symbp.simplify import Simplifier
 from symbp.steps import Adjoint, Checked, Derivation, Law, Step
 from symbp.structure import Structure, Term, structure_of
@@ -37,6 +39,7 @@ LONGEST = 400  # operations of an expression beyond which a derivative is not wr
 WIDEST = 512  # terms into which a product may be multiplied out for its δs
 
 USE_UP = Law("contraction")
+TOGETHER = Law("collect", "under_one_sum")
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def _free_name(graph: Graph, *choices: str) -> str:
 def _differentiated(graph: Graph, extended: Graph, top: Node, wrt: Node, others: tuple[str, ...]) -> Derivative:
     """The derivative with its structure and its products. `others` are further variables on which
     a constant must not depend."""
-    simplifier = Simplifier(_as_inputs(graph, (*others, wrt.name)) if others else graph)
+    simplifier = Simplifier(_as_inputs(graph, (*others, wrt.name)) if others else graph, adjoints={})
     outputs = tuple(Index(f"o{n}", i.dim) for n, i in enumerate(top.indices))
     inputs = wrt.indices
     parts, because = _walk(extended, top, wrt, outputs, simplifier)
@@ -171,9 +174,28 @@ def _differentiated(graph: Graph, extended: Graph, top: Node, wrt: Node, others:
     moving = frozenset().union(*(downstream(extended, n) for n in (wrt.name, *others)))
     structure = structure_of(terms, outputs, inputs, moving, lambda e: by_deltas(e, outputs, inputs, simplifier))
     expr = from_left_to_right(add(*(t.expr for t in terms)) if len(terms) < 2 else last.delta, outputs, inputs)
+    expr = simplifier.worded(expr)
+    between = _between_matrices(terms, outputs, inputs, simplifier)
+    if between is not None:
+        slope = slope_entry(top.name, wrt, outputs)
+        step = Step("simplification", wrt.name, slope, (expr, between.expr), law=TOGETHER)
+        parts[wrt.name] = replace(last, steps=(*last.steps, step))
+        expr = between.expr
+        structure = replace(structure, symmetric=structure.symmetric or between.symmetric)
     d = Derivative(graph, extended, top, wrt, outputs, inputs, expr, terms, structure, parts, because=because)
-    right, left = (_product(d, unsolved, simplifier, right=side) for side in (True, False))
+    right, left = (_product(d, unsolved, simplifier, side, between) for side in (True, False))
     return replace(d, right=right, left=left)
+
+
+def _between_matrices(
+    terms: tuple[Term, ...], outputs: tuple[Index, ...], inputs: tuple[Index, ...], simplifier: Simplifier
+) -> Sandwich | None:
+    """A derivative without δs as what stands between two matrices, if it is that."""
+    if len(outputs) != 1 or len(inputs) != 1 or any(t.pairs for t in terms):
+        return None
+    return sandwich(
+        add(*(t.rest for t in terms)), outputs[0], inputs[0], lambda e, o, i: by_deltas(e, o, i, simplifier)
+    )
 
 
 def _with_solved(part: Adjoint, left: Entry, simplifier: Simplifier) -> Adjoint:
@@ -243,7 +265,9 @@ def slope_entry(top: str, node: Node, outputs: tuple[Index, ...]) -> Entry:
     return Entry(f"{adjoint(top)}/{adjoint(node.name)}", (*outputs, *node.indices))
 
 
-def _product(d: Derivative, terms: Sequence[Term], simplifier: Simplifier, right: bool) -> Product | None:
+def _product(
+    d: Derivative, terms: Sequence[Term], simplifier: Simplifier, right: bool, between: Sandwich | None
+) -> Product | None:
     """J v, or vᵀ J, for a direction that is like the variable, or like the tensor."""
     if not d.outputs or not d.inputs or not d.terms:
         return None
@@ -253,8 +277,31 @@ def _product(d: Derivative, terms: Sequence[Term], simplifier: Simplifier, right
     name = _free_name(d.extended, base, f"{base}_{like.name}")
     direction = Node(name, like.shape, like.axes)
     entry = substitute(direction.entry, dict(zip(like.indices, summed)))
+    known = simplifier.graph
+    simplifier = Simplifier(replace(known, nodes={name: direction, **known.nodes}), adjoints={})
+    if between is not None:
+        whole = _through(between, simplifier, entry, summed[0], right)
+        return Product(direction, other, substitute(whole, dict(zip(kept, other.indices))))
     result = simplifier(add(*(solved(use_up(total(summed, mul(t.expr, entry)))) for t in terms))).result
     return Product(direction, other, inside_out(substitute(result, dict(zip(kept, other.indices)))))
+
+
+def _through(between: Sandwich, simplifier: Simplifier, entry: Expr, letter: Index, right: bool) -> Expr:
+    """Aᵀ (M (B v)), or Bᵀ (Mᵀ (A u)): the vector goes through one after the other."""
+    k, l = between.letters
+    first, last, into, out = (between.right, between.left, l, k) if right else (between.left, between.right, k, l)
+    vector = Node(_free_name(simplifier.graph, "q"), (into.dim,), axes_of((into.dim,)))
+    simplifier = Simplifier(
+        replace(simplifier.graph, nodes={vector.name: vector, **simplifier.graph.nodes}), adjoints={}
+    )
+    inner = simplifier(between.between(lambda i: Entry(vector.name, (i,)), right)).result
+
+    def put(x: Expr) -> Expr | None:
+        if isinstance(x, Entry) and x.tensor == vector.name:
+            return total((letter,), mul(substitute(first, {into: x.idx[0]}), entry))
+        return None if vector.name in x.tensors else x
+
+    return powers([*between.numbers, total((out,), mul(last, rewrite(inner, put)))])
 
 
 # ---- the order of factors and sums -------------------------------------------------------------

@@ -6,7 +6,22 @@ of the network (is this positive, is that symmetric) ask `Knowledge`.
 
 from __future__ import annotations
 
-from symbp.arithmetic import MIRRORED, canon, expand, factors_of, length, plus, power, powers, sign_of, split, sum_over
+from collections.abc import Iterator
+
+from symbp.arithmetic import (
+    MIRRORED,
+    below_the_line,
+    canon,
+    expand,
+    factors_of,
+    length,
+    plus,
+    power,
+    powers,
+    sign_of,
+    split,
+    sum_over,
+)
 from symbp.expr import (
     HALF,
     MINUS_ONE,
@@ -27,6 +42,7 @@ from symbp.expr import (
     Select,
     mul,
     substitute,
+    walk,
 )
 from symbp.merge import flat
 from symbp.rules import Knowledge, Used, common_factor, masks, opposite, out_of_order
@@ -35,12 +51,14 @@ from symbp.rules import Knowledge, Used, common_factor, masks, opposite, out_of_
 
 
 def mirrored(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """1 − σ(−u) = σ(u), σ(u) − σ(−u) = 2σ(u) − 1: c σ(−u) is c − c σ(u). Ends: shorter."""
+    """1 − σ(−u) = σ(u), 1 − σ(a − b) = σ(b − a), σ(u) − σ(−u) = 2σ(u) − 1: c σ(−u) is c − c σ(u). Ends: shorter."""
     if not isinstance(e, Add):
         return None
     for n, t in enumerate(e.args):
         c, rest = split(t)
-        if not (isinstance(rest, Call) and rest.fn == "sigmoid" and _is_negative(rest.args[0])):
+        if not (isinstance(rest, Call) and rest.fn == "sigmoid"):
+            continue
+        if not (_is_negative(rest.args[0]) or any(isinstance(x, Num) and x.value == -c for x in e.args)):
             continue
         turned = Call("sigmoid", plus(powers((MINUS_ONE, x)) for x in _terms(rest.args[0])))
         for parts in ((Num(c), mul(Num(-c), turned)), (mul(Num(-c), turned), Num(c))):
@@ -66,6 +84,23 @@ def normalised(s: Knowledge, e: Expr, used: Used) -> Expr | None:
                 if k.dim is indices[0].dim and canon(substitute(body, {indices[0]: k})) is canon(g):
                     whole = Reduce("softmax", indices, body.args[0], (k,))
                     return powers(whole if x is g else x for x in e.args if x is not f)
+    return None
+
+
+def exponential_quotient(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """e^u / (e^u + e^w) = σ(u − w). Ends: shorter."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        below = f.base if isinstance(f, Pow) and f.exponent is MINUS_ONE else None
+        if isinstance(below, Add) and len(below.args) == 2:
+            for one, two in (below.args, below.args[::-1]):
+                if all(isinstance(x, Call) and x.fn == "exp" for x in (one, two)) and one in e.args:
+                    u, w = one.args[0], two.args[0]
+                    whole = Call("sigmoid", expand(plus((u, powers((MINUS_ONE, w))))))
+                    result = powers(whole if x is one else x for x in e.args if x is not f)
+                    if length(result) < length(e):
+                        return result
     return None
 
 
@@ -198,10 +233,11 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     for f in factors_of(first):
         if not isinstance(f, Pow) or isinstance(f.exponent, Num):
             continue
-        for g in {h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base}:
+        same = (h for t in e.args for h in factors_of(t) if isinstance(h, Pow) and h.base is f.base)
+        for g in sorted(dict.fromkeys(same), key=lambda h: isinstance(h.exponent, Add)):  # γ before γ − 1
             rests = []
             for t in e.args:
-                rest = powers((t, Pow(g.base, mul(MINUS_ONE, g.exponent))))
+                rest = powers((t, Pow(g.base, expand(plus(powers((MINUS_ONE, x)) for x in _terms(g.exponent))))))
                 if any(
                     isinstance(h, Pow) and h.base is g.base and not isinstance(h.exponent, Num)
                     for h in factors_of(rest)
@@ -215,6 +251,31 @@ def common_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def whole_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """x (x/l)^(k − 1) = l (x/l)^k, also where x stands in a Σ and l outside. Ends: shorter."""
+    if not isinstance(e, Mul):
+        return None
+    for f in e.args:
+        if isinstance(f, Reduce) and f.op == "sum":
+            indices, body = f.expose(e)
+            for x in _whole_powers(body):
+                result = powers(y for g in e.args for y in ((sum_over(indices, x),) if g is f else (g,)))
+                if length(result) < length(e):
+                    return result
+    return next((x for x in _whole_powers(e) if length(x) < length(e)), None)
+
+
+def _whole_powers(e: Expr) -> Iterator[Expr]:
+    """A product with a factor taken into a power of a quotient that has it above the line."""
+    factors = factors_of(e)
+    for f in factors:
+        if isinstance(f, Pow) and isinstance(f.base, Mul) and not isinstance(f.exponent, Num):
+            for x in (x for x in f.base.args if x in factors):
+                rest = (power(y, MINUS_ONE) for y in f.base.args if y is not x)
+                more = Pow(f.base, plus((f.exponent, ONE)))
+                yield powers([*(more if g is f else g for g in factors if g is not x), *rest])
+
+
 def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """S^(1/p − 1) = f^(1 − p) for f = S^(1/p), 1/S = f/n for f = n/S: a power of a sum whose power a definition
     names. Ends: shorter."""
@@ -223,21 +284,34 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     factors = factors_of(e)
     for f in factors:
         base, exponent = (f.base, f.exponent) if isinstance(f, Pow) else (f, ONE)
-        if not isinstance(base, (Add, Reduce)) or not base.tensors:
+        meets = isinstance(base, Entry) and any(isinstance(g, Pow) and g.exponent.tensors for g in factors)
+        if not base.tensors or not (isinstance(base, (Add, Reduce)) or meets):
             continue
+        letters = {i.dim: i for i in base.free}
         for node in s.graph.inner if s.unfolding is not None else ():
-            if node.body is None or not base.tensors <= node.body.tensors or set(node.indices) != set(base.free):
+            if node.body is None or not base.tensors <= node.body.tensors or len(node.indices) != len(base.free):
                 continue
-            parts = factors_of(node.body)
+            if {i.dim for i in node.indices} != set(letters):
+                continue
+            renamed = node.indices if set(node.indices) == set(base.free) else [letters[i.dim] for i in node.indices]
+            here = dict(zip(node.indices, renamed))
+            parts = factors_of(substitute(node.body, here))
             own = next((g for g in parts if isinstance(g, Pow) and canon(g.base) is canon(base)), None)
             rest = powers(g for g in parts if g is not own)
             if own is None or rest.tensors or rest.free or not _not_negative(s, base):
                 continue
+            whole = powers((substitute(node.entry, here), power(rest, MINUS_ONE)))
             ratio = expand(powers((exponent, power(own.exponent, MINUS_ONE))))
-            named = power(powers((node.entry, power(rest, MINUS_ONE))), ratio)
-            result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
-            if length(result) < length(e):
-                return result
+            step = expand(plus((exponent, *(powers((MINUS_ONE, t)) for t in _terms(own.exponent)))))
+            plain = not any(below_the_line(x) is not None for x in walk(ratio) if x.tensors)  # no q^(2/(a + 1))
+            forms = [power(whole, ratio)] if plain else []
+            if isinstance(step, Num):  # S^(−p − 1) = q/S for q = S^(−p)
+                forms.append(powers((whole, power(base, step))))
+            for named in sorted(forms, key=length):
+                result = powers(x for g in factors for x in (factors_of(named) if g is f else (g,)))
+                result = common_exponent(s, result, used) or result
+                if length(result) < length(e):
+                    return result
     return None
 
 
@@ -412,6 +486,7 @@ __all__ = [
     "common_power",
     "compared",
     "complement",
+    "exponential_quotient",
     "fold_power",
     "half_angle",
     "inverse_cancels",
@@ -425,4 +500,5 @@ __all__ = [
     "sign_quotient",
     "spread_number",
     "symmetric_by_definition",
+    "whole_power",
 ]

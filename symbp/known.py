@@ -120,6 +120,10 @@ class Known:
                 return e.op == "softmax" or (e.op in ("sum", "max", "min") and self.is_positive(e.body))
         return False
 
+    def is_below_one(self, e: Entry) -> bool:
+        """Do the facts say that an entry is below 1?"""
+        return e.tensor in self.ranges and self.is_positive(Add((ONE, Mul((Num(-1), e)))))
+
     def _is_above(self, e: Add) -> bool:
         """Is a sum of numbers and of entries with bounds above 0: 1 − p for p < 1?"""
         least, bounded = Fraction(0), False

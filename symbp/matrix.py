@@ -18,9 +18,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from symbp.arithmetic import below_the_line
 from symbp.contraction import Contract, Einsum, Group, Node, SumOut, contraction_tree
 from symbp.expr import (
-    MINUS_ONE,
     ONE,
     ZERO,
     Add,
@@ -61,10 +61,8 @@ from symbp.form import (
 )
 from symbp.graph import Graph, primal
 from symbp.index import affine, decide, from_affine, places_normal, same_size
+from symbp.outer import is_vector, outer_at, outward
 from symbp.sizes import size_text
-
-TURNING = {"add": 0.29, "times": 0.29, "call": -0.01}
-"""How much cheaper the transpose of the transpose must be: Aᵀ + Bᵀ and A Bᵀ, but σ(Z)ᵀ."""
 
 
 def to_form(graph: Graph, e: Expr, axes: Sequence[Expr]) -> Form:
@@ -100,8 +98,7 @@ class Emitter:
             found = self._emit(e, order)
             if len(order) == 2 and isinstance(e, (Add, Mul, Reduce, Call, Pow)):
                 other = transpose(self._emit(e, (order[1], order[0])))
-                if other.cost < found.cost - TURNING.get(found.kind, 0.31):
-                    found = other
+                found = other if _reads_better(other, found) else found
             self.memo[key] = found
         return found
 
@@ -425,8 +422,6 @@ class Emitter:
         return form("add", forms, axes, *signs, cost=len(terms) - 1)
 
     def _power(self, e: Pow, order: Axes) -> Form:
-        if e.exponent is MINUS_ONE:
-            return self._product((e,), (), order)
         if isinstance(e.exponent, Num) and e.exponent.value < 0:
             return self._product((e,), (), order)
         forms, axes = self._operands([self.emit(e.base, order), self.emit(e.exponent, order)], order)
@@ -435,6 +430,7 @@ class Emitter:
     # -- products and sums --
 
     def _product(self, factors: Sequence[Expr], bound: Sequence[Index], order: Axes) -> Form:
+        factors = outward(factors, bound)
         present = frozenset().union(*(f.free for f in factors))
         absent = [k for k in bound if k not in present]  # Σ_k of what has no k
         bound = [k for k in bound if k in present]
@@ -484,9 +480,8 @@ class Emitter:
                 if s.value.numerator != 1:
                     top.insert(0, scalar(Num(s.value.numerator)))
                 bottom.append(scalar(Num(s.value.denominator)))
-            elif isinstance(s, Pow) and isinstance(s.exponent, Num) and s.exponent.value < 0:
-                exponent = -s.exponent.value
-                bottom.append(self.emit(s.base if exponent == 1 else Pow(s.base, Num(exponent)), ()))
+            elif (below := below_the_line(s)) is not None:
+                bottom.append(self.emit(below, ()))
             else:
                 top.append(self.emit(s, ()))
         return top, bottom
@@ -497,7 +492,16 @@ class Emitter:
         parts: list[tuple[Expr | Node, bool]] = []
         for n in nodes:
             parts.extend(self._flat(n))
-        tops = [self._part(p, order) for p, divides in parts if not divides]
+        tops = []
+        for w, divides in parts if len(order) == 2 and all(isinstance(p, Expr) for p, _ in parts) else ():
+            outer = outer_at(w, [p for p, d in parts if not d]) if not divides and is_vector(w) else None
+            if outer is not None:
+                vectors = (*outer.errors, *outer.weights)
+                parts = [(p, d) for p, d in parts if not any(p is v for v in vectors)]
+                pair = [Group(v[0].free, v, 0) for v in (outer.errors, outer.weights)]
+                tops.append(self._outer(pair, order))
+                break
+        tops += [self._part(p, order) for p, divides in parts if not divides]
         tops.sort(key=lambda t: (t.is_truth, not self._is_upstream(t)))  # what comes from upstream first, masks last
         bottoms = [self._part(p, order) for p, divides in parts if divides]
         if not top and not tops and not bottoms and len(bottom) == 0:
@@ -523,11 +527,8 @@ class Emitter:
             return [(node, False)]
         found: list[tuple[Expr | Node, bool]] = []
         for f in node.factors:
-            if isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
-                exponent = -f.exponent.value
-                found.append((f.base if exponent == 1 else Pow(f.base, Num(exponent)), True))
-            else:
-                found.append((f, False))
+            below = below_the_line(f) if isinstance(f, Expr) else None
+            found.append((f, False) if below is None else (below, True))
         return found
 
     def _part(self, part: Expr | Node, order: Axes) -> Form:
@@ -540,8 +541,7 @@ class Emitter:
         found = self._orient(node, order)
         if len(order) == 2:
             other = transpose(self._orient(node, (order[1], order[0])))
-            if other.cost < found.cost - TURNING.get(found.kind, 0.31):
-                return other
+            return other if _reads_better(other, found) else found
         return found
 
     def _orient(self, node: Node, order: Axes) -> Form:
@@ -565,9 +565,9 @@ class Emitter:
             bottoms = [self._part(f, node.ks) for f, divides in flat if divides]
             plain = all(len(x.axes) == 1 for x in (*vectors, *bottoms)) and len(vectors) >= 2
             several = len(vectors) + len(bottoms) > 2
-            if plain and not any(x.is_truth for x in vectors if several) and not all(x.is_truth for x in vectors):
-                if several:  # gᵀ (a ⊙ b): what comes from upstream first
-                    vectors.sort(key=lambda x: not self._is_upstream(x))
+            if plain and not all(x.is_truth for x in vectors):
+                if several:  # gᵀ (a ⊙ b): what comes from upstream first, masks last
+                    vectors.sort(key=lambda x: (x.is_truth, not self._is_upstream(x)))
                     rest = (*vectors[1:], *bottoms)
                     whole = form("times", rest, vectors[0].axes, len(bottoms), cost=len(rest) - 1)
                     vectors = [vectors[0], whole]
@@ -638,7 +638,7 @@ class Emitter:
         """What of a tensor decides how it is laid out, beside its shape: is it given from upstream, is it
         symmetric?"""
         symmetric = any(f.kind in ("symmetric", "posdef") and f.tensor == name for f in self.graph.facts)
-        return bool(self.graph.given) and name == self.graph.given, symmetric
+        return name in self.graph.errors, symmetric
 
     def _matmul(self, left: Form, right: Form, k: Index) -> Form:
         """left (…, k) @ right (k, …), with axes of size 1 as they come."""
@@ -653,9 +653,12 @@ class Emitter:
         axes = (*left.axes[:-1], *right.axes[1:])
         if not axes:
             return form("dot", (left, right), ())
+        if left.kind == "matmul" and len(left.axes) == 1 and len(left.args[0].axes) == 2:  # (A v) @ B is Bᵀ A v
+            left, right = transpose(right), left
         parts: list[Form] = []
         for x in (left, right):  # `@` groups to the left
-            parts.extend(x.args if x.kind == "matmul" and (x is left or len(x.axes) == 2) else (x,))
+            flat = x.kind == "matmul" and (x is left or len(x.args[0].axes) == 2)
+            parts.extend(x.args if flat else (x,))
         return form("matmul", parts, axes, cost=1.0)
 
     def _einsum(self, node: Einsum, order: Axes) -> Form:
@@ -769,17 +772,42 @@ class Emitter:
         return transpose(x) if len(x.axes) == 2 else permute(squeeze(x), order)
 
 
+def _reads_better(other: Form, found: Form) -> bool:
+    """Is the transpose of the transpose the better form? σ(Z)ᵀ and (1 − A²)ᵀ; (A ⊙ B)ᵀ for Aᵀ ⊙ Bᵀ, and
+    (A Bᵀ ⊙ P)ᵀ for B Aᵀ ⊙ Pᵀ; but Bᵀ Aᵀ, which a longer product goes on, unless much is saved: (A⁻¹ B C)ᵀ."""
+    saved = found.cost - other.cost
+    if other.kind != "transpose":
+        return saved > 0.01
+    (inner,) = other.args
+    arrays = [a for a in found.args if any(a.axes) and a.kind != "eye"]
+    if found.kind == "call" or (found.kind in ("add", "power") and len(arrays) == 1 < len(found.args)):
+        return saved > -0.01
+    if found.kind == "times" and len(arrays) > 1 and saved > -0.01:
+        if any(map(_is_turned, found.args)) and not any(map(_is_turned, inner.args)):
+            return True
+    return saved > (0.29 if found.kind in ("add", "times") else 0.59) and not _has_transpose(inner)
+
+
+def _is_turned(x: Form) -> bool:
+    return x.kind == "transpose" and None not in x.axes
+
+
+def _has_transpose(x: Form) -> bool:
+    return x.kind == "transpose" or any(map(_has_transpose, x.args))
+
+
 def _quotient_powers(
     tops: list[Form], bottoms: list[Form], bottom: list[Form]
 ) -> tuple[list[Form], list[Form], list[Form]]:
-    """x²/y² is (x/y)²."""
+    """x²/y² is (x/y)², and π²z² is (πz)²."""
+    tops, bottoms, bottom = (_product_powers(forms) for forms in (tops, bottoms, bottom))
     for n, t in enumerate(tops):
         for low in (bottoms, bottom):
             for m, b in enumerate(low):
-                same = t.kind == b.kind == "power" and t.args[1] == b.args[1] and t.args[1].kind == "num"
-                if same and (not b.args[0].axes or b.args[0].axes == t.args[0].axes) and t.args[0].axes == t.axes:
-                    quotient = form("times", (t.args[0], b.args[0]), t.axes, 1)
-                    whole = form("power", (quotient, t.args[1]), t.axes)
+                if _same_power(t, b):
+                    axes = t.axes or b.axes
+                    quotient = form("times", (t.args[0], b.args[0]), axes, 1)
+                    whole = form("power", (quotient, t.args[1]), axes)
                     rest = [*low[:m], *low[m + 1 :]]
                     tops = [*tops[:n], whole, *tops[n + 1 :]]
                     return (tops, rest, bottom) if low is bottoms else (tops, bottoms, rest)
@@ -807,6 +835,24 @@ def _one_letter(a: Expr, b: Expr) -> tuple[Expr, Expr] | None:
         return None
     (letter,) = letters
     return letter, from_affine({atom: -c * parts[letter] for atom, c in parts.items() if atom is not letter and c})
+
+
+def _product_powers(forms: list[Form]) -> list[Form]:
+    """Two squares of names as the square of their product."""
+    for n, a in enumerate(forms):
+        for m, b in enumerate(forms[n + 1 :], n + 1):
+            if _same_power(a, b) and all(x.args[0].kind in ("name", "const") for x in (a, b)):
+                axes = a.axes or b.axes
+                whole = form("power", (form("times", (a.args[0], b.args[0]), axes, 0), a.args[1]), axes)
+                return _product_powers([whole if k == n else x for k, x in enumerate(forms) if k != m])
+    return forms
+
+
+def _same_power(a: Form, b: Form) -> bool:
+    """Have both the same number as exponent, and axes that go together entry by entry?"""
+    if not (a.kind == b.kind == "power" and a.args[1] == b.args[1] and a.args[1].kind == "num"):
+        return False
+    return all(x.args[0].axes == x.axes for x in (a, b)) and (not a.axes or not b.axes or a.axes == b.axes)
 
 
 def natural_order(e: Entry) -> Axes:

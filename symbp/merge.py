@@ -119,10 +119,10 @@ def _is_outer(r: Expr) -> bool:
 
 
 def _sums_of(t: Expr) -> Iterator[tuple[list[Expr], Reduce]]:
-    """Each sum over a product among the factors of a term, with the other factors."""
+    """Each sum over a product, or over one factor, among the factors of a term, with the other factors."""
     factors = list(factors_of(t))
     for n, f in enumerate(factors):
-        if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Mul):
+        if isinstance(f, Reduce) and f.op == "sum" and not isinstance(f.body, Add):
             rest = factors[:n] + factors[n + 1 :]
             yield rest, f
             whole = flat(f) if length(f) <= FLAT else f
@@ -215,6 +215,7 @@ def _same_sum(one: Expr, two: Expr) -> Expr | None:
                     isinstance(g, Reduce)
                     and g.op == "sum"
                     and g.bound == f.bound
+                    and length(g) > length(g.body)
                     and bottoms[:m] + bottoms[m + 1 :] == rest
                 ):
                     letters, body = f.expose()

@@ -24,6 +24,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from symbp.expr import (
+    HALF,
     MINUS_ONE,
     ONE,
     ZERO,
@@ -378,6 +379,9 @@ class Normaliser:
             if isinstance(b, Num) and isinstance(x, Num) and x.value.denominator == 1:
                 scale *= b.value ** int(x.value)
                 del powers[b]
+            elif isinstance(b, Num) and isinstance(x, Num) and x.value.denominator == 2:  # 1/√2 is √2/2
+                scale *= b.value ** (x.value.numerator // 2)
+                powers[b] = HALF
         symmetric = {b for b in powers if isinstance(b, Entry) and b.tensor in self.known.symmetric} if bound else ()
         self.facts.update(dict.fromkeys(self.known.symmetric[b.tensor] for b in symmetric))
         return {_canonical(bound, tuple(powers.items()), frozenset(symmetric)): scale}
@@ -449,11 +453,8 @@ class Normaliser:
             if whole and isinstance(x, Num):
                 scale = c ** int(x.value)
             else:
-                root_of = _root(c, x)
-                if root_of is not None:
-                    scale = root_of
-                else:
-                    factors.append((Num(c), x))
+                scale, more = _root(c, x)
+                factors += more
         return _scaled(self._made((), factors), scale)
 
     def _times_exponent(self, y: Expr, x: Expr) -> Expr:
@@ -893,13 +894,25 @@ def _inverse_pair(a: Expr, b: Expr, k: Index) -> Expr | None:
     return None
 
 
-def _root(c: Fraction, x: Expr) -> Fraction | None:
-    """√c where it is rational."""
-    if isinstance(x, Num) and x.value.denominator == 2 and c > 0:
-        top, bottom = math.isqrt(c.numerator), math.isqrt(c.denominator)
-        if top * top == c.numerator and bottom * bottom == c.denominator:
-            return Fraction(top, bottom) ** x.value.numerator
-    return None
+def _root(c: Fraction, x: Expr) -> tuple[Fraction, list[tuple[Expr, Expr]]]:
+    """c^x as a number and powers: √18 is 3 √2, √(2/3) is √2 √3/3."""
+    if not (isinstance(x, Num) and x.value.denominator == 2 and c > 0):
+        return Fraction(1), [(Num(c), x)]
+    under, scale, roots = c.numerator * c.denominator, Fraction(1, c.denominator), []
+    for p in (2, 3, 5, 7, 11, 13):
+        times = 0
+        while under % p == 0:
+            under, times = under // p, times + 1
+        scale *= p ** (times // 2)
+        roots += [p] * (times % 2)
+    whole = math.isqrt(under)
+    if whole * whole == under:
+        scale *= whole
+    else:
+        roots.append(under)
+    n = x.value.numerator
+    factors: list[tuple[Expr, Expr]] = [(Num(p), Num(x.value)) for p in roots]
+    return scale**n, factors
 
 
 # ---- arithmetic of dictionaries ----------------------------------------------------------------

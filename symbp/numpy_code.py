@@ -197,6 +197,9 @@ class NumpyPrinter:
             return self._call_text("ones", shape)
         if x.args[0].kind == "num" and x.args[0].data[0] is Num(0):
             return self._call_text("zeros", shape)
+        whole = x.args[0]
+        if whole.kind == "times" and whole.args[0].kind == "num" and whole.args[0].data[0] is Num(1):  # ones/n
+            return self.piece(replace(whole, args=(replace(x, args=whole.args[:1]), *whole.args[1:]), axes=x.axes))
         inner = x.args[0].data[0] if x.args[0].kind == "num" else None
         if isinstance(inner, Num) and inner.value.numerator == 1 and not inner.decimal:
             return Text(f"{self._np('ones')}({shape})/{inner.value.denominator}", PRODUCT)
@@ -240,12 +243,20 @@ class NumpyPrinter:
                 minus = True
                 tops[0] = scalar(Num(-value.value, value.decimal))
         if minus and tops[0].data[0] is Num(1) and len(tops) > 1:
+            turned = next(((n, t) for n, x in enumerate(tops) if (t := _turned(x)) is not None), None)
+            if turned is not None:  # (p - 1)*x for -(1 - p)*x
+                tops[turned[0]], minus = turned[1], False
             if tops[1].is_truth:
                 tops[0] = scalar(Num("1.0"))
             else:
                 tops.pop(0)
         if len(tops) == 1 and not bottoms and not minus:
             return self.piece(tops[0])
+        if [t.data for t in tops] == [(ONE,)] and len(bottoms) == 1 and bottoms[0].kind == "power":
+            shown = self.piece(bottoms[0]).text
+            base, mark, exponent = shown.rpartition("**")
+            if mark and "." in exponent and not exponent.strip(".0123456789"):  # whole numbers may have no −2nd power
+                return Text(f"{base}**-{exponent}", POWER)
         out = ""
         for n, a in enumerate(tops):
             piece = self.piece(a)
@@ -302,7 +313,8 @@ class NumpyPrinter:
         if exponent.kind == "num":
             value = exponent.data[0]
             assert isinstance(value, Num)
-            shown = number(value.value, value.decimal)
+            exact = value.value.denominator in (2, 4, 8)  # x**1.5
+            shown = number(value.value, value.decimal or exact)
             shown = f"({shown})" if "/" in shown or "-" in shown else shown
         else:
             shown = self.piece(exponent).at(ATOM)
@@ -491,6 +503,21 @@ def _squared(x: Form) -> Form | None:
     base, exponent = x.args[0].args
     is_two = exponent.kind == "num" and exponent.data[0] is Num(2)
     return base if is_two and base.axes == x.args[0].axes and not base.is_truth else None
+
+
+def _turned(x: Form) -> Form | None:
+    """The negative of a difference of two, or of a product with one, as short as it is."""
+    if x.kind == "add" and x.data == (1, -1):
+        return replace(x, args=x.args[::-1])
+    if x.kind in ("outer", "dot", "matmul"):
+        for n, a in enumerate(x.args):
+            turned = _turned(a)
+            if turned is not None:
+                return replace(x, args=(*x.args[:n], turned, *x.args[n + 1 :]))
+    if x.kind in ("transpose", "subscript", "sum", "mean"):
+        turned = _turned(x.args[0])
+        return None if turned is None else replace(x, args=(turned,))
+    return None
 
 
 def _averages(tops: list[Form], bottoms: list[Form]) -> tuple[list[Form], list[Form]]:

@@ -26,13 +26,15 @@ def _visited(e: Expr, distance: Mapping[Index, int], is_symmetric: Symmetric) ->
     if len(at) == 2:
         one, two = (distance.get(i) if isinstance(i, Index) else None for i in at)
         if one is not None and two is not None and one > two and is_symmetric(e):
-            return Entry(e.tensor, at[::-1]) if isinstance(e, Entry) else Reduce("inv", e.bound, e.body, at[::-1])  # type: ignore[attr-defined]
-        return e
+            e = Entry(e.tensor, at[::-1]) if isinstance(e, Entry) else Reduce("inv", e.bound, e.body, at[::-1])  # type: ignore[attr-defined]
+        if isinstance(e, Entry):
+            return e
     if isinstance(e, Reduce):
-        if e.op != "sum":
+        if e.op not in ("sum", "inv", "det", "logdet"):
             return e
         indices, body = e.expose()
-        inner = _visited(body, _distances(factors_of(body), distance), is_symmetric)
+        near = distance if e.op == "sum" else {indices[0]: 0}  # (Xᵀ A X)⁻¹ has rows of its own
+        inner = _visited(body, _distances(factors_of(body), near), is_symmetric)
         return e if inner is body else Reduce(e.op, indices, inner, e.at)
     args = [_visited(a, distance, is_symmetric) for a in e.args] if e.args else []
     return rebuild(e, args) if any(a is not b for a, b in zip(args, e.args)) else e

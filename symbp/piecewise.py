@@ -7,6 +7,8 @@ does not apply, and says why it ends.
 
 from __future__ import annotations
 
+import itertools
+
 from symbp.arithmetic import (
     MIRRORED,
     arithmetic,
@@ -29,6 +31,7 @@ from symbp.expr import (
     Add,
     Call,
     Compare,
+    Delta,
     Entry,
     Expr,
     Index,
@@ -41,9 +44,9 @@ from symbp.expr import (
     substitute,
     walk,
 )
-from symbp.graph import DEFINITION, Fact
+from symbp.graph import DEFINITION, Fact, primal
 from symbp.identities import compared
-from symbp.rules import ODD, Knowledge, Used, opposite
+from symbp.rules import ODD, Knowledge, Used, opposite, together
 
 LESS, MORE = ("<", "<="), (">", ">=")
 PASSES = {"exp": ONE, "sigmoid": HALF, "log": ZERO, "tanh": ZERO, "sinh": ZERO, "arctan": ZERO, "softsign": ZERO}
@@ -102,7 +105,7 @@ def between(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     if not isinstance(e, Mul):
         return None
     for low in e.args:
-        if isinstance(low, Compare) and low.fn in MORE and low.tensors and not low.args[1].tensors:
+        if isinstance(low, Compare) and low.fn in MORE and low.tensors:
             high = Compare(MIRRORED[low.fn], low.args[0], powers((MINUS_ONE, low.args[1])))
             if high in e.args and s.known.is_positive(high.args[1]):
                 whole = Compare(high.fn, Call("abs", low.args[0]), high.args[1])
@@ -205,6 +208,19 @@ def outside(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return Compare(high.fn, Call("abs", *high.args[:1]), high.args[1]) if s.known.is_positive(high.args[1]) else None
 
 
+def apart(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """τ if u > 0 else τ − 1 = τ − [u ≤ 0]: branches that are a number apart. Ends: shorter."""
+    if not isinstance(e, Select) or not isinstance(e.args[0], Compare) or not e.args[0].tensors:
+        return None
+    condition, yes, no = e.args
+    distance, other = expand(plus((no, mul(MINUS_ONE, yes)))), opposite(condition)
+    if not isinstance(distance, Num) or not yes.tensors or other is None:
+        return None
+    results = plus((yes, powers((distance, other)))), plus((no, powers((Num(-distance.value), condition))))
+    result = min(results, key=length)
+    return result if length(result) < length(e) else None
+
+
 def fold_branch(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """1 if z > 0 else α e^z = 1 if z > 0 else a + α, where a = z if z > 0 else α(e^z − 1): in a branch a
     definition by cases is that case. Ends: shorter."""
@@ -257,18 +273,40 @@ def odd_function(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def idle_sign(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """sign(u)² [|u| > c] = [|u| > c] for c ≥ 0: where |u| is above c, u is not 0. Ends: a factor
-    disappears."""
+    """sign(u)² [|u| > c] = [|u| > c] for c ≥ 0: where |u| is above c, u is not 0; sign(u)² = 1 for a u that
+    is 0 at single points only, where |u| has no slope. Ends: a factor disappears."""
+    if isinstance(e, Pow):
+        return ONE if _is_sign_squared(e) and _varies(s, e.base.args[0]) else None
     if not isinstance(e, Mul):
         return None
-    for f in e.args:
-        if isinstance(f, Pow) and f.exponent is TWO and isinstance(f.base, Call) and f.base.fn == "sign":
-            size = Call("abs", *f.base.args)
-            for c in e.args:
-                above = isinstance(c, Compare) and c.fn == ">" and c.args[0] is size
-                if above and (c.args[1] is ZERO or s.known.is_positive(c.args[1])):
-                    return powers(x for x in e.args if x is not f)
+    for f in filter(_is_sign_squared, e.args):
+        assert isinstance(f, Pow)
+        size = Call("abs", *f.base.args)
+        for c in e.args:
+            above = isinstance(c, Compare) and c.fn == ">" and c.args[0] is size
+            if above and (c.args[1] is ZERO or s.known.is_positive(c.args[1])):
+                return powers(x for x in e.args if x is not f)
     return None
+
+
+def _is_sign_squared(e: Expr) -> bool:
+    return isinstance(e, Pow) and e.exponent is TWO and isinstance(e.base, Call) and e.base.fn == "sign"
+
+
+STEADY = ("relu", "maximum", "minimum", "sign", "step")
+"""Functions that may be 0, or anything else that does not change, over a whole range."""
+
+
+def _varies(s: Knowledge, u: Expr) -> bool:
+    """Is u 0 at single points at most: made of leaves that are not 0 or 1, without conditions?"""
+    for x in walk(u):
+        if isinstance(x, (Compare, Select, Delta)) or (isinstance(x, Call) and x.fn in STEADY):
+            return False
+        if isinstance(x, Entry):
+            body = s.known.body_at(x)
+            if x.tensor in s.binary or primal(x.tensor) is not None or (body is not None and not _varies(s, body)):
+                return False
+    return bool(u.tensors)
 
 
 def idle_condition(s: Knowledge, e: Expr, used: Used) -> Expr | None:
@@ -294,6 +332,51 @@ def double_angle(s: Knowledge, e: Expr, used: Used) -> Expr | None:
         if other in e.args:
             double = Call("sin", powers((TWO, f.args[0])))
             return powers([Num(e.args[0].value / 2), *(double if x is f else x for x in e.args[1:] if x is not other)])
+    return None
+
+
+def angle_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """sin u cos w − cos u sin w = sin(u − w), cos u cos w + sin u sin w = cos(u − w), and with the other sign
+    for the sum of the angles. Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    waves = [t for t in e.args if any(isinstance(f, Call) and f.fn in _OTHER for f in factors_of(t))]
+    for one, two in itertools.permutations(waves, 2):
+        (c, a), (d, b) = split(one), split(two)
+        if abs(c) != abs(d):
+            continue
+        for f, g in itertools.permutations((x for x in factors_of(a) if isinstance(x, Call)), 2):
+            u, w = f.args[0], g.args[0]
+            crossed = Call(_OTHER.get(f.fn, ""), u), Call(_OTHER.get(g.fn, ""), w)
+            if (f.fn, g.fn) not in (("sin", "cos"), ("cos", "cos")) or not all(x in factors_of(b) for x in crossed):
+                continue
+            rest, other = (powers(x for x in factors_of(t) if x not in pair) for t, pair in ((a, (f, g)), (b, crossed)))
+            if rest is not other:
+                continue
+            sign = ONE if (c == d) is (f.fn == "sin") else MINUS_ONE
+            whole = Call(f.fn, expand(plus((u, powers((sign, w))))))
+            result = plus(powers((Num(c), rest, whole)) if t is one else t for t in e.args if t is not two)
+            if length(result) < length(e):
+                return result
+    return None
+
+
+_OTHER = {"sin": "cos", "cos": "sin"}
+
+
+def common_sign(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """a sign u − b |u| = (a − b u) sign u. Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    for f in dict.fromkeys(f for t in e.args for f in factors_of(t) if isinstance(f, Call) and f.fn == "sign"):
+        size = Call("abs", *f.args)
+        if all(f in factors_of(t) or size in factors_of(t) for t in e.args):
+            parts = (powers(f.args[0] if x is size else x for x in factors_of(t) if x is not f) for t in e.args)
+            inner = plus(parts)
+            for whole in (inner, together(s, inner, used)):
+                result = powers((f, whole)) if whole is not None else e
+                if length(result) < length(e):
+                    return result
     return None
 
 
@@ -338,6 +421,25 @@ def clipped_minimum(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def unclipped(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """c − z [|z| < q] = c [|z| ≥ q] for c = clip(z, −q, q), which is z between the bounds. Ends: shorter."""
+    if not isinstance(e, Add):
+        return None
+    for one in e.args:
+        for c in (f for f in factors_of(one) if isinstance(f, Entry)):
+            sides = _clip(s, c)
+            inside = between(s, mul(*sides), used) if sides is not None else None
+            if not isinstance(inside, Compare) or sides is None:
+                continue
+            middle = powers((MINUS_ONE, inside, *(sides[0].args[0] if f is c else f for f in factors_of(one))))
+            two = next((t for t in e.args if canon(t) is canon(middle)), None)
+            outer = opposite(inside)
+            if two is not None and outer is not None:
+                used.facts[Fact("definition", c.tensor, text=DEFINITION + c.tensor)] = None
+                return plus(powers((one, outer)) if t is one else t for t in e.args if t is not two)
+    return None
+
+
 def _clip(s: Knowledge, c: Entry) -> tuple[Compare, Compare] | None:
     """The conditions under which a node defined as min(max(r, lo), hi) is r."""
     body = s.known.body_at(c)
@@ -351,9 +453,12 @@ def _clip(s: Knowledge, c: Entry) -> tuple[Compare, Compare] | None:
 
 
 __all__ = [
+    "angle_difference",
+    "apart",
     "between",
     "bounded",
     "clipped_minimum",
+    "common_sign",
     "double_angle",
     "even_branches",
     "fold_branch",
@@ -367,4 +472,5 @@ __all__ = [
     "outside",
     "scaled_clip",
     "sign_of_product",
+    "unclipped",
 ]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from symbp.arithmetic import sum_over
 from symbp.expr import MINUS_ONE, Add, Entry, Expr, Index, Mul, Num, Pow, Reduce, add, fresh, mul, replace, substitute
 from symbp.graph import DEFINITION, Fact, Graph, Node, primal
 from symbp.known import Known
@@ -135,9 +136,33 @@ class Prover:
         groups: dict[tuple[Expr, ...], Polynomial] = {}
         for m, c in p.items():
             groups.setdefault(tuple(sorted((i.dim for i in m.bound), key=repr)), {})[m] = c
-        if not all(k for k in groups) or not any(_divides(m.bound, b, x) for m in p for b, x in m.factors):
+        if not any(_divides(m.bound, b, x) for m in p for b, x in m.factors):
             return False
-        return all(self._under_one_sum(g, laws, rounds) for g in groups.values())
+        if all(groups) and all(self._under_one_sum(g, laws, rounds) for g in groups.values()):
+            return True
+        return len(groups) > 1 and self._where_divided(p, laws, rounds)
+
+    def _where_divided(self, p: Polynomial, laws: Normaliser, rounds: int) -> bool:
+        """Does it vanish for each letter of a denominator, a term without that letter being a mean over it?
+        Σ_t (Σ_i R_ti b_i)/x_t − T, with x_t = Σ_i R_ti b_i."""
+        low = next(m for m in p if any(_divides(m.bound, b, x) for b, x in m.factors))
+        outer = [i for i in low.bound if any(i in b.free and _divides(low.bound, b, x) for b, x in low.factors)]
+        shared = [fresh(i.dim) for i in outer]
+        options: list[list[Expr]] = []
+        for m, c in p.items():
+            forms = []
+            body = mul(Num(c), *(Pow(b, x) for b, x in m.factors))
+            for chosen in itertools.islice(itertools.permutations(m.bound, len(shared)), 6):
+                if all(i.dim is j.dim for i, j in zip(chosen, shared)):
+                    inner = substitute(body, dict(zip(chosen, shared)))
+                    rest = tuple(i for i in m.bound if i not in chosen)
+                    forms.append(sum_over(rest, inner) if rest else inner)
+            if not forms and all(i.dim is not j.dim for i in m.bound for j in shared):
+                mean = mul(body, *(Pow(j.dim, MINUS_ONE) for j in shared))
+                forms = [sum_over(m.bound, mean) if m.bound else mean]
+            options.append(forms)
+        choices = itertools.islice(itertools.product(*options), 8) if all(options) else ()
+        return any(self._vanishes(laws(add(*choice)), laws, rounds - 1) for choice in choices)
 
     def _under_one_sum(self, p: Polynomial, laws: Normaliser, rounds: int) -> bool:
         """Do terms with the same summed letters cancel under one Σ?"""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from symbp.arithmetic import length
 from symbp.cases import MARK, Case, Ranges, Use, cases, uses_of
-from symbp.chain import CLOSED_LENGTH, contributions, inline, local_slope, named_adjoints, slope_law
+from symbp.chain import CLOSED_LENGTH, arrives_entrywise, contributions, inline, local_slope, named_adjoints, slope_law
 from symbp.errors import RequestError, nearest
 from symbp.expr import Add, Call, Entry, Expr, Mul, Num, Over, Pow, Reduce, Size, add, mul
 from symbp.expr import walk as visit
@@ -196,12 +196,18 @@ class _Walk:
         groups: dict[tuple[Loop, ...], list[tuple[Use, Expr]]] = {}
         trace: list[Step] = []
         all_terms: list[Expr] = []
-        for use in case.uses:
-            local = self.local(node, case.uses)
-            marked = replace(node, name=MARK)
-            own = [
-                rename(term, {MARK: node.name}) for _, term in contributions(local, marked, use.marked, turn=use.turn)
-            ]
+        local = self.local(node, case.uses)
+        marked = replace(node, name=MARK)
+        sent = [
+            (use, [rename(t, {MARK: node.name}) for _, t in contributions(local, marked, use.marked, turn=use.turn)])
+            for use in case.uses
+        ]
+
+        def place(s: tuple[Use, list[Expr]]) -> tuple[bool, bool]:
+            entrywise = arrives_entrywise(node, s[0].consumer.name, s[1])
+            return not entrywise, entrywise and any(map(named_adjoints, s[1]))
+
+        for use, own in sorted(sent, key=place):
             term = add(*own)
             groups.setdefault(use.sums, []).append((use, term))
             all_terms.append(_summed(use.sums, term))

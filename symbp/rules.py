@@ -15,10 +15,12 @@ from fractions import Fraction
 from typing import Protocol
 
 from symbp.arithmetic import (
+    MIRRORED,
     canon,
     expand,
     factors_of,
     length,
+    lone_minus,
     negative_power,
     plus,
     power,
@@ -189,6 +191,35 @@ def idle_mask(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     return None
 
 
+def selected(s: Knowledge, e: Expr, used: Used) -> Expr | None:
+    """p_k (t_k − q) = q (t_k − p_k) for a one-hot t and q = Σ_k t_k p_k, as t_k p_k = t_k q. Ends: q stands
+    outside."""
+    if not isinstance(e, Mul):
+        return None
+    for p in e.args:
+        for r in e.args if isinstance(p, Entry) else ():
+            if not isinstance(r, Add) or len(r.args) != 2:
+                continue
+            for one, two in (r.args, r.args[::-1]):
+                (c, t), (d, q) = split(one), split(two)
+                fact = s.known.onehot.get(t.tensor) if isinstance(t, Entry) else None
+                if fact is None or fact.kind != "onehot" or c != -d or abs(c) != 1 or t.idx != p.idx:  # type: ignore[attr-defined]
+                    continue
+                k = t.idx[-1 if fact.axis is None else fact.axis]  # type: ignore[attr-defined]
+                meant = s.known.body_at(q) if isinstance(q, Entry) else q
+                if isinstance(k, Index) and meant is not None and canon(meant) is canon(sum_over((k,), mul(t, p))):
+                    used.facts[fact] = None
+                    if isinstance(q, Entry):
+                        used.facts[Fact("definition", q.tensor, text=DEFINITION + q.tensor)] = None
+                    turned = (
+                        plus(powers((MINUS_ONE, p)) if x is two else t for x in r.args)
+                        if c > 0
+                        else plus(p if x is two else one for x in r.args)
+                    )
+                    return powers(q if x is p else turned if x is r else x for x in e.args)
+    return None
+
+
 def symmetric_inverse(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """(S⁻¹)_ji = (S⁻¹)_ij for a symmetric S: the letter of the result first. Ends: in order."""
     if not isinstance(e, Reduce) or e.op != "inv" or not isinstance(e.body, Entry):
@@ -332,12 +363,17 @@ def hyperbolic(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 def _fraction(e: Expr) -> tuple[Expr, list[Expr]]:
     """Numerator and the compound or named divisors of a term."""
-    if isinstance(e, Pow) and negative_power(e):
+    if isinstance(e, Pow) and _is_below(e):
         return ONE, [e]
     if isinstance(e, Mul):
-        low: list[Expr] = [f for f in e.args if isinstance(f, Pow) and negative_power(f) and not _is_scale(f.base)]
+        low: list[Expr] = [f for f in e.args if isinstance(f, Pow) and _is_below(f) and not _is_scale(f.base)]
         return mul(*(f for f in e.args if f not in low)), low
     return e, []
+
+
+def _is_below(e: Pow) -> bool:
+    """Does it stand below the line: 1/x, 1/√x?"""
+    return isinstance(e.exponent, Num) and e.exponent.value < 0 and e.exponent.value.denominator <= 2
 
 
 def _is_scale(e: Expr) -> bool:
@@ -356,6 +392,10 @@ def together(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             lows[f.base] = max(lows.get(f.base, Fraction(0)), -f.exponent.value)
     if not lows or not any(isinstance(b, (Add, Entry)) for b in lows):
         return None
+    if any(n.denominator > 1 for n in lows.values()) and any(
+        isinstance(f, Compare) for t, _ in parts for f in factors_of(t)
+    ):
+        return None  # cases, each with its own root
     numerators = []
     for top, low in parts:
         own = {f.base: -f.exponent.value for f in low if isinstance(f, Pow) and isinstance(f.exponent, Num)}
@@ -442,7 +482,7 @@ def masks(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             a, b = _masked(one), _masked(two)
             for c, x in a:
                 for d, y in b:
-                    if d is opposite(c) and length(result := Select(c, x, y)) <= length(e):
+                    if d in (opposite(c), turned(opposite(c))) and length(result := Select(c, x, y)) <= length(e):
                         shared = [f for f in factors_of(x) if f in factors_of(y) and not isinstance(f, Num)]
                         if shared:
                             x = mul(*(f for f in factors_of(x) if f not in shared))
@@ -457,6 +497,11 @@ def masks(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 def opposite(c: Expr) -> Expr | None:
     table = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
     return Compare(table[c.fn], *c.args) if isinstance(c, Compare) else None
+
+
+def turned(c: Expr | None) -> Expr | None:
+    """[b < a] for [a > b]."""
+    return Compare(MIRRORED[c.fn], c.args[1], c.args[0]) if isinstance(c, Compare) else None
 
 
 def _masked(e: Expr) -> list[tuple[Expr, Expr]]:
@@ -496,14 +541,16 @@ def common_factor(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
 
 
 def _one_way(terms: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor."""
+    """(r − b) x and (b − r) y as (r − b) x and −(r − b) y, so that they share a factor; odd functions too."""
     seen: dict[Expr, Expr] = {}
     result = []
     for t in terms:
         factors = list(factors_of(t))
         for n, f in enumerate(factors):
-            if isinstance(f, Add) and any(sign_of(a) < 0 for a in f.args) and any(sign_of(a) > 0 for a in f.args):
-                turned = canon(plus(powers((MINUS_ONE, a)) for a in f.args))
+            inside = f.args[0] if isinstance(f, Call) and f.fn in ODD else f
+            if isinstance(inside, Add) and len({sign_of(a) for a in inside.args}) == 2:
+                opposite_one = plus(powers((MINUS_ONE, a)) for a in inside.args)
+                turned = canon(opposite_one if inside is f else Call(f.fn, opposite_one))  # type: ignore[attr-defined]
                 if turned in seen and canon(f) not in seen:
                     factors[n] = mul(MINUS_ONE, seen[turned])
                 else:
@@ -547,23 +594,43 @@ def _power_table(e: Expr) -> dict[Expr, tuple[Expr, Fraction]]:
 
 
 def partial_factor(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """a b + a c + d = a (b + c) + d, for the factor that shortens most. Ends: shorter."""
+    """a b + a c + d = a (b + c) + d, for the factor that shortens most; a − b + c (b − a) = (a − b)(1 − c).
+    Ends: shorter."""
     if not isinstance(e, Add) or len(e.args) < 3 or len(e.args) > 8:
         return None
     counts: dict[Expr, list[int]] = {}
-    for n, t in enumerate(e.args):
-        for base in _power_table(split(t)[1]):
+    terms = _one_way(e.args)
+    for n, t in enumerate(terms):
+        number, letters = split(t)
+        if abs(number) != 1 and letters is not ONE:
+            counts.setdefault(Num(abs(number)), []).append(n)
+        for base in _power_table(letters):
             if not isinstance(base, Size):
                 counts.setdefault(base, []).append(n)
     best: Expr | None = None
     for where in counts.values():
         if 2 <= len(where) < len(e.args):
-            grouped = collect(plus(e.args[n] for n in where))
+            grouped = collect(plus(terms[n] for n in where))
             rest = [grouped if n == where[0] else t for n, t in enumerate(e.args) if n == where[0] or n not in where]
             result = add(*rest)
             if length(result) < length(best or e):
                 best = result
-    return best
+    whole = _with_itself(e)
+    return whole if whole is not None and length(whole) < length(best or e) else best
+
+
+def _with_itself(e: Add) -> Expr | None:
+    """a − b + c (b − a) = (a − b)(1 − c): a factor that the other terms make."""
+    for n, t in enumerate(e.args):
+        for f in (f for f in factors_of(t) if isinstance(f, Add) and len(f.args) == len(e.args) - 1):
+            others = add(*e.args[:n], *e.args[n + 1 :])
+            if f.tensors != others.tensors:
+                continue
+            for sign in (ONE, MINUS_ONE):
+                if canon(plus(powers((sign, x)) for x in f.args)) is canon(others):
+                    rest = powers((sign, *(x for x in factors_of(t) if x is not f)))
+                    return powers((others, plus((ONE, rest))))
+    return None
 
 
 ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")
@@ -572,7 +639,12 @@ ODD = ("sign", "tanh", "sin", "arctan", "sinh", "erf", "softsign")
 def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     """−(t − y) = y − t inside a product, a sum that is a factor, and an odd function. Ends: one minus
     fewer."""
-    if not isinstance(e, Mul) or not isinstance(e.args[0], Num) or e.args[0].value >= 0:
+    if not isinstance(e, Mul):
+        return None
+    both = _both_turned(e)
+    if both is not None:
+        return both
+    if not isinstance(e.args[0], Num) or e.args[0].value >= 0:
         return None
     for n, f in enumerate(e.args[1:], 1):
         turned = _turned(f)
@@ -584,6 +656,17 @@ def turn_difference(s: Knowledge, e: Expr, used: Used) -> Expr | None:
             plain = any(isinstance(split(t)[1], Entry) for t in terms)
             if named or (e.args[0] is MINUS_ONE and not plain and length(result) < length(e)):  # −(1 − a) stays
                 return result
+    return None
+
+
+def _both_turned(e: Mul) -> Expr | None:
+    """(1 + x)(y − t) for (−1 − x)(t − y): what has only minuses turns with a difference."""
+    for f in e.args:
+        for g in e.args if isinstance(f, Add) and all(sign_of(t) < 0 for t in f.args) else ():
+            turned = _turned(g) if isinstance(g, Add) and g is not f else None
+            if turned is not None and not any(isinstance(t, Num) for t in _summands(g)):
+                whole = plus(powers((MINUS_ONE, t)) for t in f.args)
+                return mul(*(turned if x is g else whole if x is f else x for x in e.args))
     return None
 
 
@@ -617,8 +700,8 @@ def positive_first(s: Knowledge | None, e: Expr, used: Used) -> Expr | None:
         return None
     n = next((n for n, t in enumerate(e.args) if sign_of(t) > 0), None)
     if n is None:
-        free = next((n for n, t in enumerate(e.args) if abs(split(t)[0]) != 1 or isinstance(t, Num)), None)
-        if free is not None:  # −2x − y needs no minus in front
+        free = next((n for n, t in enumerate(e.args) if not lone_minus(t)), None)
+        if free is not None:  # −2x − y and −1/x − y need no minus in front
             return Add((e.args[free], *e.args[:free], *e.args[free + 1 :])) if free else None
         turned = plus(powers((MINUS_ONE, t)) for t in e.args)
         return mul(MINUS_ONE, turned) if isinstance(turned, Add) else None

@@ -111,7 +111,7 @@ def _assignments(names: list[str], graph: Graph, needs: Mapping[Expr, int], vari
     first = [*_FIRST, *islice(count(8), max(len(names) - 2, 2))]
     used, rest = first[: len(names)], first[len(names) :]
     pool = used[-(variant % max(len(used), 1)) :] + used[: -(variant % max(len(used), 1))] if variant else used
-    pool = pool + rest
+    pool = [rest[0], *used, *rest[1:]] if variant % 2 and len(used) == 1 else pool + rest
     known = {d: set(_names(d)) for d in needs if not _names(d) or not set(_names(d)) & set(graph.relations)}
     budget = [SEARCH]
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+from functools import cached_property
 
-from symbp.arithmetic import canon, expand, factors_of, length, plus, powers, split, sum_over
+from symbp.arithmetic import canon, expand, factors_of, length, plus, power, powers, split, sum_over
 from symbp.expr import (
     HALF,
+    MINUS_HALF,
     MINUS_ONE,
     ONE,
     TWO,
@@ -41,14 +42,15 @@ from symbp.expr import (
     rebuild,
     walk,
 )
+from symbp.expr import replace as rewrite
 from symbp.fingerprint import DIGITS, MATCHES, NOTHING, Samples, Table, entries
 from symbp.graph import Graph, adjoint, primal
 from symbp.known import Known
 from symbp.local import canonical_letters, in_letters, in_order, local_problem, placed
 from symbp.merge import flat
 from symbp.prove import Proof, Prover
+from symbp.related import Related
 
-MINUS_HALF = Num(Fraction(-1, 2))
 STEPS = 12  # rewrites in a row
 LONGEST, LONGEST_CLOSED = 30, 20  # longer δ forms and closed forms are left to the laws
 SHORT = 20  # formulas in which changes of equal length are tried, as they may help elsewhere
@@ -104,7 +106,9 @@ class Shortener:
         self._scope: tuple[str, ...] = ()  # tensors that a fold may name, and what was found among them
         self._found: dict[tuple[Expr, int], list[Expr]] = {}
         loss = self.graph[self.graph.loss].body
-        self._loss = canon(loss) if loss is not None else None
+        numbers = [t for t in loss.args if isinstance(t, Num)] if isinstance(loss, Add) else []
+        entry = self.graph[self.graph.loss].entry
+        self._totals = (entry, *(plus((entry, Num(-n.value))) for n in numbers))
         halves = (x for x in self.graph.parts if isinstance(x, Pow) and x.exponent is HALF)
         self._rooted = {x.base.tensors for x in halves}
         self._neighbours: dict[str, set[str]] = {}
@@ -116,6 +120,7 @@ class Shortener:
         own = loss is not None and _returns(loss)
         given = (n for n in self.graph.nodes if own or n != self.graph.loss)
         self._given = tuple(sorted(given, key=self.graph.rank.__getitem__))  # however they were declared and called
+        self._related = Related(self.graph, self.adjoints)
 
     def __call__(
         self, e: Expr, siblings: tuple[str, ...] = (), without: tuple[str, ...] = ()
@@ -124,6 +129,8 @@ class Shortener:
         whose adjoints may be named too, as those that it names already, except `without`."""
         named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
         self._upstream = tuple(sorted(named - {adjoint(n) for n in without}, key=self._rank))
+        if not self._related(e, self._upstream):
+            return
         problem = self._problem(e)
         if problem in self._fruitless:
             return
@@ -167,13 +174,12 @@ class Shortener:
         for _, _, _, p, build in sorted(found, key=lambda f: f[:3]):
             if p.gain < 1 and length(e) > SHORT:
                 break
-            if p.gain < 2 and not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e):
-                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
-            if _new_condition(p.part, p.becomes):
+            far = not isinstance(split(p.becomes)[1], Entry) and _names_others(p.becomes, e)
+            if (far and p.gain < 2) or _new_condition(p.part, p.becomes):
                 continue
             after = self.laws(build(p.after))
-            if length(after) >= length(e):
-                continue
+            if length(e) - length(after) < (2 if far else 1):
+                continue  # δ − ∂L/∂w for δ [z > w]: hardly shorter, and it sends the reader elsewhere
             proof = self.prover.equal(p.part, p.becomes)
             if proof is not None and self._same(e, after):
                 return after, proof
@@ -185,7 +191,7 @@ class Shortener:
 
     def _everywhere(self, e: Expr) -> list[tuple[Proposal, Callable[[Expr], Expr]]]:
         """Every proposal for every part, with how the whole is built again; outer parts first."""
-        if isinstance(e, (Entry, Num, Delta)) or not e.args:
+        if isinstance(e, (Entry, Num, Delta)) or not e.args or not self._related(e, self._upstream):
             return []
         mine, theirs = canonical_letters(e)
         own = in_letters(e, mine, theirs)
@@ -246,11 +252,53 @@ class Shortener:
             case Reduce() if e.op == "sum":
                 yield from self._of_contraction(e)
 
+    @cached_property
+    def _loss(self) -> set[Expr]:
+        """The loss as it is defined, and as the laws leave it."""
+        loss = self.graph[self.graph.loss].body
+        return {canon(x) for x in (loss, self.laws(loss))} if loss is not None else set()
+
+    @cached_property
+    def _loss_factors(self) -> list[tuple[Expr, ...]]:
+        """The factors of a loss that is one product with a Σ, as it is defined and one definition deeper:
+        vᵀy for y = r x/s is r vᵀx/s."""
+        found = []
+        loss = self.graph[self.graph.loss].body
+        product = loss if isinstance(loss, Mul) or not (isinstance(loss, Reduce) and loss.op == "sum") else loss.body
+        if loss is None or not isinstance(product, Mul) or not all(f.tensors for f in product.args):
+            return []
+        for form in (loss, self._unfolded(loss)):
+            factors = factors_of(self.laws(form))
+            named = [f for f in factors if f.tensors]
+            if len(named) > 1 and len(named) == len(factors) and any(isinstance(f, Reduce) for f in named):
+                found.append(tuple(map(canon, factors)))
+        return found
+
+    @cached_property
+    def _loss_terms(self) -> tuple[Expr, ...]:
+        """The terms of a loss that is a sum with more than one Σ."""
+        loss = self.graph[self.graph.loss].body
+        terms = tuple(map(self.laws, loss.args)) if isinstance(loss, Add) else ()
+        return terms if sum(isinstance(f, Reduce) for t in terms for f in factors_of(t)) > 1 else ()
+
+    def _unfolded(self, e: Expr) -> Expr:
+        return rewrite(e, lambda x: self.known.body_at(x) or x if isinstance(x, Entry) else None)
+
     def _of_product(self, e: Mul, again: bool = True) -> Iterator[Change]:
         units = self._units(e)
+        for factors in self._loss_factors:
+            left = [canon(u) for u in units]
+            if all(f in left for f in factors):
+                rest = powers((e, *(power(f, MINUS_ONE) for f in factors)))
+                whole = powers((self.graph[self.graph.loss].entry, rest))
+                yield e, whole, whole
         numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
         rooted = again and length(e) <= SHORTEST and sum(isinstance(u, Pow) and u.exponent is MINUS_HALF for u in units)
+        for t in self._slopes_by(e, units):
+            for x in self.shorter(powers((*units, *t)), slack=-1):
+                whole = powers((*numbers, x, *(power(f, MINUS_ONE) for f in t)))
+                yield e, whole, whole
         for m in units:  # a mask that does nothing
             if self._is_truth(m) and len(units) > 1:
                 rest = powers(u for u in units if u is not m)
@@ -286,6 +334,21 @@ class Shortener:
                     yield from self._pushed_into_terms(r, n, units, numbers)
             if isinstance(r, Reduce) and r.op == "sum" and len(units) <= SUBSETS:
                 yield from ((a, b, powers([*numbers, *x])) for a, b, x in self._pushed_in(r, n, units))
+
+    def _slopes_by(self, e: Mul, units: list[Expr]) -> Iterator[tuple[Expr, ...]]:
+        """Positive factors that a slope may have lost: that of s = q²/(1 + q²) is 2 s (1 − s)/q, that of
+        A = (1 + r)ᵗ is t A/(1 + r), that of p = a b/(a b + c (1 − a)) is p (1 − p)/(a (1 − a))."""
+        if length(e) < 4:
+            return
+        for u in units:
+            if isinstance(u, Pow) and not isinstance(u.exponent, Num) and self.known.is_positive(u.base):
+                yield (u.base,)
+        if any(isinstance(u, Pow) and isinstance(u.base, Add) for u in units):
+            for t in dict.fromkeys(x for x in walk(e) if isinstance(x, Entry) and x.free <= e.free):
+                if self.known.is_positive(t):
+                    yield (t,)
+                    if self.known.is_below_one(t):
+                        yield (t, Add((ONE, mul(MINUS_ONE, t))))
 
     def _may_cancel(self, front: list[Expr], term: Expr, summed: tuple[Index, ...] = ()) -> bool:
         """May a product with a summand (under a Σ over `summed`) be shorter than it is written? Entries
@@ -332,17 +395,21 @@ class Shortener:
         if len(inner) > SUBSETS:
             return
         outer = [n for n, u in enumerate(units) if n != place and not isinstance(u, Num)]
-        for n in outer:
-            for size in range(1, min(len(inner), 3) + 1):
+        differences = {n for n, u in enumerate(inner) if isinstance(u, Add)}
+        for taken in (*((n,) for n in outer), *itertools.combinations(outer, 2)):  # (x − y) b/(a + b) or E s²: two
+            for size in range(1, (min(len(inner), 3) if len(taken) == 1 else 1) + 1):
                 for chosen in itertools.combinations(range(len(inner)), size):
-                    if not self._may_fold([*(inner[k] for k in chosen), units[n]]):
+                    if len(taken) == 2 and units[taken[0]] is not units[taken[1]] and differences.isdisjoint(chosen):
                         continue
-                    part = powers([*(inner[k] for k in chosen), units[n]])
+                    meeting = [*(inner[k] for k in chosen), *(units[n] for n in taken)]
+                    if not self._may_fold(meeting):
+                        continue
+                    part = powers(meeting)
                     for x in self.shorter(part):
                         left = [
                             x if k == chosen[0] else u for k, u in enumerate(inner) if k == chosen[0] or k not in chosen
                         ]
-                        rest = [u for m, u in enumerate(units) if m not in (n, place)]
+                        rest = [u for m, u in enumerate(units) if m not in (*taken, place)]
                         rest.insert(min(place, len(rest)), sum_over(indices, powers(left)))
                         yield part, x, rest
 
@@ -380,7 +447,9 @@ class Shortener:
                         x if n == chosen[0] else t for n, t in enumerate(terms) if n == chosen[0] or n not in chosen
                     ]
                     yield part, x, plus(rest)
+        yield from self._with_loss(e)
         yield from self._of_projections(e)
+        yield from self._regrouped(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
             ratio = self._ratio(terms[m], terms[n])
             if ratio is not None:
@@ -390,6 +459,19 @@ class Shortener:
                     merged,
                     plus([merged if k == n else t for k, t in enumerate(terms) if k != m]),
                 )
+
+    def _with_loss(self, e: Add) -> Iterator[Change]:
+        """A sum with all terms of the loss, or their negatives: r − b log p − (pᵀr − b pᵀlog p) = r − b log p − L."""
+        loss = self.graph[self.graph.loss].body
+        if not isinstance(loss, Add) or not loss.tensors <= e.tensors or len(self._loss_terms) < 2:
+            return
+        whole = _terms(expand(e, 8))
+        for sign in (ONE, MINUS_ONE):
+            turned = {canon(powers((sign, t))) for t in self._loss_terms}
+            left = [t for t in whole if canon(t) not in turned]
+            if len(left) == len(whole) - len(turned):
+                folded = plus((*left, powers((sign, self.graph[self.graph.loss].entry))))
+                yield e, folded, folded
 
     def _of_projections(self, e: Add) -> Iterator[Change]:
         """A summand with Σ c (x + y) in two, where one part folds: q − t − q qᵀ(q − t) = q qᵀt − t for |q| = 1."""
@@ -403,6 +485,24 @@ class Shortener:
                 folded = [min(self.shorter(p), key=length, default=p) for p in pieces]
                 if folded != pieces:
                     yield t, plus(folded), plus([*(a for m, a in enumerate(e.args) if m != n), *folded])
+
+    def _regrouped(self, e: Add) -> Iterator[Change]:
+        """Summands of the sum multiplied out, brought together: two that fold, or those that lack a letter,
+        a (x_k − Σ p x) − y_k + Σ p y with Σ p (a x − y) = L."""
+        nested = any(isinstance(f, Add) for t in e.args for f in factors_of(t))
+        if length(e) > SPREAD or (not nested and sum(t.free < e.free for t in e.args) < 2):
+            return
+        whole = expand(e, 16)
+        terms = whole.args if isinstance(whole, Add) else ()
+        if len(terms) > SUBSETS:
+            return
+        groups = [tuple(t for t in terms if t.free == letters) for letters in {t.free for t in terms} - {e.free}]
+        pairs = itertools.combinations(terms, 2) if nested else ()
+        for group in dict.fromkeys((*pairs, *sorted(groups, key=repr))):
+            if 2 <= len(group) < len(terms) and self._may_fold(group, added=True):
+                part = add(*group)
+                for x in self.shorter(part):
+                    yield part, x, plus([*(t for t in terms if t not in group), x])
 
     def _spread_out(self, e: Mul, r: Add) -> Expr:
         """The product multiplied out over the sum, with every Σ of a sum in its summands taken apart."""
@@ -428,6 +528,11 @@ class Shortener:
         for part in body.args if isinstance(body, Mul) and length(e) <= SPREAD else ():  # Σ c (x + y) = Σ c x + Σ c y
             if isinstance(part, Add) and len(part.args) <= 3:
                 rest = [f for f in body.args if f is not part]
+                for t in part.args:  # Σ c (x_k + y) = Σ c x_k where Σ c = 0
+                    total = sum_over(indices, powers(rest)) if t.free.isdisjoint(indices) else ONE
+                    if ZERO in self.shorter(total):
+                        others = plus(x for x in part.args if x is not t)
+                        yield total, ZERO, sum_over(indices, powers([*rest, others]))
                 if not any(self._may_cancel(rest, t, indices) for t in part.args):
                     continue
                 yield e, e, plus(sum_over(indices, powers([*rest, t])) for t in part.args)
@@ -479,15 +584,24 @@ class Shortener:
         one = self._number(own, theirs, point, target)
         most = max(length(e) - 1 + (isinstance(e, Add) or slack), 0)
         found = [] if one is None else [one]
-        if not e.free:
-            for sign in (ONE, MINUS_ONE):
-                if canon(powers((sign, e))) is self._loss:
-                    found.append(powers((sign, self.graph[self.graph.loss].entry)))
+        for sign, total in itertools.product((ONE, MINUS_ONE), () if e.free else self._totals):
+            x = powers((sign, total))
+            whole = isinstance(total, Entry) and canon(powers((sign, e))) in self._loss
+            if whole or self._is_total(own, x):
+                found.append(x)
         hidden = tuple(x for x in self._hidden(own) if x is not own and x.free <= set(theirs))
         matches = (m.expr for m in self._table(theirs, hidden, point)(target, most))
         others = (x for x in matches if canon(x) is not canon(own))
         same = (x for x in others if _turned(own, x) or self.samples.same(own, x, theirs, DIGITS))
         return [*found, *(in_letters(x, theirs, mine) for x in itertools.islice(same, MATCHES))]
+
+    def _is_total(self, e: Expr, total: Expr) -> bool:
+        """Has what is made of totals only the value of the loss (or −1 times it, or a number beside it)?
+        Σ_k p_k (f_k − b) where L = Σ_k p_k f_k − b."""
+        terms = e.args if isinstance(e, Add) else (e,)
+        if not all(any(isinstance(f, Reduce) for f in factors_of(t)) for t in terms):
+            return False
+        return length(total) < length(e) and self.samples.same(e, total, ())
 
     def _may_fold(self, parts: Sequence[Expr], summed: tuple[Index, ...] = (), added: bool = False) -> bool:
         """May a product, summed over some letters, or a sum have the value of something short? Most have
@@ -565,7 +679,7 @@ class Shortener:
                     result += [f.base if x > 0 else Pow(f.base, MINUS_ONE)] * abs(int(x))
                     continue
             result.append(f)
-        return result
+        return result if len(result) <= SUBSETS else list(factors_of(e))
 
     def _is_truth(self, e: Expr) -> bool:
         return isinstance(e, (Compare, Delta)) or (isinstance(e, Entry) and e.tensor in self.known.binary)
@@ -579,6 +693,10 @@ class Shortener:
             return None
         mine, theirs = canonical_letters(a)
         return self.samples.ratio(in_letters(a, mine, theirs), in_letters(b, mine, theirs), theirs)
+
+
+def _terms(e: Expr) -> tuple[Expr, ...]:
+    return e.args if isinstance(e, Add) else (e,)
 
 
 def _turned(e: Expr, x: Expr) -> bool:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from symbp.arithmetic import arithmetic, factors_of, length, powers, term_by_term
+from symbp.arithmetic import arithmetic, canon, factors_of, length, powers, term_by_term
 from symbp.expr import (
     MINUS_ONE,
     ONE,
@@ -44,6 +44,7 @@ from symbp.identities import (
     common_power,
     compared,
     complement,
+    exponential_quotient,
     fold_power,
     half_angle,
     inverse_cancels,
@@ -57,15 +58,19 @@ from symbp.identities import (
     sign_quotient,
     spread_number,
     symmetric_by_definition,
+    whole_power,
 )
 from symbp.known import Known
 from symbp.local import canonical_letters, in_letters, local_problem
 from symbp.merge import one_sum, under_one_sum
 from symbp.orient import readable
 from symbp.piecewise import (
+    angle_difference,
+    apart,
     between,
     bounded,
     clipped_minimum,
+    common_sign,
     double_angle,
     even_branches,
     fold_branch,
@@ -79,9 +84,19 @@ from symbp.piecewise import (
     outside,
     scaled_clip,
     sign_of_product,
+    unclipped,
 )
 from symbp.prove import Prover, reason
-from symbp.quotients import divided_once, divisor_inside, exact_quotient
+from symbp.quotients import (
+    conjugates,
+    divided_once,
+    divisor_inside,
+    divisor_into_sum,
+    exact_quotient,
+    multiple,
+    root_below,
+    root_quotient,
+)
 from symbp.rules import (
     Knowledge,
     Used,
@@ -99,6 +114,7 @@ from symbp.rules import (
     out_of_order,
     partial_factor,
     positive_first,
+    selected,
     sign_fact,
     sum_fact,
     symmetric_inverse,
@@ -106,6 +122,7 @@ from symbp.rules import (
     turn_difference,
 )
 from symbp.steps import Law
+from symbp.textbook import Textbook
 
 if TYPE_CHECKING:
     from symbp.shorten import Shortener
@@ -151,6 +168,7 @@ class Simplifier:
             if node.body is not None and node.body.args:
                 self.definitions.setdefault((type(node.body), node.body.tensors), []).append(node)
         self._mirrored: dict[tuple[str, int, int], tuple[int, tuple[Fact, ...]]] = {}
+        self.worded = Textbook(graph)
         self._symmetric: dict[tuple[tuple[Index, ...], Expr], tuple[Fact, ...] | None] = {}
         self._memo: dict[tuple[str, Expr], tuple[Expr, Used]] = {}
         self._problems: dict[Expr, object] = {}
@@ -183,7 +201,9 @@ class Simplifier:
                 if after is not e:
                     law = Law(group, ", ".join(used.laws), tuple(used.facts))
                     if stages and stages[-1][0].name == group and not law.because:
-                        stages[-1] = (stages[-1][0], stages[-1][1], after)
+                        first, start, _ = stages[-1]
+                        names = dict.fromkeys(n for w in (first, law) if w.formula for n in w.formula.split(", "))
+                        stages[-1] = (replace(first, formula=", ".join(names)), start, after)
                     else:
                         stages.append((law, e, after))
                     facts.update(used.facts)
@@ -214,7 +234,8 @@ class Simplifier:
         return Result(e, tuple(stages), tuple(facts))
 
     def _readable(self, found: Result) -> Result:
-        """Symmetric matrices the way round in which products read, as part of the last stage."""
+        """Symmetric matrices the way round in which products read, order and signs as textbooks have them, as part of
+        the last stage."""
         used: dict[Fact, None] = {}
 
         def is_symmetric(e: Expr) -> bool:
@@ -226,9 +247,14 @@ class Simplifier:
             used.update(dict.fromkeys(because or ()))
             return because is not None
 
-        e = readable(found.result, is_symmetric)
+        oriented = readable(found.result, is_symmetric)
+        e = self.worded(oriented)
         if e is found.result:
             return found
+        if not found.stages and oriented is found.result:
+            law = Law("collect", "turn_difference")  # order alone is no law
+            stages = () if canon(e) is canon(oriented) else ((law, oriented, e),)
+            return Result(e, stages, found.facts)
         law, before, _ = found.stages[-1] if found.stages else (Law("facts"), found.result, e)
         because = tuple(dict.fromkeys((*law.because, *used)))
         last = (replace(law, because=because), before, e)
@@ -413,7 +439,7 @@ def _swapped(e: Entry, n: int, m: int) -> Entry:
 
 
 LAWS: dict[str, tuple[RuleOf, ...]] = {
-    "facts": (sum_fact, sign_fact, idle_mask, symmetric_inverse, symmetric_by_definition),
+    "facts": (sum_fact, sign_fact, idle_mask, selected, symmetric_inverse, symmetric_by_definition),
     "combine": (
         fold_definition,
         fold_logistic,
@@ -423,12 +449,14 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         idle_sign,
         idle_condition,
         absolute,
+        common_sign,
         clamp,
         clipped,
         scaled_clip,
         in_branch,
         even_branches,
         outside,
+        apart,
         fold_branch,
         compared,
         bounded,
@@ -437,22 +465,29 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         between,
         logistic,
         normalised,
+        exponential_quotient,
         mirrored,
         half_angle,
         log_quotient,
         hyperbolic,
         double_angle,
+        angle_difference,
         on_diagonal,
         roots,
         inverse_of_inverse,
         inverse_cancels,
         inverse_of_product,
         exact_quotient,
+        conjugates,
+        root_quotient,
+        root_below,
         divisor_inside,
+        divisor_into_sum,
         divided_once,
         together,
         multiply_out,
         expand_terms,
+        whole_power,
         fold_power,
         common_exponent,
     ),
@@ -460,9 +495,11 @@ LAWS: dict[str, tuple[RuleOf, ...]] = {
         complement,
         clipped_minimum,
         masks,
+        unclipped,
         kinked,
         common_power,
         common_factor,
+        multiple,
         partial_factor,
         spread_number,
         under_one_sum,

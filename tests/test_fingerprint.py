@@ -10,8 +10,8 @@ from symbp import shorten
 from symbp.derive import derive
 from symbp.expr import MINUS_ONE, ONE, ZERO, Add, Compare, Entry, Expr, Index, Num, Pow, Reduce, mul
 from symbp.fingerprint import DIGITS, Samples, Table, entries
-from symbp.local import canonical_letters
 from symbp.known import Known
+from symbp.local import canonical_letters
 from symbp.read.network import read_network
 from symbp.shorten import Shortener
 

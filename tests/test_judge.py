@@ -173,6 +173,15 @@ def test_a_repair_in_the_students_own_notation(line: str, name: str, repair: str
         ("x: (n,)\nlam: ()\ny: (n,)\nL = sum((x - y)**2) + lam*sum(x**2)", "dx = 2*(x - y)", "missing-regulariser"),
         ("x: (n,)\nW: (n, n)\nz = W @ x + x\nL = sum(z**2)", "dx = W.T @ dz", "missing-path"),
         ("h0: (n,)\nh1 = sin(h0)\nh2 = h1*h0\nL = sum(h2**2)", "dh1 = dh2*h1", "index-swap"),
+        ("x: (n,)\nm: (n,)\nL = sum(x/m)", "dm = -x/m", "wrong-activation-derivative"),  # an exponent
+        ("x: (n,)\nq: ()\nL = sum(x**q)/q\nassert x > 0\nassert q > 0", "dx = x**q", "wrong-activation-derivative"),
+        ("x: (n,)\nq: ()\nL = sum(x**q)/q\nassert x > 0\nassert q > 0", "dx = q*x**(q - 1)", "factor"),  # q only scales
+        ("x: (n,)\nbe: ()\na = 1/(1 + exp(-be*x))\nL = sum(a)", "dx = a*(1 - a)", "factor"),
+        (
+            "A: (n, n)\nv: ()\nL = logdet(A + v*eye(n))\nassert posdef(A)\nassert v > 0",
+            "dv = inv(A + v*eye(n))",
+            "missing-sum",
+        ),
     ],
 )
 def test_more_kinds(net: str, line: str, name: str) -> None:
@@ -184,7 +193,7 @@ def test_more_kinds(net: str, line: str, name: str) -> None:
     ("line", "names"),
     [
         ("dW1 = -X @ dZ", {"sign", "missing-transpose"}),
-        ("dP = Y - P", {"factor"}),  # both mistakes are one number: −2
+        ("dP = Y - P", {"factor", "sign"}),  # both mistakes are one number: −2
         ("dW1 = X.T @ (-dA)", {"missing-activation-derivative", "sign"}),
         ("dW1 = (dA @ X.T)/2", {"swapped-order", "missing-activation-derivative", "factor"}),
     ],
@@ -194,6 +203,13 @@ def test_two_mistakes_in_one_line(line: str, names: set[str]) -> None:
     assert mistake is not None
     found = {mistake.name} | ({mistake.second.name} if mistake.second else set())
     assert len(found & names) >= min(2, len(names)) or found == {"other"}
+
+
+def test_a_forgotten_gate_is_a_missing_factor_in_words() -> None:
+    """G*T has a name of its own, M; the student wrote T for it."""
+    net = "X: (N, D)\nT: (N, D)\nG: (N, D)\nw: (D,)\nM = G*T\ns = M @ w\nL = sum(s**2) + sum(X*T)\n"
+    verdict = one(net, "dw = T.T @ ds")
+    assert message(verdict, read_network(net, "net"), spelled) == "M belongs where T stands: the factor G is missing."
 
 
 def test_a_counterexample_can_be_recomputed() -> None:

@@ -49,6 +49,13 @@ Z = X @ W + b
 H = tanh(Z)
 L = sum((H - T)**2)/N
 """
+GAUSSIAN = """
+m: (d,)
+P: (d, d)
+X: (n, d)
+L = sum(((X - m) @ P)*(X - m))/2 - n*logdet(P)/2
+assert posdef(P)
+"""
 
 
 # ---- tokens and statements
@@ -154,6 +161,9 @@ NOTATIONS = [
     (ROWS, r"\frac{\partial L}{\partial b_k} = \frac2N \sum_n (H_{nk} - T_{nk})(1 - H_{nk}^2)"),
     (ROWS, r"\frac{\partial L}{\partial H} = \frac{2(H - T)}{N}"),
     (ROWS, r"Z = XW + b"),
+    (GAUSSIAN, r"\frac{\partial L}{\partial m} = P\sum_{i=1}^n(m - X_i)"),
+    (GAUSSIAN, r"\nabla_m L = P\sum_i (m - x_i)"),
+    (GAUSSIAN, r"\frac{\partial L}{\partial P} = \frac12\sum_{i=1}^n (x_i - m)(x_i - m)^\top - \frac n2 P^{-1}"),
     (ROWS, r"\frac{\partial L}{\partial W_{dk}} = \sum_n \frac{\partial L}{\partial Z_{nk}} \frac{\partial Z_{nk}}{\partial W_{dk}}"),
 ]  # fmt: skip
 
@@ -182,6 +192,22 @@ def test_a_wrong_formula_stays_wrong(text: str) -> None:
     (claim,) = lines_of(COLUMNS).latex.read(text)
 
     assert verdict(points_of(COLUMNS), claim) == "wrong"
+
+
+def test_a_letter_too_many_is_a_missing_sum() -> None:
+    """x_{ij} is an entry of X without doubt; i is summed nowhere."""
+    text = r"\frac{\partial L}{\partial W_{dk}} = \frac2N (H_{nk} - T_{nk})(1 - H_{nk}^2) x_{nd}"
+    found = Judge(points_of(ROWS))(lines_of(ROWS).line(text))
+
+    assert found.verdict == "wrong" and found.mistake is not None
+    assert found.mistake.name == "missing-sum"
+
+
+@pytest.mark.parametrize(
+    ("net", "text"), [n for n in NOTATIONS if r"\hat y_k - y_k" in n[1] or r"\odot a_1" in n[1] or r"\sum_n (H" in n[1]]
+)
+def test_formulas_with_letters_and_columns_are_proved(net: str, text: str) -> None:
+    assert Judge(points_of(net))(lines_of(net).line(text)).proof == "symbolic"
 
 
 def test_a_power_is_told_from_a_layer_by_names() -> None:

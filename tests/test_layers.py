@@ -20,9 +20,9 @@ ORDER = """
 errors expr ops index family graph order local steps circuit unroll turn
 sizes tensor arrange layers
 read.names read.source read.settings read.functions read.formula read.facts read.loops read.network read zoo
-contraction arithmetic known rules merge identities quotients piecewise orient laws normal prove evaluate sample unknown fingerprint shorten
-simplify chain cases recursion derive convention structure higher
-form matrix views windows check values family_values read.data descend
+contraction arithmetic known rules merge identities quotients piecewise orient textbook laws normal prove evaluate sample unknown fingerprint related shorten
+simplify chain cases recursion derive convention structure sandwich higher
+form outer matrix views windows check values family_values read.data descend
 numpy_code helpers program loop_program diagonal check_higher differential
 lang show show.style show.words show.problems show.alphabet show.tex show.blocks show.changes show.kinks show.names show.layout show.entries show.math show.document
 show.terminal show.latex
@@ -33,8 +33,8 @@ show.beamer show.markdown show.mathml show.html show.notebook
 show.claims show.json show.table show.plot show.descent show.higher
 draw
 functions sympy_names sympy_in sympy_families declare sympy_symbols sympy_matrices sympy_out sympy_code witness
-claim read.counts judge judge.functions judge.value judge.points read.claims read.homework judge.text judge.equal judge.lexicon judge.pool
-judge.precise judge.rewrite judge.search judge.edits judge.grafts judge.naming judge.forgotten judge.diagnose judge.prove judge.verdict
+claim read.counts judge judge.functions judge.value judge.points read.claims read.homework judge.text judge.equal judge.rewrite judge.lexicon judge.pool
+judge.precise judge.search judge.edits judge.grafts judge.naming judge.forgotten judge.diagnose judge.entries judge.prove judge.verdict
 read.latex read.latex.commands read.latex.macros read.latex.tokens read.latex.statements read.latex.tree
 read.latex.grammar read.latex.members read.latex.names read.latex.view read.latex.resolve read.latex.atoms read.latex.functions
 read.latex.slopes read.latex.calculus read.latex.sums read.latex.updates read.latex.formula read.latex.write read.latex.reader read.document

@@ -84,6 +84,7 @@ EQUAL = [
     (Add((mul(y, Pow(g, MINUS_ONE)), mul(x, Pow(Add((ONE, minus(g))), MINUS_ONE)))),
      mul(Add((mul(y, Add((ONE, minus(g)))), mul(x, g))), Pow(g, MINUS_ONE), Pow(Add((ONE, minus(g))), MINUS_ONE))),
     (total((k,), mul(at("A", k, j), at("w", k))), total((k,), mul(at("A", j, k), at("w", k)))),
+    (total((i, j), mul(x, at("w", j), Pow(total((k,), mul(at("x", i, k), at("w", k))), MINUS_ONE))), Size("N")),
     (total((i,), total((k,), mul(at("x", i, k), at("A", k, j)))),
      total((k,), mul(at("A", j, k), total((i,), at("x", i, k))))),
 ]  # fmt: skip
@@ -93,6 +94,7 @@ DIFFERENT = [
     (mul(M, g), g),
     (Pow(x, TWO), x),
     (total((i,), t), ONE),
+    (total((i, j), mul(x, at("w", j), Pow(total((k,), mul(at("x", i, k), at("w", k))), MINUS_ONE))), Size("D")),
     (Add((ONE, minus(Call("sigmoid", x)))), g),
     (total((k,), mul(at("A", k, j), at("w", k))), at("w", j)),
     (Call("abs", x), x),

@@ -72,8 +72,12 @@ GRAPH = read_network(
         r = maximum(-z, 0)
         e = where(z > 0, z, 2*(exp(z) - 1))
         g = 3/sum(exp(c))
+        o = sum(T*P, axis=1)
+        n = clip(x, -2, 2)
+        f = a**(1/g)
         v = sum(exp(y))**(1/g)
-        L = v + sum(w + a + h + E + r + e) + sum(P) + sum(d) + sum(G) + sum(T) + sum(Q) + sum(s) + sum(c) + sum(S @ F)
+        u = sqrt((1 + a)/(1 - a))
+        L = v + sum(u + f + o + n + w + a + h + E + r + e) + sum(P + G + T + Q) + sum(d) + sum(s) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -89,6 +93,9 @@ x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M"
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 harmonic, mean = Entry("g", ()), Entry("v", ())
+root, part = Entry("u", (i,)), Entry("f", (j,))
+root_below = Pow(a, Num(Fraction(-1, 2)))
+chosen, clip = Entry("o", (i,)), Entry("n", (i,))
 low, elu = Entry("r", (i,)), Entry("e", (i,))
 simplifier = Simplifier(GRAPH)
 
@@ -111,6 +118,10 @@ def positive(e: Expr) -> Expr:
 
 def other(e: Expr) -> Expr:
     return Compare("<=", e, ZERO)
+
+
+def tanh(one: Expr, two: Expr) -> Expr:
+    return Call("tanh", Add((one, minus(two))))
 
 
 # ---- values ------------------------------------------------------------------------------------
@@ -406,11 +417,127 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         Select(Compare(">", x, TWO), ONE, Compare("<", x, Num(-2))),
         Compare(">", Call("abs", x), TWO),
     ),
+    (piecewise.apart, Select(positive(x), y, Add((y, MINUS_ONE))), Add((y, minus(other(x))))),
+    (piecewise.apart, Select(positive(x), minus(y), Add((TWO, minus(y)))), Add((minus(y), mul(2, other(x))))),
+    (
+        piecewise.unclipped,
+        Add((mul(y, clip), z, minus(mul(x, y, Compare("<", Call("abs", x), TWO))))),
+        Add((mul(y, clip, Compare(">=", Call("abs", x), TWO)), z)),
+    ),
+    (piecewise.between, mul(Compare("<", x, P), Compare(">", x, minus(P))), Compare("<", Call("abs", x), P)),
+    (rules.selected, mul(x, P, Add((T, minus(chosen)))), mul(x, chosen, Add((T, minus(P))))),
+    (rules.selected, mul(Add((chosen, minus(T))), P), mul(Add((P, minus(T))), chosen)),
+    (
+        rules.turn_difference,
+        mul(Add((MINUS_ONE, minus(z))), Add((x, minus(y)))),
+        mul(Add((ONE, z)), Add((y, minus(x)))),
+    ),
+    (rules.positive_first, Add((minus(x), minus(div(y)))), Add((minus(div(y)), minus(x)))),
+    (quotients.multiple, Add((mul(z, Add((x, minus(y)))), x, minus(y))), mul(Add((z, ONE)), Add((x, minus(y))))),
+    (rules.common_factor, Add((mul(x, tanh(y, z)), mul(M, tanh(z, y)))), mul(Add((x, minus(M))), tanh(y, z))),
+    (rules.together, Add((root_below, minus(Pow(a, HALF)))), mul(Add((ONE, minus(a))), root_below)),
+    (rules.partial_factor, Add((x, mul(HALF, y), mul(HALF, z))), Add((x, mul(HALF, Add((y, z)))))),
+    (
+        identities.mirrored,
+        Add((x, ONE, minus(Call("sigmoid", Add((y, minus(z))))))),
+        Add((x, Call("sigmoid", Add((minus(y), z))))),
+    ),
+    (
+        quotients.multiple,
+        Add((mul(z, Add((x, div(y)))), ONE, mul(x, y), d)),
+        Add((mul(Add((z, y)), Add((x, div(y)))), d)),
+    ),
+    (
+        identities.common_power,
+        Add((Pow(a, Add((ONE, minus(m)))), minus(mul(y, Pow(a, minus(m)))))),
+        mul(Pow(a, minus(m)), Add((a, minus(y)))),
+    ),
+    (
+        rules.partial_factor,
+        Add((mul(x, Add((ONE, minus(y)))), mul(z, Add((y, MINUS_ONE))), M)),
+        Add((mul(Add((x, minus(z))), Add((ONE, minus(y)))), M)),
+    ),
     (
         identities.normalised,
         mul(z, Call("exp", A), div(total((o,), Call("exp", Entry("A", (i, o)))))),
         mul(z, Reduce("softmax", (o,), Entry("A", (i, o)), (k,))),
     ),
+    (
+        piecewise.angle_difference,
+        Add((z, mul(2, Call("cos", x), Call("cos", y)), mul(2, Call("sin", y), Call("sin", x)))),
+        Add((z, mul(2, Call("cos", Add((x, minus(y))))))),
+    ),
+    (
+        piecewise.angle_difference,
+        Add((mul(Call("sin", x), Call("cos", y)), mul(Call("cos", x), Call("sin", y)))),
+        Call("sin", Add((x, y))),
+    ),
+    (
+        piecewise.angle_difference,
+        Add((mul(Call("sin", x), Call("cos", y)), minus(mul(Call("cos", x), Call("sin", y))))),
+        Call("sin", Add((x, minus(y)))),
+    ),
+    (
+        piecewise.angle_difference,
+        Add((mul(Call("cos", x), Call("cos", y)), minus(mul(Call("sin", x), Call("sin", y))))),
+        Call("cos", Add((x, y))),
+    ),
+    (
+        piecewise.common_sign,
+        Add((Call("sign", Add((x, minus(y)))), minus(mul(Call("abs", Add((x, minus(y)))), div(Add((x, y))))))),
+        mul(2, Call("sign", Add((x, minus(y)))), y, div(Add((x, y)))),
+    ),
+    (
+        quotients.root_below,
+        mul(div(root), Pow(Add((ONE, minus(a))), Num(-2))),
+        mul(root, div(Add((ONE, minus(Pow(a, TWO)))))),
+    ),
+    (
+        quotients.exact_quotient,
+        mul(div(d), Add((Pow(x, TWO), minus(Pow(m, TWO))))),
+        Add((x, m)),
+    ),
+    (
+        identities.exponential_quotient,
+        mul(z, Call("exp", x), div(Add((Call("exp", y), Call("exp", x))))),
+        mul(z, Call("sigmoid", Add((x, minus(y))))),
+    ),
+    (
+        identities.whole_power,
+        mul(a, Pow(mul(a, div(harmonic)), Add((mean, MINUS_ONE)))),
+        mul(Pow(mul(a, div(harmonic)), mean), harmonic),
+    ),
+    (
+        identities.whole_power,
+        mul(total((i,), mul(a, Pow(mul(a, div(harmonic)), Add((mean, MINUS_ONE))))), div(harmonic)),
+        total((i,), Pow(mul(a, div(harmonic)), mean)),
+    ),
+    (
+        quotients.conjugates,
+        mul(z, div(Add((ONE, x))), div(Add((ONE, minus(x))))),
+        mul(z, div(Add((ONE, minus(Pow(x, TWO)))))),
+    ),
+    (
+        quotients.root_quotient,
+        mul(z, a, Pow(mul(a, Call("exp", y)), Num(Fraction(-1, 2)))),
+        mul(z, Pow(mul(a, div(Call("exp", y))), HALF)),
+    ),
+    (
+        quotients.root_quotient,
+        mul(div(a), Pow(mul(Call("exp", y), a), HALF)),
+        Pow(mul(div(a), Call("exp", y)), HALF),
+    ),
+    (
+        quotients.divisor_into_sum,
+        mul(total((i,), mul(Pow(x, TWO), div(Add((ONE, mul(Pow(x, TWO), Pow(m, Num(-2)))))))), Pow(m, Num(-2))),
+        total((i,), mul(Pow(x, TWO), div(Add((Pow(m, TWO), Pow(x, TWO)))))),
+    ),
+    (
+        rules.partial_factor,
+        Add((x, minus(y), mul(z, Add((y, minus(x)))))),
+        mul(Add((x, minus(y))), Add((ONE, minus(z)))),
+    ),
+    (piecewise.idle_sign, Pow(Call("sign", Add((x, minus(y)))), TWO), ONE),
     (
         identities.fold_power,
         mul(x, Pow(total((k,), Call("exp", c)), Num(-2))),
@@ -420,6 +547,11 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         identities.fold_power,
         mul(x, Pow(total((i,), Call("exp", y)), add(MINUS_ONE, div(harmonic)))),
         mul(x, Pow(mean, Add((minus(harmonic), ONE)))),
+    ),
+    (
+        identities.fold_power,
+        mul(z, Pow(P, Add((harmonic, MINUS_ONE))), part, div(Entry("a", (j,)))),
+        mul(z, Pow(mul(P, div(part)), Add((harmonic, MINUS_ONE)))),
     ),
     (
         identities.common_exponent,
@@ -575,6 +707,14 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (piecewise.even_branches, Select(Compare(">", x, ONE), x, minus(x))),
     (piecewise.outside, Select(Compare(">", x, TWO), ONE, Compare("<", x, Num(-1)))),
     (piecewise.outside, Select(Compare(">", x, Num(-2)), ONE, Compare("<", x, TWO))),
+    (piecewise.apart, Select(positive(x), y, Add((z, Num(-3))))),
+    (piecewise.apart, Select(positive(x), ONE, MINUS_ONE)),
+    (piecewise.unclipped, Add((mul(y, clip), minus(mul(x, z, Compare("<", Call("abs", x), TWO)))))),
+    (piecewise.unclipped, Add((clip, minus(mul(x, Compare("<", Call("abs", x), ONE)))))),
+    (rules.selected, mul(A, Add((T, minus(chosen))))),
+    (rules.selected, mul(P, Add((Q, minus(chosen))))),
+    (rules.selected, mul(P, Add((T, chosen)))),
+    (quotients.multiple, Add((mul(z, Add((x, minus(y)))), x, y))),
     (identities.common_exponent, mul(Pow(x, m), Pow(harmonic, m))),  # x may be negative
     (identities.common_exponent, mul(Pow(P, m), Pow(harmonic, c))),
     (quotients.divided_once, mul(Add((x, minus(y))), Pow(z, Num(-2)))),
@@ -597,6 +737,16 @@ DOES_NOT: list[tuple[Any, Expr]] = [
     (identities.spread_number, mul(HALF, Add((x, y)))),
     (identities.symmetric_by_definition, inverse("F", j, i)),
     (piecewise.odd_function, Call("tanh", mul(2, x))),
+    (piecewise.angle_difference, Add((mul(Call("sin", x), Call("cos", y)), mul(Call("cos", x), Call("sin", z))))),
+    (piecewise.common_sign, Add((Call("sign", x), minus(Call("abs", y))))),
+    (quotients.root_below, mul(div(a), Pow(Add((ONE, minus(c))), Num(-2)))),
+    (identities.exponential_quotient, mul(Call("exp", z), div(Add((Call("exp", y), Call("exp", x)))))),
+    (identities.whole_power, mul(y, Pow(mul(x, div(m)), Add((mean, MINUS_ONE))))),
+    (quotients.conjugates, mul(Add((x, y)), Add((x, minus(y))))),  # x² − y² is no shorter
+    (quotients.root_quotient, mul(x, Pow(mul(x, y), Num(Fraction(-1, 2))))),  # of what sign?
+    (quotients.divisor_into_sum, mul(total((i,), div(Add((ONE, Pow(x, TWO))))), div(m))),
+    (piecewise.idle_sign, Pow(Call("sign", M), TWO)),  # 0 where M is
+    (piecewise.idle_sign, Pow(Call("sign", low), TWO)),
     (piecewise.odd_function, Call("cos", minus(x))),
     (identities.half_angle, Add((mul(2, Call("sigmoid", x)), ONE))),
     (identities.mirrored, Add((ONE, minus(Call("sigmoid", x))))),

@@ -9,6 +9,7 @@ edit took out and put in: a number, sizes, a slope of the network, a factor of t
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -43,13 +44,13 @@ def diagnose(
         mistake = found.single(values)
         if mistake is None or mistake.cost > 9.5 or mistake.name == "other":
             double = found.double(values, start + seconds)
-            most = 12.0 if mistake is None or mistake.name == "other" else mistake.cost
+            most = 99.0 if mistake is None else 14.0 if mistake.name == "other" else mistake.cost
             if double is not None and double.cost < most:
                 mistake = double
     return mistake or Mistake("other")
 
 
-MOST_FITTING = 24  # edits that make the parts fit, each of which a second edit may follow
+MOST_FITTING = 30  # first edits of one kind that a second one anywhere may follow
 
 
 def _cheaper(a: Mistake | None, b: Mistake | None) -> Mistake | None:
@@ -210,7 +211,7 @@ class Explanations:
 
     def _exchanged_slope(self, gone: Mistake, put: Mistake) -> Mistake | None:
         """One factor taken out and a slope put in is one mistake: the slope was taken of something else."""
-        if gone.detail is None or put.detail is None:
+        if gone.detail is None or put.detail is None or 2 * gone.detail.weight > self.search.link.weight:
             return None
         a, b = self.search.value(gone.detail), self.search.value(put.detail)
         if a is not None and b is not None and ratio_between(a, b) is not None:
@@ -224,7 +225,32 @@ class Explanations:
 
     def double(self, values: Sequence[Array] | None, until: float) -> Mistake | None:
         """Two edits: in two summands, or one edit and then a closing test."""
-        return self._by_terms(until) or self._closing(until)
+        best = self._by_terms(until)
+        for old, new, path in self._places():
+            best = _cheaper(best, self._within(old, new, path, until))
+        return best or self._closing(until)
+
+    def _places(self) -> list[tuple[Tree, Tree, tuple[int, ...]]]:
+        """Parts of the formula outside of which all is right, and what should stand there: the smallest ones."""
+        replaced = [r for r in self.search.found.values() if r.kind == "replace" and r.path and r.old.weight > 4]
+        small = sorted(replaced, key=lambda r: (r.old.weight, abs(r.new.weight - r.old.weight)))
+        return [(r.old, r.new, r.path) for r in small[:3]]
+
+    def _within(self, old: Tree, new: Tree, path: tuple[int, ...], until: float) -> Mistake | None:
+        """Two mistakes inside one part of the formula."""
+        s = self.search
+        try:
+            lefts = self.lexicon.points.value(new)
+        except ShapeError:
+            return None
+        inner = Grafts(self.lexicon, old, [v.array for v in lefts], lefts, s.about, s.paper, until, s.beside, s.pool)
+        double = Explanations(self.lexicon, inner)._closing(min(until, time.thread_time() + 0.3))
+        if double is None or double.tree is None or double.second is None:
+            return None
+        whole = s.replaced(path, double.tree)
+        if not s.holds(whole):
+            return None
+        return replace(double, tree=whole, second=replace(double.second, tree=whole))
 
     def _by_terms(self, until: float) -> Mistake | None:
         """Summands matched with those of a right formula; each of two wrong ones mended alone."""
@@ -283,19 +309,24 @@ class Explanations:
         s.until = until
         best: Mistake | None = None
         fitting: list[tuple[Repair, Value]] = []
+        count: Counter[str] = Counter()
+        own = s.value(s.link)
         for repair in list(s.first_edits()):
             if time.thread_time() > until:
                 return best
             value = s.value(repair.tree)
             if value is None or not np.isfinite(value.array).all() or not np.abs(value.array).max(initial=0.0):
                 continue
-            if not s.shape_fits and len(fitting) < MOST_FITTING and s.fits(repair.tree):
+            if own is not None and value.letters == own.letters and np.array_equal(value.array, own.array):
+                continue
+            if count[repair.kind] < MOST_FITTING and (s.shape_fits or s.fits(repair.tree)):
+                count[repair.kind] += 1
                 fitting.append((repair, value))
             best = _cheaper(best, self._close(repair, value, False))
             if best is not None and best.cost < 9:
                 return best
-        for repair, value in fitting:  # the first mistake kept the parts from fitting, the second may be anywhere
-            if time.thread_time() > until:
+        for repair, value in fitting:  # the second may be anywhere
+            if time.thread_time() > until or (best is not None and best.cost < 9):
                 break
             best = _cheaper(best, self._close(repair, value, True))
         return best
@@ -309,7 +340,7 @@ class Explanations:
         )
         inner.ratios()
         if not inner.found and anywhere:
-            for edit in (inner.signs, inner.deletions, inner.slopes, inner.numbers):
+            for edit in (inner.signs, inner.transposes, inner.deletions, inner.slopes, inner.numbers, inner.names):
                 edit()
         if not inner.found and len(value.shape) == 2 and 1 not in value.shape:
             inner.sites = inner.sites[:1]

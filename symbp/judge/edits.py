@@ -43,6 +43,21 @@ from symbp.judge.search import Search, Site, ratio_between
 from symbp.judge.value import Value
 
 
+def _shifted_by(exponent: Tree, step: int) -> Tree:
+    """An exponent that is one more or less, a number in it joined: q for q - 1 + 1."""
+    if exponent.op == "sum":
+        for k, a in enumerate(exponent.args):
+            if a.op == "number":
+                n = exponent.data[k] * Fraction(a.data[0]) + step
+                rest = [i for i in range(len(exponent.args)) if i != k]
+                terms, signs = [exponent.args[i] for i in rest], [exponent.data[i] for i in rest]
+                if not n:
+                    return joined_sum(terms, signs)
+                return c.sum_([*terms, c.number(abs(n))], [*signs, 1 if n > 0 else -1])
+        return c.sum_([*exponent.args, ONE], [*exponent.data, step])
+    return c.sum_((exponent, ONE), (1, step))
+
+
 class Edits(Search):
     """What can be changed in a formula by itself and the names of the network."""
 
@@ -110,6 +125,9 @@ class Edits(Search):
                     x for x in [2 * n, n / 2, n + 1, n - 1, -n, n * n, 1 / n if n else n, Fraction(1), 3 * n] if x
                 ):
                     self.attempt(site, c.number(m), "number")
+            elif site.above[-1:] == ("power",) and site.path[-1] == 1 and site.tree.op != "letter":
+                for step in (-1, 1):
+                    self.attempt(site, _shifted_by(site.tree, step), "exponent")
             elif site.wanted is None and site.above and site.above[-1] in ("call", "sum", "power", "compare"):
                 for two in (c.number(2), c.number(Fraction(1, 2))):
                     self.attempt(site, scaled(site.tree, two, 1), "scale", detail=two, scalar=True)
@@ -275,6 +293,8 @@ class Edits(Search):
                             options = ({} if axis is None else {"axis": axis}) | ({"keepdims": True} if keep else {})
                             new = c.call(kind, (t,), **options)
                             self.attempt(site, new, "reduce" if kind == "sum" else "reduce-mean")
+                if axes == 2 and value.shape[0] == value.shape[1]:
+                    self.attempt(site, c.call("trace", (t,)), "reduce")
                 if axes == 1 and value.letters == ():
                     self.attempt(site, c.item(t, (("slice", None, None, None), None)), "shape")
                     self.attempt(site, c.item(t, (None, ("slice", None, None, None))), "shape")
@@ -341,7 +361,7 @@ class Edits(Search):
                 continue
             chained = bool(site.above) and site.above[-1] in ("chain", "transpose", "call", "item", "entry")
             for tree, value in pool:
-                if value.shape == own.shape or chained:
+                if value.shape == own.shape or chained or not self.shape_fits:
                     self.attempt(site, tree, "name")
         for old in used:
             own = self.value(old)
@@ -351,6 +371,14 @@ class Edits(Search):
                 if value.shape == own.shape and tree is not old:
                     whole = everywhere(self.link, old, tree)
                     self.accept(whole, self._first(old), tree, "name")
+        for site in self.sites:  # t'*t for y'*y
+            if site.path and site.tree.op in ("chain", "product") and site.tree.weight < 12 and not self.late:
+                inside = [t for t in site.tree.walk() if t.op == "name"]
+                for old in {t for t in inside if inside.count(t) > 1}:
+                    own = self.value(old)
+                    for tree, value in pool:
+                        if own is not None and value.shape == own.shape:
+                            self.attempt(site, everywhere(site.tree, old, tree), "name")
         for a, b in itertools.combinations(sorted(used, key=repr), 2):
             self.accept(exchanged(self.link, a, b), self._first(a), b, "names")
         self._shifted(used)

@@ -61,6 +61,7 @@ class Grafts(Edits):
                 self.names,
                 self.slopes,
                 self.products,
+                *(() if self.shape_fits else (self.reductions,)),
             ):
                 edits()
                 yield from noted
@@ -70,15 +71,18 @@ class Grafts(Edits):
             self.tried = kept
 
     def slopes(self) -> None:
-        """A part multiplied by a slope."""
+        """A part multiplied by a slope, or by a factor of one: 1 - a where a stands for a(1 - a)."""
+        trees = {s.tree: None for s in self.lexicon.slopes}
+        for t in [t for t in trees if t.op == "product" and t.data[0] == (1, 1)]:
+            trees.update(dict.fromkeys(a for a in t.args if a.op == "sum"))
         for site in self.sites:
             if site.tree.op in ("number", "letter") or (site.above and site.above[-1] == "transpose"):
                 continue
             own = self.value(site.tree)
-            for s in self.lexicon.slopes:
-                value = self.value(s.tree)
+            for t in trees:
+                value = self.value(t)
                 if own is not None and value is not None and value.shape == own.shape:
-                    self.attempt(site, multiplied(site.tree, s.tree), "multiply", detail=s.tree)
+                    self.attempt(site, multiplied(site.tree, t), "multiply", detail=t)
 
     # ---- edits: parts of the right formula -------------------------------------------------------
 

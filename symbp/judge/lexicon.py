@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from symbp.expr import Add, Call, Compare, Const, Entry, Expr, Mul, Num, Pow, Se
 from symbp.form import NotReducible
 from symbp.judge.functions import Array
 from symbp.judge.points import Points
+from symbp.judge.rewrite import UNARY
 from symbp.judge.value import ShapeError
 from symbp.numpy_code import numpy_text
 from symbp.prove import Prover
@@ -38,6 +39,7 @@ _SETTINGS = re.compile(
     r"(lam|lambd|lambda_?|alpha|beta|gamma|delta|eps|epsilon|rho|tau|kappa|eta|nu|mu|sigma|c|C|k|m|margin|T|temp"
     r"|temperature|keep|keep_prob|reg|decay|rate|lr|scale|weight|wd|s|slope)\d*"
 )
+_VARIABLES = re.compile(r"[bghuvwxyz]|[A-Za-z]+\d+")
 LONGEST = 160  # nodes of a derived formula
 POOL = 400  # parts of right formulas that are tried
 
@@ -165,12 +167,15 @@ class Lexicon:
             for part in body.walk():
                 output = c.name(name) if part is body else part
                 for tree, function, argument in self._slopes_of(part, output):
-                    direct = part is body and argument.op in ("name", "gradient")
+                    direct = part is body and (argument.op in ("name", "gradient") or function in UNARY)
                     if function == "power" and part.args[1].data[0] == 2 and not direct:
                         continue  # an error that a loss squares is a factor of the chain like any other
                     found.setdefault(tree, Slope(tree, function, name, argument, output, direct))
         for slope in self._between_nodes():
             found[slope.tree] = slope
+            bare = self._without_coefficients(slope.tree)
+            if bare is not slope.tree:
+                found.setdefault(bare, replace(slope, tree=bare))
         return tuple(s for s in found.values() if self._evaluates(s.tree))
 
     def _between_nodes(self) -> Iterator[Slope]:
@@ -193,15 +198,40 @@ class Lexicon:
                         function = str(body.data[0]) if body is not None and body.op == "call" else user
                         yield Slope(rest, function, user, c.name(name), c.name(user), True)
 
+    def _without_coefficients(self, slope: Tree) -> Tree:
+        """A slope that is a product, without its scalar coefficients."""
+        if slope.op != "product":
+            return slope
+        kept = [k for k, a in enumerate(slope.args) if a.op != "number" and not a.names <= self.coefficients]
+        if not kept or len(kept) == len(slope.args):
+            return slope
+        factors, powers = [slope.args[k] for k in kept], [slope.data[0][k] for k in kept]
+        return factors[0] if len(kept) == 1 and powers == [1] else c.product(factors, powers)
+
     @cached_property
     def coefficients(self) -> frozenset[str]:
         """Declared constants, and scalar leaves that are settings, not data or parameters."""
         found = set(self.graph.constants)
         all_scalar = not any(n.shape for n in self.graph.nodes.values())
         for n in self.graph.leaves:
-            if not n.shape and _SETTINGS.fullmatch(n.name) and not (all_scalar and len(n.name) == 1):
+            if n.shape:
+                continue
+            called = _SETTINGS.fullmatch(n.name) and not (all_scalar and len(n.name) == 1)
+            scales = not all_scalar and not _VARIABLES.fullmatch(n.name) and self._only_scales(n.name)
+            if called or scales:
                 found.add(n.name)
         return frozenset(found)
+
+    def _only_scales(self, name: str) -> bool:
+        """Is a leaf a factor, a divisor, an exponent or 1 minus itself wherever the network uses it?"""
+        leaf = c.name(name)
+        for body in self.definitions.values():
+            for part in body.walk():
+                if leaf not in part.args or part.op in ("product", "power"):
+                    continue
+                if part.op != "sum" or any(a is not leaf and a.op != "number" for a in part.args):
+                    return False
+        return True
 
     @cached_property
     def totals(self) -> tuple[Tree, ...]:

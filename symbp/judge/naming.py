@@ -94,6 +94,10 @@ class Namer:
                 another = name == "other"
         cost = COST[name] + adjust + weight
         kind, detail = r.kind, r.detail
+        if name == "wrong-activation-derivative" and self._exponent(r):
+            kind = "exponent"
+        if name == "wrong-argument" and kind == "name" and self._gate(r.old, r.new) is not None:
+            kind, detail = "gate", self._gate(r.old, r.new)
         if name == "wrong-activation-derivative" and slope is not None and self._is_value(r, slope):
             lacking = _factor_between(r.old, r.new)
             if lacking is not None and lacking[0] is not None and lacking[1] is None:
@@ -103,6 +107,9 @@ class Namer:
         if name == "missing-factor" and detail is None:
             lacking = _factor_between(r.old, r.new)
             detail = lacking[0] if lacking is not None and lacking[1] is None else None
+        second = None
+        if self._turns_sign(r, name):
+            second = Mistake("sign", r.tree, r.old, r.new, kind="sign", whole=not r.path, cost=COST["sign"])
         return Mistake(
             name,
             None if another else r.tree,
@@ -115,7 +122,17 @@ class Namer:
             node=slope.node if slope else "",
             whole=not r.path,
             cost=cost,
+            second=second,
         )
+
+    def _turns_sign(self, r: Repair, name: str) -> bool:
+        """Does an edit of something else change the sign, too? Then there are two mistakes."""
+        if r.kind == "scale-sign":
+            return name in ("factor", "missing-mean-factor")
+        before, after = (t.op == "sum" and t.data == (-1,) for t in (r.old, r.new))
+        if r.kind == "replace":
+            return after and r.old.op != "sum"
+        return before != after and r.kind in ("multiply", "divide")
 
     def inverse(self, r: Repair, form: Tree) -> Mistake:
         """The name of a mistake that changed the right formula by this edit: roles exchanged."""
@@ -138,7 +155,8 @@ class Namer:
             if mistake.name == "wrong-activation-derivative":
                 extra = 0.8  # rather a term of the product rule
         kept = r.kind in ("ratio", "sign", "scale") and not r.path
-        return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False)
+        second = mistake.second if kept else None
+        return replace(mistake, tree=None, cost=mistake.cost + (0.0 if kept else extra), whole=False, second=second)
 
     # ---- what an edit is ---------------------------------------------------------------------------
 
@@ -147,6 +165,10 @@ class Namer:
         in_argument = self._in_argument(r)
         slope = self._slope_mended(r)
         kind = r.kind
+        if self._exponent(r):
+            if in_argument or self._beside_summand(r):
+                return "wrong-argument", -0.3, None  # u for u² in u² - y
+            return "wrong-activation-derivative", -1.6, None
         if kind in ("multiply", "divide", "delete-factor") and r.detail is not None and not in_argument:
             scalar = self._scalar(r.detail)  # inside a slope too
             if scalar is not None:
@@ -170,7 +192,7 @@ class Namer:
         if kind in ("scale", "scale-sign", "number"):
             if slope is not None and r.path and kind != "scale":
                 return "wrong-activation-derivative", -1.0, slope
-            if in_argument:
+            if in_argument or "compare" in above:
                 return "wrong-argument", -0.5, None
             if kind == "number":
                 return "factor", 1.0, None
@@ -218,6 +240,54 @@ class Namer:
         if kind in ("name", "names", "function", "replace"):
             return self._replaced(r, slope, in_argument, above)
         return "other", 0.0, None
+
+    def _exponent(self, r: Repair, by: Tree | None = None) -> bool:
+        """Does the edit change the exponent of a part that is there: u² for u, 1/n² for 1/n? `by` is what is put in,
+        where it is not the detail."""
+        base, parent = None, self._parent(r)
+        if r.kind in ("number", "exponent"):
+            base = parent.args[0] if parent.op == "power" and r.path[-1] == 1 else None
+        elif r.kind == "delete-factor" and r.old.op == "power" and r.old.args[0] is r.new:
+            base = r.new
+        elif by is not None or r.kind in ("multiply", "divide"):
+            put, sign = by if by is not None else r.detail, -1 if by is None and r.kind == "divide" else 1
+            if put is None or self._scalar(put) is not None:
+                return False
+            if put.op == "product" and put.args[0] is ONE and put.data[0] == (1, -1):
+                put, sign = put.args[1], -sign
+            beside = _bases(r.old) | (_bases(parent) if parent.op == "product" else set())
+            base = put if (shape_of_names(put), sign) in beside else None
+        return base is not None and not self._is_factor(base)
+
+    def _parent(self, r: Repair) -> Tree:
+        """What the place of an edit is a part of."""
+        parent = self.start
+        for k in r.path[:-1]:
+            parent = parent.args[k] if k < len(parent.args) else parent
+        return parent
+
+    def _is_factor(self, part: Tree) -> bool:
+        """Does the network multiply by a part: a weight, so that one more of it is a factor of the chain?"""
+        like = shape_of_names(part)
+        if any(t.op == "gradient" for t in part.walk()):
+            return True
+        for body in self.lexicon.definitions.values():
+            for t in body.walk():
+                matrix = t.op == "chain" or (t.op == "call" and t.data[0] in ("dot", "outer"))
+                if matrix and any(shape_of_names(untransposed(a)) == like for a in t.args):
+                    return True
+                if t.op == "product" and part.op in ("name", "entry") and like[0] == "name":  # type: ignore[index]
+                    pairs = zip(t.args, t.data[0], strict=True)
+                    if like[1] not in self.lexicon.definitions and any(  # type: ignore[index]
+                        p > 0 and shape_of_names(a) == like for a, p in pairs
+                    ):
+                        return True
+        return False
+
+    def _beside_summand(self, r: Repair) -> bool:
+        """Is the place a whole summand beside others that are no numbers?"""
+        parent = self._parent(r)
+        return bool(r.path) and parent.op == "sum" and r.old.op in ("name", "entry", "call") and len(parent.args) > 1
 
     def _inside_call(self, tree: Tree, part: Tree) -> bool:
         """Is a part inside the argument of a function?"""
@@ -307,10 +377,15 @@ class Namer:
         scalar = self._scalar(tree)
         if scalar is not None:
             return scalar, 0.5, None
+        if self._exponent(r, tree):
+            return "wrong-activation-derivative", -1.6, None
         slope = self.slope_like(tree)
         if slope is not None:
             return "missing-activation-derivative", 0.0, slope
         whole = self._slope_within(r.tree, True)
+        own = frozenset[str]() if whole is None else tree.names - whole.argument.names - {whole.node}
+        if own and own == tree.names - self.lexicon.reader.sizes:
+            whole = None  # a weight is no part of a function's slope
         if whole is not None and self._slope_within(self.student, True) is None:
             within = None if self._is_value(r, whole) else self._slope_within(tree)
             if within is not None:
@@ -381,6 +456,8 @@ class Namer:
         names = tree.names
         if tree.gradients or any(t.op in ("entry", "compare", "over", "jacobian") for t in tree.walk()):
             return None
+        if any(t.op == "call" and t.data[0] in ("eye", "ones", "zeros", "ones_like", "diag") for t in tree.walk()):
+            return None  # made of sizes, and no number
         sizes = self.lexicon.reader.sizes
         if names and names <= sizes:
             return "factor" if any(t.op == "call" for t in tree.walk()) else "missing-mean-factor"
@@ -428,6 +505,8 @@ class Namer:
             if any(_terms_between(old, f) == "more" for f in forms):
                 return "missing-path", 0.5, None
         direct = self.slope_like(new) if r.kind != "names" else None
+        if direct is not None and old.op == "call" and old.data[0] in ("ones", "ones_like"):
+            return "missing-activation-derivative", -0.3, direct
         same_kind = _skeleton(old) == _skeleton(new)
         if r.kind == "names" or (r.kind == "name" and _one_family(old, new)):
             return "index-swap", 0.0, None
@@ -578,6 +657,16 @@ class Namer:
             return False
         a, b = self.search.value(r.new), self.search.value(slope.output)
         return a is not None and b is not None and a.shape == b.shape and bool(np.allclose(a.array, b.array))
+
+    def _gate(self, old: Tree, new: Tree) -> Tree | None:
+        """What one node is multiplied by, entry by entry, to give another: its gate or mask."""
+        body = self.lexicon.definitions.get(str(new.data[0])) if new.op == "name" else None
+        if body is None or body.op != "product" or body.data[0] != (1,) * len(body.args):
+            return None
+        rest = [a for a in body.args if a is not c.name(str(old.data[0]))]
+        if len(rest) != len(body.args) - 1:
+            return None
+        return rest[0] if len(rest) == 1 else c.product(rest)
 
     def _computed_from(self, old: Tree, new: Tree) -> bool:
         """Is one node a step of the network away from the other: before or after a mask, an activation?"""
@@ -845,6 +934,19 @@ def _flat(tree: Tree) -> tuple[Counter[tuple[Tree, int]], bool]:
     if tree.op == "product":
         return Counter(zip(tree.args, tree.data[0], strict=True)), minus
     return Counter([(tree, 1)]), minus
+
+
+def _bases(tree: Tree) -> set[tuple[object, int]]:
+    """The factors of a product and of powers in it, and the signs of their exponents."""
+    found = set()
+    for t, power in _flat(tree)[0]:
+        if t.op == "power":
+            t, exponent = t.args
+            negative = exponent.data[0] < 0 if exponent.op == "number" else exponent.data == (-1,)
+            power = -power if negative else power
+        if t.op != "number":
+            found.add((shape_of_names(t), power))
+    return found
 
 
 def _factor_between(old: Tree, new: Tree) -> tuple[Tree | None, Tree | None] | None:

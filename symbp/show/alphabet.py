@@ -466,7 +466,7 @@ class Unicode:
     def power(self, base: str, exponent: str, elementwise: bool) -> str:
         if re.fullmatch(r"-?\d+", exponent):
             return base + exponent.translate(SUPERSCRIPT)
-        return f"{base}^{exponent}" if re.fullmatch(r"\w+", exponent) else f"{base}^({exponent})"
+        return f"{base}^{exponent}" if re.fullmatch(r"\w+", plain(exponent)) else f"{base}^({exponent})"
 
     def root(self, inner: str) -> str:
         return f"√{inner}" if plain(inner).isalnum() else f"√({inner})"

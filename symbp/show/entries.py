@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symbp.arithmetic import below_the_line
 from symbp.expr import (
     HALF,
-    MINUS_ONE,
     ONE,
     ZERO,
     Add,
@@ -250,8 +250,8 @@ class EntryPrinter(Names):
                     tops.append(Num(top))
                 if bottom != 1:
                     bottoms.append(Num(bottom))
-            elif isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0:
-                bottoms.append(f.base if f.exponent is MINUS_ONE else Pow(f.base, Num(-f.exponent.value)))
+            elif (divisor := below_the_line(f)) is not None:
+                bottoms.append(divisor)
             else:
                 tops.append(f)
         text = self._joined(tops, letters)

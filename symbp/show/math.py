@@ -22,7 +22,7 @@ from symbp.expr import (
     Size,
 )
 from symbp.family import Loop
-from symbp.form import Form, NotReducible, exact_axes
+from symbp.form import Form, NotReducible, exact_axes, transpose
 from symbp.form import scalar as scalar_form
 from symbp.graph import Graph, Node, adjoint, primal
 from symbp.local import skeleton
@@ -144,9 +144,30 @@ class MathPrinter(EntryPrinter):
             return self._symbol(x)
         if x.kind == "transpose":
             return self.piece(x.args[0])
+        row = self._as_row(x)
+        return self.piece(row) if row is not None else Piece(self.alphabet.transposed(self.at(x, ATOM)), POWER)
+
+    def _as_row(self, x: Form) -> Form | None:
+        """The transpose of a vector, moved inwards where it goes in without more transposes: (Mᵀ 𝟏)ᵀ is 𝟏ᵀ M,
+        (Wᵀ s)ᵀ is sᵀ W, (c b)ᵀ is c bᵀ."""
         if self.numerator and len(x.axes) == 1 and (row := turned_form(x)).kind in ("matmul", "times"):
-            return self.piece(row)
-        return Piece(self.alphabet.transposed(self.at(x, ATOM)), POWER)
+            return row
+        if x.kind == "times" and len(x.axes) == 2 and None in x.axes and x.letters:
+            args = [transpose(a) if len(a.axes) == 2 and a.letters else a for a in x.args]
+            return Form("times", tuple(args), tuple(reversed(x.axes)), x.data)
+        if len(x.axes) != 1 or not x.letters:
+            return None
+        if x.kind == "matmul" and len(x.args[0].axes) == 1 and all(a.kind != "transpose" for a in x.args[1:]):
+            return turned_form(x)
+        if x.kind == "matmul" and all(a.kind == "transpose" and a.args[0].kind != "inv" for a in x.args[:-1]):
+            return turned_form(x)
+        if x.kind == "sum" and len(x.args[0].axes) == 2 and x.data[0] == (0,):
+            return turned_form(x)
+        if x.kind == "times" and sum(map(bool, (a.letters for a in x.args))) == 1:
+            parts = [(self._as_row(a) or turned_form(a)) if a.letters else a for a in x.args]
+            divisors = x.args[len(x.args) - int(str(x.data[0])) :]
+            return None if any(a.letters for a in divisors) else Form("times", tuple(parts), (None, *x.axes), x.data)
+        return None
 
     def _transposed(self, x: Form, level: int = CHAIN) -> str:
         return self.wrap(self._turned(x), level)
@@ -189,20 +210,17 @@ class MathPrinter(EntryPrinter):
         return Piece(out, SUM)
 
     def _spread(self, a: Form, whole: Form, level: int) -> str:
-        """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column."""
-        axes, one = whole.axes, self.alphabet.one
-        if len(axes) == 2 and a.axes and a.axes != axes and not _is_number(a):
-            spread: list[str] = []
-            a = _as_row(a, whole)
-            if len(a.axes) == 1 and axes[0] is not None:
-                spread = [one, self._transposed(a)]
-            elif len(a.axes) == 2 and a.axes[0] is None and axes[0] is not None and a.axes[1] is not None:
-                spread = [one, self.at(a, POWER)]
-            elif len(a.axes) == 2 and a.axes[1] is None and axes[1] is not None and a.axes[0] is not None:
-                spread = [self.at(a, CHAIN), self.alphabet.transposed(one)]
-            if spread:
-                return self.wrap(Piece(self.alphabet.product(spread), CHAIN), level)
-        return self.at(a, level)
+        """A summand in the shape of the whole: 𝟏 bᵀ for a row, v 𝟏ᵀ for a column, scalars in front and below."""
+        return self.at(_spread_in(_as_row(a, whole), whole), level)
+
+    def _m_spread(self, x: Form) -> Piece:
+        """A vector along rows or columns of a matrix: 𝟏 bᵀ or v 𝟏ᵀ."""
+        (a,) = x.args
+        one = self.alphabet.one
+        if x.axes[1] in a.letters:
+            row = self._transposed(a) if len(a.axes) == 1 else self.at(a, POWER)
+            return Piece(self.alphabet.product([one, row]), CHAIN)
+        return Piece(self.alphabet.product([self.at(_as_column(a), CHAIN), self.alphabet.transposed(one)]), CHAIN)
 
     def _m_times(self, x: Form) -> Piece:
         divisors = int(str(x.data[0]))
@@ -219,6 +237,10 @@ class MathPrinter(EntryPrinter):
                 tops[0] = Form("num", (), (), (positive,), 0.0)
                 if positive is ONE and len(tops) > 1:
                     tops.pop(0)
+            value = abs(value.value) if (endless := _endless(value)) > 1 else None
+            if value is not None:  # 3.4318/3, not 1.14393333
+                tops[0] = scalar_form(Num(value * endless, True))
+                bottoms.append(scalar_form(Num(endless)))
         text = self._quotient(x, tops, bottoms)
         level = QUOTIENT if bottoms and self.alphabet.name != "latex" else CHAIN if _is_chain(x) else PRODUCT
         return Piece(minus + text, SUM if minus else level)
@@ -243,7 +265,7 @@ class MathPrinter(EntryPrinter):
                 return text
             if len(bottoms) == 1:
                 return f"{text}/{self.at(bottoms[0], POWER)}"
-            below = [self.at(b, PRODUCT) for b in low_scalars]
+            below = [self._factor(b, low_arrays) for b in low_scalars]
             if low_arrays:
                 below.append(self._join([], low_arrays, x))
             return f"{text}/{self.alphabet.bracket(self.alphabet.product(below))}"
@@ -289,18 +311,28 @@ class MathPrinter(EntryPrinter):
         if (rows or columns) and len(full) > 1:
             core = self.alphabet.bracket(core)
         parts = [self._factor(s, arrays) for s in scalars]
-        parts += [self._diag(c) for c in columns] + [core] + [self._diag(r) for r in rows]
+        parts += [self._diag(columns)] if columns else []
+        parts += [core] if len(full) > 1 or full[0].kind != "eye" or not (rows or columns) else []
+        parts += [self._diag(rows)] if rows else []
         return self.alphabet.product(parts)
 
     def _factor(self, scalar: Form, arrays: Sequence[Form]) -> str:
         """A number in front of arrays: xᵀ y is bracketed there."""
         return self.at(scalar, POWER if arrays and scalar.kind in ("dot", "sum", "matmul") else PRODUCT)
 
-    def _diag(self, x: Form) -> str:
-        while x.kind == "subscript" and x.args:
-            (x,) = x.args
-        inner = self._symbol(x) if self._stands_turned(x) else self.piece(x)
-        return self.alphabet.apply("diag", [inner.text])
+    def _diag(self, vectors: Sequence[Form]) -> str:
+        """The vectors on one letter as one diagonal matrix: diag(g ⊙ 1/s) is diag(g/s)."""
+        tops: list[Form] = []
+        bottoms: list[Form] = []
+        for v in map(_as_column, vectors):
+            inverse = v.kind == "times" and v.data[0] == 1 and len(v.args) == 2 and _is_one(v.args[0])
+            (bottoms if inverse else tops).append(v.args[1] if inverse else v)
+        if len(vectors) == 1:
+            (x,) = map(_as_column, vectors)
+            return self.alphabet.apply("diag", [(self._symbol(x) if self._stands_turned(x) else self.piece(x)).text])
+        axes = (tops + bottoms)[0].axes
+        whole = Form("times", (*(tops or [scalar_form(ONE)]), *bottoms), axes, (len(bottoms),))
+        return self.alphabet.apply("diag", [self.piece(whole).text])
 
     def _m_matmul(self, x: Form) -> Piece:
         args = list(x.args)
@@ -454,6 +486,10 @@ class MathPrinter(EntryPrinter):
     def _m_full(self, x: Form) -> Piece:
         inner = x.args[0]
         one = self.alphabet.one
+        parts = _quotient_parts(inner)
+        if parts is not None:  # 𝟏 𝟏ᵀ/4
+            whole = Form("full", (scalar_form(ONE),), x.axes, x.data)
+            return self.piece(Form("times", (*parts[0], whole, *parts[1]), x.axes, (len(parts[1]),)))
         ones = self.alphabet.product([one, self.alphabet.transposed(one)]) if len(x.axes) == 2 else one
         if not any(inner.axes):
             if _is_one(inner):
@@ -462,7 +498,7 @@ class MathPrinter(EntryPrinter):
             sums = any(a.kind in ("dot", "sum", "matmul") for a in factors)
             plain = not sums or (inner.kind == "times" and inner.data[0] and self.alphabet.name == "latex")
             return Piece(self.alphabet.product([self.at(inner, PRODUCT if plain else ATOM), ones]), PRODUCT)
-        return Piece(self._spread(inner, x, PRODUCT), PRODUCT)
+        return self.piece(_spread_in(inner, x))
 
     def pairing(self, g: Expr, move: Expr, node: Node, letters: Mapping[Index, str]) -> str:
         """⟨g, dv⟩: tr(Gᵀ dV) of matrices, gᵀ dv of vectors, a product of numbers; entry by entry where there is no
@@ -471,7 +507,12 @@ class MathPrinter(EntryPrinter):
             left, right = (self._form(e, node.axes) for e in (g, move))
             if not node.indices:
                 return self.alphabet.spaced(self.alphabet.product([self.at(left, PRODUCT), self.at(right, PRODUCT)]))
-            turned = self.at(turned_form(left), CHAIN) if self.numerator else self._transposed(left, POWER)
+            if self.numerator:
+                turned = self.at(turned_form(left), CHAIN)
+            elif len(left.axes) == 1 and left.kind != "name":  # the gradient stays in one piece: (Wᵀ δ)ᵀ da
+                turned = self.alphabet.transposed(self.at(left, ATOM))
+            else:
+                turned = self._transposed(left, POWER)
             pair = [turned, self.at(right, CHAIN)]
             text = self.alphabet.product(pair)
             return self.alphabet.spaced(text if len(node.shape) == 1 else self.alphabet.apply("tr", [text]))
@@ -528,6 +569,57 @@ class NumberPrinter(MathPrinter):
 
     def product(self, parts: list[str]) -> str:
         return self.alphabet.dot.join(parts)
+
+
+def _as_column(x: Form) -> Form:
+    """The vector that is broadcast along the other axis of a matrix."""
+    while x.kind in ("subscript", "transpose") and x.args and len(x.letters) == 1 and x.letters == x.args[0].letters:
+        (x,) = x.args
+    return x
+
+
+def _spread_in(a: Form, whole: Form) -> Form:
+    """A summand as a form in the shape of the whole."""
+    axes = whole.axes
+    if len(axes) != 2 or None in axes:
+        return a
+    if a.kind == "num" and whole.kind == "add" and any(map(_is_matrix_product, whole.args)):  # 1 + u uᵀ is no I + u uᵀ
+        return Form("times", (a, Form("full", (scalar_form(ONE),), axes)), axes, (0,))
+    if len(a.letters) != 1:
+        return a
+    v = _as_column(a)
+    arrays = [f for f in v.args if f.letters] if v.kind == "times" else []
+    if len(arrays) == 1 and v.args.index(arrays[0]) < len(v.args) - int(str(v.data[0])):  # 𝟏 𝟏ᵀ M/N
+        args = [Form("spread", (f,), axes) if f is arrays[0] else f for f in v.args]
+        return Form("times", tuple(args), axes, v.data)
+    return Form("spread", (a,), axes)
+
+
+def _is_matrix_product(x: Form) -> bool:
+    """A product, or a diagonal, that is a matrix on its own and nothing entry by entry."""
+    if x.kind == "times":
+        return sum(bool(a.letters) for a in x.args) == 1 and any(map(_is_matrix_product, x.args))
+    return x.kind in ("outer", "matmul", "eye") or (x.kind == "diag" and len(x.axes) == 2)
+
+
+def _endless(n: Num) -> int:
+    """What a decimal must be multiplied with to end: 3 for 1.14393333…"""
+    bottom = n.value.denominator if n.decimal else 1
+    for p in (2, 5):
+        while bottom % p == 0:
+            bottom //= p
+    return bottom
+
+
+def _quotient_parts(x: Form) -> tuple[Sequence[Form], Sequence[Form]] | None:
+    """A number that is a quotient as what stands above and below."""
+    if x.kind == "num" and isinstance(value := x.data[0], Num) and value.value.denominator > 1 and not value.decimal:
+        top, bottom = value.value.as_integer_ratio()
+        return [scalar_form(Num(top))] if top != 1 else [], [scalar_form(Num(bottom))]
+    if x.kind == "times" and not any(x.axes) and (divisors := int(str(x.data[0]))):
+        cut = len(x.args) - divisors
+        return [a for a in x.args[:cut] if not _is_one(a)], x.args[cut:]
+    return None
 
 
 def _is_one(x: Form) -> bool:

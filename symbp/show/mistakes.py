@@ -129,13 +129,15 @@ def _kinds(m: Mistake, claim: Claim) -> Iterator[str]:
         case "wrong-activation-derivative":
             if kind == "forgotten":
                 yield "softmax"
+            if kind == "exponent":
+                yield from ("exponent", "power")
             if kind == "comparison":
                 yield "comparison"
             if kind in ("value", "delete-factor"):
                 yield "missing" if kind == "value" else "extra"
             yield from ("", "new", "is")
         case "wrong-argument":
-            yield {"sign": "sign", "signs": "sign", "scale": "factor", "axis": "axis"}.get(kind, "")
+            yield {"sign": "sign", "signs": "sign", "scale": "factor", "axis": "axis", "gate": "gate"}.get(kind, "")
         case "missing-factor":
             if m.whole:
                 yield ""
@@ -174,11 +176,12 @@ KINDS = (
     "missing-transpose-moved", "index-swap-index", "index-swap-name", "hadamard-vs-matmul-outer",
     "hadamard-vs-matmul-matrix", "hadamard-vs-matmul-elementwise", "missing-path-product", "missing-path-symmetric",
     "missing-path-at", "missing-path-there", "missing-path-new", "missing-term-add",
-    "missing-activation-derivative-one",
-    "missing-activation-derivative-inside", "missing-activation-derivative-step",
-    "wrong-activation-derivative-softmax", "wrong-activation-derivative-comparison",
+    "missing-activation-derivative-one", "missing-activation-derivative-inside", "missing-activation-derivative-step",
+    "wrong-activation-derivative-softmax", "wrong-activation-derivative-exponent",
+    "wrong-activation-derivative-power", "wrong-activation-derivative-comparison",
     "wrong-activation-derivative-missing", "wrong-activation-derivative-extra", "wrong-activation-derivative-new",
-    "wrong-activation-derivative-is", "wrong-argument-sign", "wrong-argument-factor", "wrong-argument-axis",
-    "missing-factor-there", "missing-factor-new", "extra-term-summand", "extra-term-sum", "extra-term-new",
+    "wrong-activation-derivative-is", "wrong-argument-sign", "wrong-argument-gate", "wrong-argument-factor",
+    "wrong-argument-axis", "missing-factor-there", "missing-factor-new", "extra-term-summand", "extra-term-sum",
+    "extra-term-new",
 )  # fmt: skip
 """Sentences beside the plain and the bare one of every name: all must be in the catalogue."""

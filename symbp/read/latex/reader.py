@@ -473,7 +473,7 @@ class LatexReader:
                             claim.product([value.tree, claim.call("ones_like", [target])]), resolver.words(node)
                         )
                     )
-            if first is None:
+            if first is None and (unread is None or not reading.labels):
                 first = value, reading
             fits = (
                 not reading.misfits and value.shape is not None and (tree is None or self._like(tree, value, letters))
@@ -493,7 +493,8 @@ class LatexReader:
         if first is None:
             assert unread is not None
             raise unread
-        if first[1].guesses:
+        beyond = not first[1].misfits and not set(first[0].letters) <= set(letters)  # a sum is missing, no symbol
+        if first[1].guesses and not beyond:
             raise Unread(
                 f"{first[1].guesses[0]}; then it does not fit"
                 + (f" ({first[1].misfits[0][0]})" if first[1].misfits else ""),

@@ -815,9 +815,10 @@ class Resolver:
         return Unread(f"{shown} is not a name of this network ({names})", node.span, hint, "undefined")
 
     @contextmanager
-    def also(self, letters: Sequence[str]) -> Iterator[None]:
+    def also(self, letters: Sequence[str], bound: str = "") -> Iterator[None]:
+        """These letters are bound too, by a sum that runs to `bound`."""
         saved = dict(self.bound)
-        self.bound |= dict.fromkeys(letters, "")
+        self.bound |= dict.fromkeys(letters, bound)
         try:
             yield
         finally:

@@ -51,7 +51,7 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
     if len(letters) == 1 and letters[0] in counts.letters and not sups and low is None and not conditions:
         low, high = 1, counts.numbers[-1]
     if len(letters) == 1 and not conditions and kind in ("sum", "prod"):
-        spelled_out = _spelled_out(r, kind, letters[0], low, high, rest, operators[2:used], node)
+        spelled_out = _spelled_out(r, kind, letters[0], bound, low, high, rest, operators[2:used], node)
         if spelled_out is not None:
             return spelled_out, used
     saved = dict(r.bound)
@@ -76,6 +76,7 @@ def _spelled_out(
     r: Resolver,
     kind: str,
     letter: str,
+    bound: str,
     low: int | None,
     high: int | None,
     rest: Sequence[Node],
@@ -91,7 +92,7 @@ def _spelled_out(
         return None
     before = list(r.reading.misfits), list(r.reading.notes)
     try:
-        with r.also([letter]):
+        with r.also([letter], bound):
             tree = r.expression(body).tree
         if low is None or high is None or not _only_computes(tree, letter) or high - low >= MOST_NAMES:
             return None

@@ -19,6 +19,9 @@ from symbp.graph import Graph
 
 Shape = tuple[tuple[str, ...], tuple[int, ...]]
 
+COUNTS = ("N", "n", "M", "m", "B", "T")
+"""Sizes that count samples, by custom."""
+
 
 class Evaluator(Protocol):
     """Who evaluates trees: `shape` gives letters and axes or raises ValueError, `same` compares by value."""
@@ -151,7 +154,8 @@ class View:
         shape = self.graph[name].shape
         if self.sample_size is not None and self.sample_size in shape:
             return shape.index(self.sample_size)
-        return None
+        counted = [k for k in self.long(name) if str(shape[k]) in COUNTS]  # only the names of the sizes are left
+        return counted[0] if len(shape) == 2 and len(counted) == 1 and self.sample_size is None else None
 
     @cached_property
     def functions(self) -> set[str]:
