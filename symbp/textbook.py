@@ -8,7 +8,9 @@ length stay what they are; the letters of sums, and matrix products, are not tou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from symbp.arithmetic import canon, factors_of, length, plus, positive, powers, sign_of, split
 from symbp.expr import MINUS_ONE, ONE, Add, Entry, Expr, Index, Mul, Num, Reduce, add, mul, rebuild, substitute, walk
@@ -155,13 +157,15 @@ class Textbook:
 
     def _badness(self, e: Expr) -> int:
         """How unusual the differences of a form are written; a minus counts too, so that none comes for nothing."""
-        found = list(_differences(e))
+        found = _differences(e)
         minus = 0
         if isinstance(e, Add):
             found += [d for d in found if all(powers((MINUS_ONE, t)) in e.args for t in d.args)] * 2
             minus = sum(sign_of(t) < 0 for t in e.args)
-        seen = set(map(_unlettered, found))
-        both = sum(_unlettered(_negative(d)) in seen for d in found)
+        count = Counter(d.tensors for d in found)
+        alike = [d for d in found if count[d.tensors] > 1]
+        seen = set(map(_unlettered, alike))
+        both = sum(_unlettered(_negative(d)) in seen for d in alike)
         return sum(map(self._unusual, found)) + both + minus
 
     def _unusual(self, d: Add) -> int:
@@ -181,23 +185,26 @@ def _beside(g: Expr, f: Expr, bound: frozenset[Index]) -> bool:
     return bool(g.free) and (g.free == f.free or (g.free < f.free and g.free.isdisjoint(bound)))
 
 
-def _differences(e: Expr) -> Iterator[Add]:
+def _differences(e: Expr) -> list[Add]:
     """The differences that are factors of a form, or of its summands, also under sums."""
-    if isinstance(e, Add):
-        for t in e.args:
-            yield from _inside(t)
-    else:
-        yield from _inside(e)
+    return [d for t in (e.args if isinstance(e, Add) else (e,)) for d in _inside(t)]
 
 
-def _inside(e: Expr) -> Iterator[Add]:
+def _inside(e: Expr) -> list[Add]:
+    found: list[Add] = []
     for f in factors_of(e):
         if isinstance(f, Add):
             if any(sign_of(t) < 0 for t in f.args):
-                yield f
-            yield from (d for t in f.args for d in _inside(t))
+                found.append(f)
+            found += (d for t in f.args for d in _inside(t))
         elif isinstance(f, Reduce) and f.op == "sum":
-            yield from _inside(f.expose()[1])
+            found += _under_sum(f.body)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _under_sum(body: Expr) -> tuple[Add, ...]:
+    return tuple(_inside(body))
 
 
 def _unlettered(e: Expr) -> Expr:
