@@ -218,9 +218,11 @@ class MathPrinter(EntryPrinter):
         (a,) = x.args
         one = self.alphabet.one
         if x.axes[1] in a.letters:
-            row = self._transposed(a) if len(a.axes) == 1 else self.at(a, POWER)
+            row = self.at(a, POWER) if a.axes[0] is None else self._transposed(a)
             return Piece(self.alphabet.product([one, row]), CHAIN)
-        return Piece(self.alphabet.product([self.at(_as_column(a), CHAIN), self.alphabet.transposed(one)]), CHAIN)
+        v = _as_column(a)
+        column = self._transposed(v) if v.axes[0] is None else self.at(v, CHAIN)
+        return Piece(self.alphabet.product([column, self.alphabet.transposed(one)]), CHAIN)
 
     def _m_times(self, x: Form) -> Piece:
         divisors = int(str(x.data[0]))
