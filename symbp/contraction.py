@@ -63,7 +63,7 @@ def contraction_tree(factors: Sequence[Expr], bound: Sequence[Index]) -> list[No
     order = {id(f): n for n, f in enumerate(factors)}
     nodes: list[Node] = [Group(letters, tuple(fs), min(order[id(f)] for f in fs)) for letters, fs in groups.items()]
     nodes = _gathered(nodes, bound)
-    pending = list(bound)
+    pending = [k for k in bound if any(k in f.free for f in factors)]  # of Σ_i 1 nothing is left
     while pending:
         choices = [(_elimination_cost(nodes, k), n, k) for n, k in enumerate(pending)]
         _, _, k = min(choices, key=lambda c: c[:2])
@@ -75,6 +75,8 @@ def contraction_tree(factors: Sequence[Expr], bound: Sequence[Index]) -> list[No
 def _gathered(nodes: list[Node], bound: Sequence[Index]) -> list[Node]:
     """Where one group of many letters holds all others and several letters are summed: one product,
     summed at once, `sum(g*x*y, axis=(2, 3))`."""
+    if not nodes:
+        return nodes
     wide = max(nodes, key=lambda n: len(n.letters))
     summed = [k for k in bound if k in wide.letters]
     if len(wide.letters) < 3 or len(summed) < 2 or not all(n.letters <= wide.letters for n in nodes):

@@ -21,6 +21,31 @@ class Row:
     chinese: str
 
 
+ENDS = {
+    "contract": (
+        "each step uses up a δ, takes a factor out of a sum, or merges two terms or factors.",
+        "每一步消去一个 δ、把因子移出求和号，或合并两项。",
+    ),
+    "facts": (
+        "each removes a sum, a factor or a transpose, and none brings one back.",
+        "每条定律去掉一个求和、因子或转置，且无一将其带回。",
+    ),
+    "combine": (
+        "each makes the formula shorter, or as short with fewer parts; what is multiplied out for that is kept only if "
+        "it is.",
+        "每条定律使式子变短，或长度不变而部分更少；为此展开的式子只在变短时保留。",
+    ),
+    "collect": (
+        "each makes the formula shorter, or moves a sign or a number to the front, where it stays.",
+        "每条定律使式子变短，或把符号、数移到前面并停在那里。",
+    ),
+    "fold": (
+        "only what is shorter is used, and at most a fixed number of times for one formula.",
+        "只采用更短的式子，且每个式子的次数有上限。",
+    ),
+}
+"""Why the laws of each group come to an end."""
+
 GROUPS = {
     "contract": ("Arithmetic that is always on", "始终进行的算术"),
     "facts": ("What is known", "利用已知"),
@@ -117,7 +142,8 @@ def catalogue(lang: str = "en") -> str:
     )
     lines = [title, "", intro]
     for group, words in GROUPS.items():
-        lines += ["", f"## {words[chinese]}", ""]
+        why = ("它们会终止：" if chinese else "They end: ") + ENDS[group][chinese]
+        lines += ["", f"## {words[chinese]}", "", why, ""]
         lines += ["| 名称 | 定律 | 含义 |" if chinese else "| name | law | what it says |", "|---|---|---|"]
         for row in LAWS:
             if row.group == group:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from symbp.arithmetic import length
 from symbp.derive import derive
 from symbp.expr import Add, Call, Compare, Entry, Expr, Index, Mul, Reduce, rebuild, text
-from symbp.graph import Graph
+from symbp.graph import Graph, adjoint, primal
 from symbp.read.network import read_network
 from symbp.steps import Derivation
 from symbp.zoo import network
@@ -95,6 +95,29 @@ def with_summands_in_another_order(graph: Graph, random: Random) -> Graph:
     return replace(graph, nodes=nodes)
 
 
+def with_other_names(graph: Graph) -> tuple[Graph, dict[str, str]]:
+    """The same network with names that stand the other way round in the alphabet."""
+    names = {n: f"q{chr(122 - i // 26)}{chr(122 - i % 26)}" for i, n in enumerate(sorted(graph.nodes))}
+    nodes = {
+        names[n.name]: replace(n, name=names[n.name], body=None if n.body is None else renamed(n.body, names))
+        for n in graph.nodes.values()
+    }
+    facts = tuple(replace(f, tensor=names.get(f.tensor, f.tensor)) for f in graph.facts)
+    other = replace(graph, nodes=nodes, facts=facts, loss=names[graph.loss], upstream=names.get(graph.upstream, ""))
+    return other, names
+
+
+def renamed(e: Expr, names: dict[str, str]) -> Expr:
+    if isinstance(e, Reduce):
+        indices, body = e.open()
+        return Reduce(e.op, indices, renamed(body, names), [renamed(a, names) for a in e.at])
+    if isinstance(e, Entry):
+        inner = primal(e.tensor)
+        called = names[e.tensor] if inner is None else adjoint(names[inner])
+        return Entry(called, [renamed(a, names) for a in e.idx])
+    return rebuild(e, [renamed(a, names) for a in e.args]) if e.args else e
+
+
 def assert_same_forms(one: Derivation, two: Derivation) -> None:
     assert one.adjoints.keys() == two.adjoints.keys()
     for name, a in one.adjoints.items():
@@ -124,6 +147,27 @@ def test_the_order_of_summands_does_not_change_the_forms(name: str, random: Rand
     other = with_summands_in_another_order(graph_of(name), random)
 
     assert_same_forms(derived(name), derive(other, steps=False))
+
+
+@pytest.mark.parametrize(
+    "name", ["batch-norm", "gru-step", "swiglu", "svm", "modern/ranknet", "modern/contrastive-pairs"]
+)
+def test_names_do_not_change_the_forms(name: str) -> None:
+    graph = graph_of(name)
+    other, names = with_other_names(graph)
+    two = derive(other, steps=False).adjoints
+
+    for n, a in derived(name).adjoints.items():
+        assert form(renamed(a.delta, names)) == form(two[names[n]].delta), n
+
+
+def test_of_a_difference_the_first_is_named() -> None:
+    """(a − b)² has two gradients, one minus the other: that of b is named by that of a, whatever they are called."""
+    for a, b in ("xy", "yx"):
+        for difference in (f"{a} - {b}", f"-{b} + {a}"):
+            forms = derive(read_network(f"{b}: (n,)\n{a}: (n,)\nL = sum(({difference})**2)"), steps=False).adjoints
+            assert forms[b].uses == (a,), difference
+            assert forms[a].uses == (), difference
 
 
 @pytest.mark.parametrize("name", ["batch-norm", "modern/ranknet"])

@@ -218,9 +218,11 @@ class MathPrinter(EntryPrinter):
         (a,) = x.args
         one = self.alphabet.one
         if x.axes[1] in a.letters:
-            row = self._transposed(a) if len(a.axes) == 1 else self.at(a, POWER)
+            row = self.at(a, POWER) if a.axes[0] is None else self._transposed(a)
             return Piece(self.alphabet.product([one, row]), CHAIN)
-        return Piece(self.alphabet.product([self.at(_as_column(a), CHAIN), self.alphabet.transposed(one)]), CHAIN)
+        v = _as_column(a)
+        column = self._transposed(v) if v.axes[0] is None else self.at(v, CHAIN)
+        return Piece(self.alphabet.product([column, self.alphabet.transposed(one)]), CHAIN)
 
     def _m_times(self, x: Form) -> Piece:
         divisors = int(str(x.data[0]))
@@ -340,9 +342,10 @@ class MathPrinter(EntryPrinter):
 
     def _m_matmul(self, x: Form) -> Piece:
         args = list(x.args)
-        if len(args[0].axes) == 1:  # a row from the left: x @ A @ B is Bᵀ Aᵀ x
-            turned = [self._transposed(a) for a in reversed(args[1:])]
-            return Piece(self.alphabet.product([*turned, self.at(args[0], CHAIN)]), CHAIN)
+        vector = next((n for n, a in enumerate(args[:-1]) if len(a.axes) == 1), None)
+        if vector is not None:  # a row from the left: M @ x @ A @ B is Bᵀ Aᵀ M x
+            turned = [self._transposed(a) for a in reversed(args[vector + 1 :])]
+            return Piece(self.alphabet.product([*turned, *(self.at(a, CHAIN) for a in args[: vector + 1])]), CHAIN)
         scaled = _scalars_only(args[0])
         parts = [self.at(a, PRODUCT if n == 0 and scaled else CHAIN) for n, a in enumerate(args)]
         return Piece(self.alphabet.product(parts), PRODUCT if scaled else CHAIN)

@@ -477,19 +477,25 @@ def _marked(old: Sequence[Part], new: Sequence[Part]) -> tuple[Part, ...] | None
 
 
 def _units(parts: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
-    """What is marked as one: `(X^{-1})_{ij}` with its brackets, `\\mathrm{d}X` with its d."""
+    """What is marked as one: a number, `(X^{-1})_{ij}` with its brackets, `\\mathrm{d}X` with its d."""
     held: list[Part] = []
     depth = 0
-    for p in parts:
+    for n, p in enumerate(parts):
         mark = p.base if isinstance(p, Scripts) else p
         sign = mark.text if isinstance(mark, Symbol) else ""
         depth = max(0, depth + (sign == "(") - (sign == ")"))
         held.append(p)
-        if depth == 0 and not (isinstance(p, Command) and p.word == "d"):
+        number = _is_digit(p) and n + 1 < len(parts) and _is_digit(parts[n + 1])
+        if depth == 0 and not number and not (isinstance(p, Command) and p.word == "d"):
             yield tuple(held)
             held = []
     if held:
         yield tuple(held)
+
+
+def _is_digit(part: Part) -> bool:
+    mark = part.base if isinstance(part, Scripts) else part
+    return isinstance(mark, Symbol) and (mark.text.isdigit() or mark.text == ".")
 
 
 def _is_space(part: Part) -> bool:

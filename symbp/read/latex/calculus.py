@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from symbp import claim
 from symbp.claim import Tree
+from symbp.expr import ONE
 from symbp.read.latex import atoms, slopes
 from symbp.read.latex.names import Ambiguous, Found, key, parts
 from symbp.read.latex.resolve import Resolver, Unread, Value
@@ -340,6 +341,8 @@ def _jacobian(
     """∂of/∂wrt: one entry, or a whole array that a chain rule must put in its place."""
     tree = claim.jacobian(of, wrt, r.words(node))
     of_axes, wrt_axes = r.view.axes[of], r.view.axes[wrt]
+    if of_index is None and wrt_index is not None and all(d is ONE for d in r.view.graph[of].shape):
+        of_index = (0,) * of_axes
     whole = (of_index is None and of_axes > 0) or (wrt_index is None and wrt_axes > 0)
     if not whole:
         return r.value(

@@ -161,6 +161,8 @@ def _rowwise(r: Resolver, name: str, x: Value, node: Node) -> Value:
     lengths = {r.integer(name) for name in r.view.softmax_sizes}
     if (x.shape[0] in lengths) != (x.shape[1] in lengths):  # softmax(Zᵀ)ᵀ runs over the same size
         axis = 0 if x.shape[0] in lengths else 1
+    elif x.tree.op == "transpose":  # so does it where both sizes could be meant
+        axis = 1 - axis
     if name == "logsumexp":
         return r.value(claim.call(name, [x.tree], axis=axis, keepdims=True), node.span)
     return r.value(claim.call(name, [x.tree], axis=axis), node.span)

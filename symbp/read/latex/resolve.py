@@ -626,19 +626,26 @@ class Resolver:
             if b.shape is None:
                 return Value(b.tree, (), None)
             if a.ones == "row" and len(b.shape) == 2 and not (b.shape[0] == 1 < b.shape[1]):
-                return self.value(claim.call("sum", [b.tree], axis=0, keepdims=True), span)
+                return self._times_ones(a, self.value(claim.call("sum", [b.tree], axis=0, keepdims=True), span))
             if a.ones == "column" and (b.is_scalar or (len(b.shape) == 2 and b.shape[0] == 1)):
-                return b._replace(wide=True)
+                return self._times_ones(a, b)._replace(wide=True)
             return None
         if a.shape is None:
             return Value(a.tree, (), None)
         if a.is_scalar and a.shape == (1, 1) and b.ones == "column":  # (1ᵀ w) 1
-            return self.value(claim.call("sum", [a.tree]), span)._replace(ones=b.ones)
+            return self._times_ones(b, self.value(claim.call("sum", [a.tree]), span))._replace(ones=b.ones)
         if b.ones == "column" and len(a.shape) == 2 and not (a.shape[1] == 1 < a.shape[0]):
-            return self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span)
+            return self._times_ones(b, self.value(claim.call("sum", [a.tree], axis=1, keepdims=True), span))
         if b.ones == "row" and (a.is_scalar or (len(a.shape) == 2 and a.shape[1] == 1)):
-            return a._replace(wide=True)
+            return self._times_ones(b, a)._replace(wide=True)
         return None
+
+    def _times_ones(self, ones: Value, value: Value) -> Value:
+        """A value beside ones that have a factor of their own: (1/n) 1 times bᵀ."""
+        factor = ones.tree
+        if factor.op == "alias" and factor.args[0].op == "number" and factor.args[0].data[0] == 1:
+            return value
+        return self.value(claim.product([factor, value.tree]))
 
     def _length(self, name: str, axis: int) -> int:
         return self.evaluator.shape(claim.name(name))[1][axis]

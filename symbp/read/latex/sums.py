@@ -69,6 +69,10 @@ def big(r: Resolver, factors: list[Node], operators: list[str]) -> tuple[Value, 
             condition = tree if condition is None else claim.product([condition, tree])
     finally:
         r.bound = saved
+    if kind == "sum" and len(letters) == 1 and condition is None and body.is_scalar and not body.ones:
+        terms = _count(r, low, sups)
+        if terms is not None and letters[0] not in free_letters(body.tree):  # Σ_{k=1}^H 1 = H
+            return r.value(claim.product([terms, body.tree]), node.span), used
     return _summed(r, kind, letters, body, condition, node), used
 
 
@@ -119,6 +123,18 @@ def _spelled_out(
     if kind == "sum":
         return r.value(claim.sum_(list(trees.values())), node.span)
     return r.value(claim.product(list(trees.values())), node.span)
+
+
+def _count(r: Resolver, low: int | None, sups: Sequence[Node]) -> Tree | None:
+    """How many numbers a letter runs through, up to a number or sizes of the network."""
+    if low is None or len(sups) != 1:
+        return None
+    high = r.expression(sups[0]).tree
+    if not {t.data[0] for t in high.walk() if t.op in ("name", "gradient", "entry", "letter")} <= set(
+        r.view.graph.sizes
+    ):
+        return None
+    return claim.sum_([high, claim.number(1 - low, str(1 - low))]) if low != 1 else high
 
 
 def _only_computes(tree: Tree, letter: str) -> bool:
