@@ -169,7 +169,7 @@ def below_the_line(e: Expr) -> Expr | None:
         return None
     if isinstance(e.exponent, Num):
         x = e.exponent.value
-        return None if x >= 0 else e.base if x == -1 else Pow(e.base, Num(-x))
+        return None if x.numerator >= 0 else e.base if x == -1 else Pow(e.base, Num(-x))
     terms = e.exponent.args if isinstance(e.exponent, Add) else (e.exponent,)
     if not all(sign_of(t) < 0 for t in terms):
         return None
@@ -179,9 +179,9 @@ def below_the_line(e: Expr) -> Expr | None:
 def sign_of(e: Expr) -> int:
     """−1 for a term that prints with a minus."""
     if isinstance(e, Num):
-        return -1 if e.value < 0 else 1
+        return -1 if e.value.numerator < 0 else 1
     if isinstance(e, Mul) and isinstance(e.args[0], Num):
-        return -1 if e.args[0].value < 0 else 1
+        return -1 if e.args[0].value.numerator < 0 else 1
     return 1
 
 
@@ -192,12 +192,12 @@ def lone_minus(e: Expr) -> bool:
 
 
 def _is_divisor(e: Expr) -> bool:
-    return isinstance(e, Pow) and isinstance(e.exponent, Num) and e.exponent.value < 0
+    return isinstance(e, Pow) and isinstance(e.exponent, Num) and e.exponent.value.numerator < 0
 
 
 def positive(e: Expr) -> Expr:
     coefficient, rest = split(e)
-    if coefficient >= 0:
+    if coefficient.numerator >= 0:
         return e
     return mul(Num(-coefficient), rest) if coefficient != -1 else rest
 
@@ -236,7 +236,7 @@ def factors_of(e: Expr) -> tuple[Expr, ...]:
 
 
 def negative_power(e: Pow) -> bool:
-    return isinstance(e.exponent, Num) and e.exponent.value < 0 and e.exponent.value.denominator == 1
+    return isinstance(e.exponent, Num) and e.exponent.value.numerator < 0 and e.exponent.value.denominator == 1
 
 
 # ---- the always-on arithmetic ------------------------------------------------------------------

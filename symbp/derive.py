@@ -111,10 +111,11 @@ def _order(
     far = {graph.loss: 0}
     for name in reversed(tuple(graph.nodes)):
         far.setdefault(name, 1 + max((far[u] for u in consumers[name]), default=0))
-    alike: dict[tuple[str, int], list[str]] = {}  # tensors with as many axes in the same definition
+    alike: dict[tuple[str, int, int], list[str]] = {}  # tensors with as many axes in the same definition
     for name in names:
+        node = graph[name]
         for user in consumers[name]:
-            alike.setdefault((user, len(graph[name].indices)), []).append(name)
+            alike.setdefault((user, len(node.indices), 0 if node.is_leaf else far[name]), []).append(name)
     raw = dict.fromkeys(names, (0, 0))
     for name in {n for group in alike.values() if len(group) > 1 for n in group}:
         terms = [term for u in consumers[name] for _, term in known.contributions(name, u)]

@@ -322,8 +322,9 @@ UNARY: tuple[Unary, ...] = (
     (lambda e: Compare("<=", e, ZERO), lambda x: x <= 0),
     (lambda e: Pow(e, MINUS_ONE), lambda x: 1 / x),
     (lambda e: Pow(Add((ONE, mul(MINUS_ONE, e))), MINUS_ONE), lambda x: 1 / (1 - x)),
+    (lambda e: Add((ONE, e)), lambda x: 1 + x),
 )
-COMPARISONS, INVERSE, BOTH = (2, 3), 4, 5  # places in UNARY; the last costs two operations
+COMPARISONS, INVERSE, BOTH = (2, 3), 4, 5  # places in UNARY; BOTH costs two operations
 FUNCTIONS = ("exp", "sigmoid", "tanh", "log")
 BINARY: tuple[Callable[[Expr, Expr], Expr], ...] = (
     mul,

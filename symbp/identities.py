@@ -69,13 +69,18 @@ def mirrored(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def normalised(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """e^u_k / Σ_j e^u_j = softmax(u)_k. Ends: a sum disappears."""
+    """e^u_k / Σ_j e^u_j = softmax(u)_k, also for e^u_k under a Σ. Ends: a sum disappears."""
     if not isinstance(e, Mul):
         return None
     for f in e.args:
         below = f.base if isinstance(f, Pow) and f.exponent is MINUS_ONE else None
         if not isinstance(below, Reduce) or below.op != "sum":
             continue
+        for r in (r for r in e.args if isinstance(r, Reduce) and r.op == "sum" and isinstance(r.body, Mul)):
+            letters, inner = r.expose(e)
+            whole = normalised(s, mul(*factors_of(inner), f), used)
+            if whole is not None:
+                return powers(sum_over(letters, whole) if x is r else x for x in e.args if x is not f)
         indices, body = below.expose()
         if len(indices) != 1 or not (isinstance(body, Call) and body.fn == "exp"):
             continue
@@ -285,7 +290,7 @@ def fold_power(s: Knowledge, e: Expr, used: Used) -> Expr | None:
     for f in factors:
         base, exponent = (f.base, f.exponent) if isinstance(f, Pow) else (f, ONE)
         meets = isinstance(base, Entry) and any(isinstance(g, Pow) and g.exponent.tensors for g in factors)
-        if not base.tensors or not (isinstance(base, (Add, Reduce)) or meets):
+        if not base.tensors or not (isinstance(base, (Add, Reduce, Mul)) or meets):
             continue
         letters = {i.dim: i for i in base.free}
         for node in s.graph.inner if s.unfolding is not None else ():

@@ -67,7 +67,7 @@ LAWS: tuple[Row, ...] = (
     Row("half_angle", "combine", r"2 \sigma(u) - 1 = \tanh \tfrac u2", "the logistic function between −1 and 1", "取值于 −1 与 1 之间的 logistic 函数"),
     Row("log_quotient", "combine", r"\log a - \log b = \log \frac ab", "the difference of two logarithms", "两对数之差"),
     Row("hyperbolic", "combine", r"\frac{\sinh u}{\cosh u} = \tanh u", "the quotient of sinh and cosh is tanh", "sinh 与 cosh 之商为 tanh"),
-    Row("double_angle", "combine", r"2 \sin u \cos u = \sin 2u", "twice the product of sine and cosine", "正弦与余弦之积的二倍"),
+    Row("double_angle", "combine", r"2 \sin u \cos u = \sin 2u", "twice the product of sine and cosine, also where a definition names the sine", "正弦与余弦之积的二倍"),
     Row("angle_difference", "combine", r"\sin u \cos w - \cos u \sin w = \sin(u - w),\quad \cos u \cos w + \sin u \sin w = \cos(u - w)", "the sine and cosine of a difference or a sum of angles", "两角和差的正弦与余弦"),
     Row("on_diagonal", "combine", r"\delta_{ij} f(i, j) = \delta_{ij} f(i, i)", "beside a δ both letters are one", "δ 旁两指标相同"),
     Row("roots", "combine", r"\sqrt a \sqrt b = \sqrt{a b}", "roots of positive constants merge", "正常数的根式相乘"),

@@ -7,6 +7,7 @@ What two contractions share is factored out on its own side, whatever they sum b
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from symbp.arithmetic import factors_of, length, plus, powers, split, sum_over
 from symbp.expr import (
@@ -18,7 +19,9 @@ from symbp.expr import (
     Index,
     Mul,
     Num,
+    Pow,
     Reduce,
+    Size,
     mul,
     substitute,
     walk,
@@ -49,6 +52,9 @@ def _merged(one: Expr, two: Expr) -> Iterator[Expr]:
         for other, right in _sums_of(two):
             if left.tensors.isdisjoint(right.tensors):
                 continue
+            lone = not (isinstance(left.body, Mul) and isinstance(right.body, Mul))
+            if lone and any(f.tensors for f in (*outer, *other)):
+                continue  # x Σ c − y Σ c d is as good as Σ c (x − y d)
             mine, first = left.expose(one, two)
             theirs, second = right.expose(one, two, first)
             tops, bottoms = factors_of(first), factors_of(second)
@@ -181,12 +187,15 @@ def one_sum(e: Expr) -> Expr:
         if isinstance(x, Add):
             args = [one_sum(a) for a in x.args]
             return _one_sum(x if tuple(args) == x.args else plus(args))
+        if isinstance(x, Mul) and any(isinstance(f, Pow) and isinstance(f.base, Size) for f in x.args):
+            means = powers(_one_sum(f, 1) if isinstance(f, Add) else f for f in x.args)
+            return means if length(means) < length(x) else None  # Σ/N is one call
         return None if any(isinstance(y, Add) for y in walk(x)) else x
 
     return rewrite(e, rule)
 
 
-def _one_sum(e: Expr) -> Expr:
+def _one_sum(e: Expr, slack: int = 0) -> Expr:
     if not isinstance(e, Add):
         return e
     for n, one in enumerate(e.args):
@@ -194,21 +203,26 @@ def _one_sum(e: Expr) -> Expr:
             merged = _same_sum(one, two)
             if merged is not None:
                 result = plus(merged if k == n else t for k, t in enumerate(e.args) if k != m)
-                if length(result) < length(e):
+                if length(result) < length(e) + slack:
                     return _one_sum(result)
     return e
 
 
 def _is_total(t: Expr) -> bool:
     """Is there a Σ among the factors that is no matrix product?"""
-    return any(isinstance(f, Reduce) and f.op == "sum" and length(f) > length(f.body) for f in factors_of(t))
+    return any(map(_is_sum, factors_of(t)))
+
+
+def _is_sum(f: Expr) -> TypeGuard[Reduce]:
+    squares = isinstance(f, Reduce) and isinstance(f.body, Pow)
+    return isinstance(f, Reduce) and f.op == "sum" and (squares or length(f) > length(f.body))
 
 
 def _same_sum(one: Expr, two: Expr) -> Expr | None:
     (c, left), (d, right) = split(one), split(two)
     tops, bottoms = list(factors_of(left)), list(factors_of(right))
     for n, f in enumerate(tops):
-        if isinstance(f, Reduce) and f.op == "sum" and length(f) > length(f.body):  # no matrix product
+        if _is_sum(f):
             rest = tops[:n] + tops[n + 1 :]
             for m, g in enumerate(bottoms):
                 if (

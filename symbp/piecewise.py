@@ -324,14 +324,21 @@ def idle_condition(s: Knowledge, e: Expr, used: Used) -> Expr | None:
 
 
 def double_angle(s: Knowledge, e: Expr, used: Used) -> Expr | None:
-    """2 sin u cos u = sin 2u. Ends: two functions become one."""
+    """2 sin u cos u = sin 2u, also where a definition names sin u. Ends: two functions become one."""
     if not isinstance(e, Mul) or not isinstance(e.args[0], Num):
         return None
-    for f in e.args:
-        other = Call("cos", *f.args) if isinstance(f, Call) and f.fn == "sin" else None
-        if other in e.args:
-            double = Call("sin", powers((TWO, f.args[0])))
-            return powers([Num(e.args[0].value / 2), *(double if x is f else x for x in e.args[1:] if x is not other)])
+    for g in (g for g in e.args if isinstance(g, Call) and g.fn == "cos"):
+        sine = Call("sin", *g.args)
+        for f in e.args:
+            named = isinstance(f, Entry) and s.unfolding is not None and s.known.body_at(f) is sine
+            if f is sine or named:
+                double = Call("sin", powers((TWO, g.args[0])))
+                rest = (double if x is f else x for x in e.args[1:] if x is not g)
+                result = powers([Num(e.args[0].value / 2), *rest])
+                if length(result) < length(e):
+                    if isinstance(f, Entry):
+                        used.facts[Fact("definition", f.tensor, text=DEFINITION + f.tensor)] = None
+                    return result
     return None
 
 

@@ -245,6 +245,9 @@ class Shortener:
         if self._may_fold([e]):
             yield from ((e, x, x) for x in self.shorter(e))
         match e:
+            case Pow() if e.exponent is MINUS_HALF:  # 1/|p − y| for |p − y| = L d
+                for x in self.shorter(Pow(e.base, HALF)):
+                    yield e, power(x, MINUS_ONE), power(x, MINUS_ONE)
             case Mul():
                 yield from self._of_product(e)
             case Add():
@@ -295,6 +298,10 @@ class Shortener:
         numbers: list[Expr] = [u for u in units if isinstance(u, Num)]
         units = [u for u in units if not isinstance(u, Num)]
         rooted = again and length(e) <= SHORTEST and sum(isinstance(u, Pow) and u.exponent is MINUS_HALF for u in units)
+        if all(units.count(u) % 2 == 0 for u in units):  # (b/(a + b))² is (m/a)²
+            for x in self.shorter(powers(u for n, u in enumerate(units) if units[:n].count(u) % 2)):
+                whole = powers((*numbers, power(x, TWO)))
+                yield e, whole, whole
         for t in self._slopes_by(e, units):
             for x in self.shorter(powers((*units, *t)), slack=-1):
                 whole = powers((*numbers, x, *(power(f, MINUS_ONE) for f in t)))
@@ -448,6 +455,7 @@ class Shortener:
                     ]
                     yield part, x, plus(rest)
         yield from self._with_loss(e)
+        yield from self._of_roots(e)
         yield from self._of_projections(e)
         yield from self._regrouped(e)
         for n, m in itertools.combinations(range(len(terms)), 2):  # two terms of one value
@@ -472,6 +480,18 @@ class Shortener:
             if len(left) == len(whole) - len(turned):
                 folded = plus((*left, powers((sign, self.graph[self.graph.loss].entry))))
                 yield e, folded, folded
+
+    def _of_roots(self, e: Add) -> Iterator[Change]:
+        """A summand with a divisor v where another has √v: R/√v − c X/v = (R − c Y)/√v for Y = X/√v."""
+        halves = {f.base for t in e.args for f in factors_of(t) if isinstance(f, Pow) and f.exponent is MINUS_HALF}
+        for n, t in enumerate(e.args):
+            for base in (f.base for f in factors_of(t) if isinstance(f, Pow) and f.exponent is MINUS_ONE):
+                for g in (g for g in factors_of(t) if base in halves and isinstance(g, (Entry, Add))):
+                    root = Pow(base, MINUS_HALF)
+                    for x in self.shorter(powers((g, root))):
+                        rest = (f for f in factors_of(t) if f is not g and f is not Pow(base, MINUS_ONE))
+                        folded = powers((*rest, x, root))
+                        yield t, folded, plus(folded if m == n else a for m, a in enumerate(e.args))
 
     def _of_projections(self, e: Add) -> Iterator[Change]:
         """A summand with Σ c (x + y) in two, where one part folds: q − t − q qᵀ(q − t) = q qᵀt − t for |q| = 1."""

@@ -30,6 +30,7 @@ class Textbook:
         bodies = [*graph.constants.values(), *(n.body for n in graph.inner if n.body is not None)]
         self._decimals = any(isinstance(x, Num) and x.decimal for b in bodies for x in walk(b))
         self._done: dict[tuple[Expr, frozenset[Index]], Expr] = {}
+        self._how_unusual: dict[Add, int] = {}
 
     def __call__(self, e: Expr, bound: frozenset[Index] = frozenset()) -> Expr:
         """`e` with factors and signs in the usual order; `bound` are the letters of the sums around it."""
@@ -168,6 +169,12 @@ class Textbook:
 
     def _unusual(self, d: Add) -> int:
         """t − y for a target t and an output y, a − 1, −1 − a."""
+        found = self._how_unusual.get(d)
+        if found is None:
+            found = self._how_unusual[d] = self._weighed(d)
+        return found
+
+    def _weighed(self, d: Add) -> int:
         if all(sign_of(t) < 0 for t in d.args):
             return 4
         if any(isinstance(t, Num) and t.value < 0 for t in d.args):

@@ -434,7 +434,7 @@ HABITS = json.loads((Path(__file__).parent / "data" / "latex_habits.json").read_
 @pytest.mark.parametrize("case", HABITS, ids=[c["id"] for c in HABITS])
 def test_notation_as_strangers_write_it(case: dict[str, list[str]]) -> None:
     """Textbooks, lecture notes, question-and-answer threads: every right formula is accepted, every wrong one
-    rejected; what cannot be read yet (`open`) is at least not called wrong."""
+    rejected; what cannot be read (`open`) is at least not called wrong."""
     found = []
     for wanted in ("right", "wrong", "loose", "open"):
         for text in case.get(wanted, []):

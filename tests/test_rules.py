@@ -77,7 +77,9 @@ GRAPH = read_network(
         f = a**(1/g)
         v = sum(exp(y))**(1/g)
         u = sqrt((1 + a)/(1 - a))
-        L = v + sum(u + f + o + n + w + a + h + E + r + e) + sum(P + G + T + Q) + sum(d) + sum(s) + sum(c) + sum(S @ F)
+        q = sin(2*z)
+        p = sqrt(mean(exp(y)))
+        L = v + p + sum(q + u + f + o + n + w + a + h + E + r + e + d + s) + sum(P + G + T + Q) + sum(c) + sum(S @ F)
         assert pm1(s)
         assert binary(M)
         assert onehot(T, axis=1)
@@ -93,7 +95,7 @@ x, y, z, s, M, a, h, E, d, w = (Entry(t, (i,)) for t in ["x", "y", "z", "s", "M"
 A, B, T, P, Q = (Entry(t, (i, k)) for t in "ABTPQ")
 c, m = Entry("c", (k,)), Entry("m")
 harmonic, mean = Entry("g", ()), Entry("v", ())
-root, part = Entry("u", (i,)), Entry("f", (j,))
+root, part, wave = Entry("u", (i,)), Entry("f", (j,)), Entry("q", (i,))
 root_below = Pow(a, Num(Fraction(-1, 2)))
 chosen, clip = Entry("o", (i,)), Entry("n", (i,))
 low, elu = Entry("r", (i,)), Entry("e", (i,))
@@ -461,6 +463,17 @@ APPLIES: list[tuple[Any, Expr, Expr]] = [
         identities.normalised,
         mul(z, Call("exp", A), div(total((o,), Call("exp", Entry("A", (i, o)))))),
         mul(z, Reduce("softmax", (o,), Entry("A", (i, o)), (k,))),
+    ),
+    (piecewise.double_angle, mul(2, wave, x, Call("cos", mul(2, z))), mul(Call("sin", mul(4, z)), x)),
+    (
+        identities.normalised,
+        mul(div(total((o,), Call("exp", Entry("A", (i, o))))), total((k,), mul(Call("exp", A), B))),
+        total((k,), mul(Reduce("softmax", (o,), Entry("A", (i, o)), (k,)), B)),
+    ),
+    (
+        identities.fold_power,
+        Pow(mul(total((i,), Call("exp", y)), div(N)), Num(Fraction(-3, 2))),
+        Pow(Entry("p"), Num(-3)),
     ),
     (
         piecewise.angle_difference,

@@ -24,7 +24,7 @@ from symbp.expr import Add, Call, Compare, Const, Entry, Expr, Mul, Num, Pow, Se
 from symbp.form import NotReducible
 from symbp.judge.functions import Array
 from symbp.judge.points import Points
-from symbp.judge.rewrite import UNARY
+from symbp.judge.rewrite import UNARY, without_ones
 from symbp.judge.value import ShapeError
 from symbp.numpy_code import numpy_text
 from symbp.prove import Prover
@@ -144,7 +144,8 @@ class Lexicon:
         """The sum over all paths as the chain rule gives it."""
         if about not in self._raw:
             a = self.points.derivation.adjoints.get(about)
-            self._raw[about] = None if a is None else self.read(self._text(a.raw, a.node.axes))
+            tree = None if a is None else self.read(self._text(a.raw, a.node.axes))
+            self._raw[about] = None if tree is None else without_ones(tree)
         return self._raw[about]
 
     def right(self, claim: Claim) -> Tree | None:

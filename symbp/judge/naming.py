@@ -86,6 +86,8 @@ class Namer:
             weight = min(weight, 1.0)
         if name == "wrong-activation-derivative" and slope is not None and self._is_value(r, slope):
             weight = min(weight, 0.35)
+        if name == "wrong-activation-derivative" and self._exponent(r):
+            weight = 0.0
         inverse, another = self.start is not self.search.link, False
         if r.kind in ("replace", "function") and (inverse or name in ("wrong-argument", "other")):
             kept, _ = _narrowed(r.old, r.new)

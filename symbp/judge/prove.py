@@ -21,9 +21,9 @@ LONGEST = 60  # nodes of a formula that is worth a proof
 
 
 def proved(lexicon: Lexicon, claim: Claim, link: Tree) -> bool:
-    """Is the link the derived gradient of what the claim is about, by algebra and facts alone?"""
+    """Is the link the left side, a derived gradient or a node, by definitions, algebra and facts alone?"""
     left, a = claim.left, lexicon.points.derivation.adjoints.get(claim.about)
-    if left is None or a is None or link.weight > LONGEST:
+    if left is None or (claim.about and a is None) or link.weight > LONGEST:
         return False
     if left.op == "gradient" and link is lexicon.delta(claim.about):
         return True
@@ -33,7 +33,7 @@ def proved(lexicon: Lexicon, claim: Claim, link: Tree) -> bool:
         lengths = [[d for d in x.shape if d is not ONE] for x in (true, said)]
         if len(lengths[0]) != len(lengths[1]):
             return False
-        if left.op == "gradient":  # the derived form is at hand, entry by entry in the node's own letters
+        if a is not None and left.op == "gradient":  # the derived form is at hand, in the node's own letters
             places = [i for i in a.node.axes if isinstance(i, Index)]
             return _prover(lexicon).equal(_at(said, places), a.delta) is not None
         places = [fresh(d) for d in lengths[0]]

@@ -63,6 +63,23 @@ def tidy(tree: Tree) -> Tree:
     return tree.with_args(args)
 
 
+def without_ones(tree: Tree) -> Tree:
+    """A formula without factors that are the number 1."""
+    if not tree.args:
+        return tree
+    args = [without_ones(a) for a in tree.args]
+    if tree.op == "product":
+        kept = [k for k, a in enumerate(args) if not (a.op == "number" and a.data[0] == 1)]
+        powers = [tree.data[0][k] for k in kept]
+        if kept and len(kept) < len(args) and max(powers) > 0:
+            return (
+                args[kept[0]]
+                if len(kept) == 1
+                else Tree("product", tuple(args[k] for k in kept), (tuple(powers), tree.data[1]))
+            )
+    return tree.with_args(args)
+
+
 ELEMENTWISE = ("\\odot", "\\circ", "\\bullet", "⊙", "∘", "*")
 
 
@@ -184,22 +201,44 @@ def _turned_difference(t: Tree) -> Tree | None:
 
 
 def multiplied(t: Tree, by: Tree) -> Tree:
-    """t · by, elementwise."""
-    if t.op == "sum" and t.data == (-1,):
-        return c.negative(multiplied(t.args[0], by))
-    left = t.args if t.op == "product" else (t,)
-    powers = t.data[0] if t.op == "product" else (1,)
-    if by.op == "product" and by.data[0][0] > 0:
-        return c.product((*left, *by.args), (*powers, *by.data[0]))
-    return c.product((*left, by), (*powers, 1))
+    """t · by, elementwise; one factor more of what is there is a power."""
+    return _with_factor(t, by, 1)
 
 
 def divided(t: Tree, by: Tree) -> Tree:
+    """t / by, elementwise."""
+    return _with_factor(t, by, -1)
+
+
+def _with_factor(t: Tree, by: Tree, power: int) -> Tree:
     if t.op == "sum" and t.data == (-1,):
-        return c.negative(divided(t.args[0], by))
+        return c.negative(_with_factor(t.args[0], by, power))
     left = t.args if t.op == "product" else (t,)
     powers = t.data[0] if t.op == "product" else (1,)
-    return c.product((*left, by), (*powers, -1))
+    if by.op in ("name", "entry"):
+        for k, (a, p) in enumerate(zip(left, powers, strict=True)):
+            more = _one_more(a, by) if p == power else None
+            if more is not None:
+                return more if len(left) == 1 and p > 0 else t.with_args([*left[:k], more, *left[k + 1 :]])
+    if power > 0 and by.op == "product" and by.data[0][0] > 0:
+        return c.product((*left, *by.args), (*powers, *by.data[0]))
+    return c.product((*left, by), (*powers, power))
+
+
+def _one_more(a: Tree, by: Tree) -> Tree | None:
+    """a · by as a power, if a is one of the same part; the student's spelling stays."""
+    if _same_part(a, by):
+        return c.power(a, c.number(2))
+    if a.op == "power" and _same_part(a.args[0], by) and a.args[1].op == "number":
+        return c.power(a.args[0], c.number(Fraction(a.args[1].data[0]) + 1))
+    return None
+
+
+def _same_part(a: Tree, b: Tree) -> bool:
+    """Names, or entries of names, that are the same but for their spelling."""
+    if a.op == b.op == "name":
+        return bool(a.data[0] == b.data[0])
+    return a.op == b.op == "entry" and a.data == b.data and len(a.args) == 1 and _same_part(a.args[0], b.args[0])
 
 
 def added(t: Tree, term: Tree, sign: int) -> Tree:

@@ -248,7 +248,8 @@ def named(r: Resolver, found: Found, node: Node) -> Value:
     tree = found.tree
     r.guess(found.note)
     if found.compound:
-        text = r.words(node) if found.own is None or not (found.subs or found.sups) else spelled(r, node, found.own)
+        whole = found.own is None or not (found.subs or found.sups)
+        text = _source(r, node) if whole else spelled(r, node, found.own)
         if tree.op in ("name", "gradient"):
             tree = Tree(tree.op, tree.args, (tree.data[0], text))
         elif tree.op == "entry" and tree.args[0].op in ("name", "gradient") and not found.subs:

@@ -27,6 +27,7 @@ _WHOLE = frozenset(
         "max",
         "min",
         "inv",
+        "vec",
     }
 )
 
@@ -129,6 +130,8 @@ def _apply(r: Resolver, name: str, values: list[Value], primes: int, node: Node)
         return r.value(claim.compare(">", trees[0], claim.number(0, "0")), node.span)
     if name in ("softmax", "log_softmax", "logsumexp"):
         return _rowwise(r, name, first, node)
+    if name == "vec":  # the columns, one below the other
+        return r.value(claim.column(claim.call("ravel", [claim.transpose(trees[0])])), node.span)
     if name == "diag":
         if first.shape is not None and len(first.shape) == 2 and 1 in first.shape:
             return r.value(claim.call("diag", [r.flat(first)]), node.span)

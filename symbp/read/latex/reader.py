@@ -57,6 +57,7 @@ from symbp.read.latex.view import Evaluator, View
 
 READINGS: tuple[tuple[bool, str], ...] = ((False, "last"), (False, "left"), (False, "first"), (True, "last"))
 MOST_LINKS = 40
+TOO_WIDE = "a vector times a row of ones is wider than the left side"
 
 Expression = Callable[[str, Collection[str]], Tree]
 
@@ -314,6 +315,10 @@ class LatexReader:
         reading = Reading()
         if self._is_other(nodes, formula):
             return self._definition(nodes, formula, base)
+        partial = self._partial(nodes, formula)
+        if partial is not None:
+            sides = [self._side(n, formula, (), tree=partial) for n in nodes[1:]]
+            return self._made(base, partial, sides, about)
         try:
             left = self._left(nodes[0], formula, reading)
         except Unread as problem:
@@ -467,12 +472,18 @@ class LatexReader:
                 whole = claim.product([value.tree, claim.call("ones_like", [tree])])
                 value = resolver.value(claim.alias(whole, resolver.words(node)))
             if value.ones or value.wide:  # c 1: as long as the left side
-                if target is not None and not _ordered_letters(target):
+                if target is not None and value.wide and not value.is_scalar and self._like(target, value, letters):
+                    reading.misfits.append((TOO_WIDE, node.span))
+                    value = resolver.value(claim.chain([value.tree, self._row_of_ones()]))
+                elif target is not None and not _ordered_letters(target):
                     value = resolver.value(
                         claim.alias(
                             claim.product([value.tree, claim.call("ones_like", [target])]), resolver.words(node)
                         )
                     )
+            if tree is not None and _is_vec(tree) and value.shape is not None and r"\otimes" in resolver.words(node):
+                if len(value.shape) == 2 and 1 not in value.shape:  # x ⊗ y of two vectors, not x yᵀ
+                    value = resolver.value(claim.column(claim.call("ravel", [value.tree])))
             if first is None and (unread is None or not reading.labels):
                 first = value, reading
             fits = (
@@ -503,6 +514,11 @@ class LatexReader:
                 "undefined",
             )
         return first
+
+    def _row_of_ones(self) -> Tree:
+        """A row of ones of some length, for what it does not fit."""
+        size = next((claim.name(s) for s in self.graph.sizes if not s.isdigit()), claim.number(2))
+        return claim.alias(claim.call("ones", [claim.call("tuple", [claim.number(1), size])]), r"\mathbf{1}^{\top}")
 
     def _is_square(self, tree: Tree) -> bool:
         try:
@@ -590,7 +606,39 @@ class LatexReader:
             value, reading = self._side(nodes[1], formula, (), tree=found.tree)
         except Unread:
             return False
+        if any(reason == TOO_WIDE for reason, _ in reading.misfits):
+            return True
         return not reading.misfits and value.shape is not None and not self._like(found.tree, value, ())
+
+    def _partial(self, nodes: Sequence[Node], formula: str) -> Tree | None:
+        """`f_x = …`: the partial derivative, where f is the scalar at the end, x one of its tensors, and the right side
+        could be the gradient. `L_W` of a scalar right side is a loss of its own."""
+        node = nodes[0]
+        if not isinstance(node, Scripts) or node.sups or len(node.subs) != 1:
+            return None
+        known = self.symbols.symbol(node)
+        if known is not None and not known.subs:
+            return None
+        if not isinstance(node.base, Atom) or not isinstance(node.subs[0], (Atom, Scripts, Accent)):
+            return None
+        whole, part = self.symbols.symbol(node.base), self.symbols.symbol(node.subs[0])
+        if whole is None or part is None or whole.note or part.note or part.subs or part.sups:
+            return None
+        if (
+            whole.tree.data[:1] != (self.graph.loss,)
+            or part.tree.op != "name"
+            or part.tree.data[0] not in self.view.axes
+        ):
+            return None
+        gradient = claim.gradient(part.tree.data[0], formula[node.span[0] : node.span[1]])
+        if not self.view.axes[part.tree.data[0]] and node.base.text.isupper():
+            return None
+        try:
+            value, reading = self._side(nodes[1], formula, (), tree=gradient)
+        except Unread:
+            return None
+        lengths = [sorted(n for n in x if n != 1) for x in (self.evaluator.shape(gradient)[1], value.shape or ())]
+        return gradient if not reading.misfits and lengths[0] == lengths[1] and not value.letters else None
 
     def _name_at_the_end(self, nodes: Sequence[Node], about: Collection[str]) -> Node | None:
         """`\\frac{\\partial L}{\\partial z} = … = \\delta`: a new name for the left side, if it is a Greek letter or
@@ -716,6 +764,13 @@ def _is_gradient(tree: Tree) -> bool:
     ):
         tree = tree.args[0]
     return tree.op == "gradient"
+
+
+def _is_vec(tree: Tree) -> bool:
+    """Is this the columns of a matrix, one below the other?"""
+    while tree.op in ("alias", "sum", "product") or (tree.op == "call" and tree.data[0] == "column"):
+        tree = tree.args[-1]
+    return tree.op == "call" and tree.data[0] == "ravel"
 
 
 def _is_symbol(node: Node) -> bool:

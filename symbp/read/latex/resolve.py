@@ -73,6 +73,7 @@ FUNCTIONS = {
     "log_softmax": "log_softmax", "leaky_relu": "leaky_relu", "LeakyReLU": "leaky_relu", "clip": "clip",
     "maximum": "maximum", "minimum": "minimum", "where": "where", "xlogy": "xlogy", "tril": "tril", "Tanh": "tanh",
     "prod": "prod", "logit": "logit", "sqrt": "sqrt", "outer": "outer", "dot": "dot", "step": "step", "inv": "inv",
+    "vec": "vec",
 }  # fmt: skip
 _LETTER_FUNCTIONS = frozenset(
     ["f", "g", "h", "phi", "psi", "sigma", "varphi", "Phi", "varPhi", "sigma_1", "a", "F", "G"]

@@ -86,7 +86,7 @@ class Writer:
             case "chain":
                 return self._juxtaposed(
                     [
-                        self._at(a, PRODUCT if a.op != "product" or not self._is_elementwise(a) else ATOM)
+                        self._at(a, ATOM if self._is_elementwise(a) and not self._heads(a) else PRODUCT)
                         for a in tree.args
                     ],
                     tree.data,
@@ -197,17 +197,11 @@ class Writer:
         ):
             elementwise, mark = True, self.odot
         if elementwise:
-            if self.shape is not None and mark == self.odot:  # scalars stand in front
-                scalars = [f for f in factors if self._is_scalar(f)]
-                if (
-                    scalars
-                    and len(scalars) < len(factors)
-                    and len(factors) - len(scalars) > 1
-                    and not tree_marked(factors)
-                ):
-                    rest = [f for f in factors if f not in scalars]
-                    head = self._juxtaposed([self._at(s, PRODUCT) for s in scalars])
-                    return f"{head} {_bracketed(self._factors(rest, mark)[0])}", PRODUCT
+            scalars = self._in_front(factors, mark)
+            if scalars:
+                rest = [f for f in factors if f not in scalars]
+                head = self._juxtaposed([self._at(s, PRODUCT) for s in scalars])
+                return f"{head} {_bracketed(self._factors(rest, mark)[0])}", PRODUCT
             return f" {mark} ".join(
                 self._at(f, PRODUCT if f.op != "over" and not self._is_elementwise(f) else ATOM) for f in factors
             ), PRODUCT
@@ -217,6 +211,22 @@ class Writer:
             loose = (f.op == "over" and not last) or self._is_elementwise(f)
             pieces.append(self._at(f, ATOM if loose else PRODUCT))
         return self._juxtaposed(pieces, mark), PRODUCT
+
+    def _in_front(self, factors: list[Tree], mark: str) -> list[Tree]:
+        """The scalars of an elementwise product, which stand before it and its brackets."""
+        if self.shape is None or mark != self.odot or tree_marked(factors):
+            return []
+        scalars = [f for f in factors if self._is_scalar(f)]
+        return scalars if len(factors) - len(scalars) > 1 else []
+
+    def _heads(self, tree: Tree) -> bool:
+        """Is an elementwise product written as scalars and one bracket?"""
+        powers, mark = tree.data
+        if any(p < 0 for p in powers) or mark == r"\frac":
+            return False
+        if not mark and _idiom(list(tree.args)):
+            return False
+        return bool(self._in_front(list(tree.args), mark or self.odot))
 
     def _is_scalar(self, tree: Tree) -> bool:
         assert self.shape is not None
@@ -247,7 +257,7 @@ class Writer:
         text = self._at(inner, ATOM)
         if mark == "'":
             return text + "'"
-        if "^" in _outside(text):
+        if "^" in _outside(text) and not _is_bracket(text):
             joined = re.sub(r"\^\{([\[(][^{}]*[\])])\}$", lambda m: "^{" + m[1] + mark.strip("^{}") + "}", text)
             return joined if joined != text and mark.strip("^{}") == "T" else _bracketed(text) + mark
         return (_bracketed(text) if text.startswith("\\frac") else text) + mark
@@ -255,7 +265,7 @@ class Writer:
     def _power(self, tree: Tree) -> str:
         base, exponent = tree.args
         text = self._at(base, ATOM)
-        if "^" in _outside(text) or text.endswith("'") or text.startswith("\\frac"):
+        if not _is_bracket(text) and ("^" in _outside(text) or text.endswith("'") or text.startswith("\\frac")):
             text = _bracketed(text)
         shown = self._piece(exponent)[0]
         return f"{text}^{shown}" if len(shown) == 1 else f"{text}^{{{shown}}}"
@@ -281,7 +291,7 @@ class Writer:
             return text[:-1] + sub + "}"
         if base.op == "jacobian":
             return tree.args[0].data[2] or _bracketed(text) + sub
-        if "_" in _outside(text) or text.startswith(r"\frac"):
+        if not _is_bracket(text) and ("_" in _outside(text) or text.startswith(r"\frac")):
             return _bracketed(text) + sub
         return text + sub
 
@@ -322,6 +332,9 @@ class Writer:
             return self._at(args[0], ATOM) + "^{-1}", ATOM
         if function == "diag":
             return rf"\operatorname{{diag}}\left({self._piece(args[0])[0]}\right)", ATOM
+        if function == "ravel":  # row by row, where vec is column by column
+            turned = args[0].args[0] if args[0].op == "transpose" else Tree("transpose", args, self.top)
+            return rf"\operatorname{{vec}}\left({self._piece(turned)[0]}\right)", ATOM
         if function == "sum":
             return self._reduced(args[0], words)
         if function == "where":
@@ -391,6 +404,16 @@ def tree_marked(factors: list[Tree]) -> bool:
 
 def _bracketed(text: str) -> str:
     return rf"\left({text}\right)"
+
+
+def _is_bracket(text: str) -> bool:
+    """Is a text one bracket?"""
+    depth = 0
+    for m in re.finditer(r"\\(left|right)(?![A-Za-z])", text):
+        depth += 1 if m[1] == "left" else -1
+        if depth == 0:
+            return text.startswith(r"\left(") and m.end() == len(text) - 1
+    return False
 
 
 def _outside(text: str) -> str:
