@@ -53,8 +53,8 @@ def _merged(one: Expr, two: Expr) -> Iterator[Expr]:
             if left.tensors.isdisjoint(right.tensors):
                 continue
             lone = not (isinstance(left.body, Mul) and isinstance(right.body, Mul))
-            if lone and any(f.tensors for f in (*outer, *other)):
-                continue  # x Σ c − y Σ c d is as good as Σ c (x − y d)
+            apart = lone and any(f.tensors for f in (*outer, *other))
+            most = length(one) + length(two)  # x Σ c − y Σ c d is as good as Σ c (x − y d)
             mine, first = left.expose(one, two)
             theirs, second = right.expose(one, two, first)
             tops, bottoms = factors_of(first), factors_of(second)
@@ -66,7 +66,8 @@ def _merged(one: Expr, two: Expr) -> Iterator[Expr]:
                 for g in bottoms:
                     same: dict[Index, Expr] = {}
                     if _match(g, f, frozenset(theirs), frozenset(mine), same):
-                        yield from _joined(outer, other, mine, theirs, tops, bottoms, n, g, same)
+                        joined = _joined(outer, other, mine, theirs, tops, bottoms, n, g, same)
+                        yield from (x for x in joined if not apart or length(x) < most)
 
 
 def _joined(
