@@ -214,7 +214,7 @@ class Entries:
         for x in tree.data:
             if x is None or isinstance(x, int):
                 items.append(arrange.NEW_AXIS if x is None else expr(x))
-            elif isinstance(x, tuple) and x[3] in (None, 1):
+            elif isinstance(x, tuple) and x[3] in (None, 1) and all(e is None or isinstance(e, int) for e in x[1:3]):
                 items.append(Slice(*(None if end is None else expr(end) for end in x[1:3])))
             else:
                 raise NoEntry("an index")

@@ -336,7 +336,7 @@ class MathPrinter(EntryPrinter):
         if len(vectors) == 1:
             (x,) = map(_as_column, vectors)
             return self.alphabet.apply("diag", [(self._symbol(x) if self._stands_turned(x) else self.piece(x)).text])
-        axes = (tops + bottoms)[0].axes
+        axes = max((v.axes for v in tops + bottoms), key=len)  # a column beside a row is turned, too
         whole = Form("times", (*(tops or [scalar_form(ONE)]), *bottoms), axes, (len(bottoms),))
         return self.alphabet.apply("diag", [self.piece(whole).text])
 

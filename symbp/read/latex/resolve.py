@@ -575,6 +575,10 @@ class Resolver:
             return self._ones(a, b, span, mark)
         if a.shape is None or b.shape is None:
             return Value(_chain(a, b, mark), (), None)
+        if a.wide and len(a.shape) == len(b.shape) == 2 and a.shape[1] == 1:  # u 1ᵀ B
+            return self.value(claim.chain([a.tree, claim.call("sum", [b.tree], axis=0, keepdims=True)]), span)
+        if b.wide and len(a.shape) == len(b.shape) == 2 and b.shape[0] == 1:  # A 1 vᵀ
+            return self.value(claim.chain([claim.call("sum", [a.tree], axis=1, keepdims=True), b.tree]), span)
         if op == "otimes":
             if (
                 len(a.shape) == len(b.shape) == 2
