@@ -650,9 +650,9 @@ def _is_number(x: Form) -> bool:
 
 
 def _is_chain(x: Form) -> bool:
-    """Is a product one array between diagonal matrices, which is a matrix product?"""
-    full = [a for a in x.args if any(a.axes) and a.letters == x.letters]
-    return len(full) == 1 and x.data[0] == 0 and all(any(a.axes) for a in x.args)
+    """Is a product one array, or several in brackets, between diagonal matrices, which is a matrix product?"""
+    full = sum(any(a.axes) and a.letters == x.letters for a in x.args)
+    return (full == 1 or 1 < full < len(x.args)) and x.data[0] == 0 and all(any(a.axes) for a in x.args)
 
 
 def _scalars_only(x: Form) -> bool:
