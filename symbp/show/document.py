@@ -87,6 +87,11 @@ def document(derivation: Derivation, alphabet: Alphabet, options: Options) -> It
     return Writer(derivation, alphabet, options).blocks()
 
 
+def _adjoints_in(steps: Iterable[Step]) -> set[str]:
+    """The tensors whose error terms the lines of steps name."""
+    return {n for step in steps for e in step.lines for n in map(primal, e.tensors) if n is not None}
+
+
 class Writer:
     """Walks a derivation and words it."""
 
@@ -106,10 +111,12 @@ class Writer:
 
     def _named(self) -> set[str]:
         """The leaves whose error term another form or step names."""
-        found = {u for a in self.derivation.adjoints.values() for u in a.uses}
-        for a in self.derivation.adjoints.values():
-            for step in self.derivation.steps_of(a):
-                found |= {n for e in step.lines for n in map(primal, e.tensors) if n is not None and n != a.node.name}
+        adjoints = self.derivation.adjoints
+        named = {n: _adjoints_in(a.steps) - {n} for n, a in adjoints.items() if a.steps}
+        found = {u for a in adjoints.values() for u in a.uses}.union(*named.values())
+        for a in adjoints.values():
+            if not a.steps and a.like:  # the steps of one that it is like, under other names
+                found.update(a.renamed.get(n, n) for n in named.get(a.like, ()))
         return {n for n in found if n in self.graph.nodes and self.graph[n].is_leaf}
 
     def network(self) -> Iterator[Block]:
