@@ -27,9 +27,9 @@ class Textbook:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        bodies = [*graph.constants.values(), *(n.body for n in graph.inner if n.body is not None)]
-        self._decimals = any(isinstance(x, Num) and x.decimal for b in bodies for x in walk(b))
+        self._decimals = any(isinstance(x, Num) and x.decimal for x in (*graph.constants.values(), *graph.parts))
         self._done: dict[tuple[Expr, frozenset[Index]], Expr] = {}
+        self._as_it_is: dict[Expr, list[frozenset[Index]]] = {}
         self._how_unusual: dict[Add, int] = {}
 
     def __call__(self, e: Expr, bound: frozenset[Index] = frozenset()) -> Expr:
@@ -37,16 +37,20 @@ class Textbook:
         key = (e, bound)
         found = self._done.get(key)
         if found is None:
-            mine, theirs = canonical_letters(e) if isinstance(e, Reduce) else ((), ())
-            own = in_letters(e, mine, theirs)  # what a sum is inside does not hang on its letters
-            there = frozenset(t for i, t in zip(mine, theirs) if i in bound)
-            if isinstance(e, Reduce) and self._done.get((own, there)) is own:
-                found = e
-            else:
-                found = self._worded(e, bound)
-                if found is e:
-                    self._done[own, there] = own
-            self._done[key] = found
+            found = self._done[key] = self._sum(e, bound) if isinstance(e, Reduce) else self._worded(e, bound)
+        return found
+
+    def _sum(self, e: Reduce, bound: frozenset[Index]) -> Expr:
+        """A sum that was left as it is stays so whatever its letters are called, and among more sums: these only
+        forbid changes."""
+        mine, theirs = canonical_letters(e)
+        there = frozenset(t for i, t in zip(mine, theirs) if i in bound)
+        as_it_is = self._as_it_is.setdefault(in_letters(e, mine, theirs), [])
+        if any(other <= there for other in as_it_is):
+            return e
+        found = self._worded(e, bound)
+        if found is e:
+            as_it_is.append(there)
         return found
 
     def _worded(self, e: Expr, bound: frozenset[Index]) -> Expr:
@@ -212,6 +216,7 @@ def _under_sum(body: Expr) -> tuple[Add, ...]:
     return tuple(_inside(body))
 
 
+@lru_cache(maxsize=4096)
 def _unlettered(e: Expr) -> Expr:
     """The same for a difference whatever its letters are called, up to the order of its terms."""
     return canon(substitute(e, {i: Index("§", i.dim) for i in e.free}))
@@ -229,6 +234,7 @@ def _turnings(f: Expr) -> Iterator[Expr]:
                 yield Reduce("sum", indices, mul(*parts[:n], turned, *parts[n + 1 :]))
 
 
+@lru_cache(maxsize=4096)
 def _negative(d: Add) -> Expr:
     turned = plus(powers((MINUS_ONE, t)) for t in d.args)
     return positive_first(None, turned, Used()) or turned
