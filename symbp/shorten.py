@@ -129,7 +129,7 @@ class Shortener:
         whose adjoints may be named too, as those that it names already, except `without`."""
         named = {t for t in e.tensors if primal(t) is not None} | {adjoint(n) for n in siblings}
         self._upstream = tuple(sorted(named - {adjoint(n) for n in without}, key=self._rank))
-        if not self._related(e, self._upstream):
+        if not _in_reach(e) or not self._related(e, self._upstream):
             return
         problem = self._problem(e)
         if problem in self._fruitless:
@@ -137,7 +137,7 @@ class Shortener:
         if self.samples.state(0) is None:
             return
         for _ in range(STEPS):
-            if length(e) == 0 or length(e) > (LONGEST if _names_adjoints(e) else LONGEST_CLOSED):
+            if not _in_reach(e):
                 return
             self._scope = self._near(e)
             step = self._best(e)
@@ -772,6 +772,11 @@ def _closed(e: Reduce, indices: tuple[Index, ...], body: Expr) -> Expr:
 def _rebuilt(e: Expr, n: int, argument: Expr) -> Expr:
     args = [*e.args[:n], argument, *e.args[n + 1 :]]
     return mul(*args) if isinstance(e, Mul) else add(*args) if isinstance(e, Add) else rebuild(e, args)
+
+
+def _in_reach(e: Expr) -> bool:
+    """Is there something to shorten, and not too much to look through?"""
+    return 0 < length(e) <= (LONGEST if _names_adjoints(e) else LONGEST_CLOSED)
 
 
 def _names_adjoints(e: Expr) -> bool:
