@@ -108,9 +108,7 @@ def _order(
     """The order of the walk. It does not depend on the order of the declarations, as what is known
     first may be named in the others: nearest to the loss first, what has fewer axes first, leaves
     last, of these the bias before its weights; of x − y first x, whose gradient has no minus."""
-    far = {graph.loss: 0}
-    for name in reversed(tuple(graph.nodes)):
-        far.setdefault(name, 1 + max((far[u] for u in consumers[name]), default=0))
+    far = graph.far
     alike: dict[tuple[str, int, int], list[str]] = {}  # tensors with as many axes in the same definition
     for name in names:
         node = graph[name]

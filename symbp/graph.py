@@ -283,14 +283,20 @@ class Graph:
         return found
 
     @cached_property
-    def rank(self) -> dict[str, int]:
-        """The tensors in an order that depends on what is computed, not on names or on the order in which it was
-        written: nearest to the loss first, then by axes, then as they are read in the nearest formula, what is
-        subtracted there last."""
+    def far(self) -> dict[str, int]:
+        """How many definitions lead from each tensor to the loss, along the longest way."""
         consumers = self.consumers()
         far: dict[str, int] = {}
         for name in reversed(tuple(self.nodes)):
             far[name] = 1 + max((far[u] for u in consumers[name] if u in far), default=-1)
+        return far
+
+    @cached_property
+    def rank(self) -> dict[str, int]:
+        """The tensors in an order that depends on what is computed, not on names or on the order in which it was
+        written: nearest to the loss first, then by axes, then as they are read in the nearest formula, what is
+        subtracted there last."""
+        consumers, far = self.consumers(), self.far
         read: dict[str, dict[str, int]] = {}
         for node in self.inner:
             assert node.body is not None
