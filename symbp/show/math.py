@@ -244,7 +244,7 @@ class MathPrinter(EntryPrinter):
                 tops[0] = scalar_form(Num(value * endless, True))
                 bottoms.append(scalar_form(Num(endless)))
         text = self._quotient(x, tops, bottoms)
-        level = QUOTIENT if bottoms and self.alphabet.name != "latex" else CHAIN if _is_chain(x) else PRODUCT
+        level = CHAIN if _is_chain(x) else QUOTIENT if bottoms and self.alphabet.name != "latex" else PRODUCT
         return Piece(minus + text, SUM if minus else level)
 
     def _quotient(self, x: Form, tops: list[Form], bottoms: list[Form]) -> str:
@@ -651,8 +651,9 @@ def _is_number(x: Form) -> bool:
 
 def _is_chain(x: Form) -> bool:
     """Is a product one array, or several in brackets, between diagonal matrices, which is a matrix product?"""
-    full = sum(any(a.axes) and a.letters == x.letters for a in x.args)
-    return (full == 1 or 1 < full < len(x.args)) and x.data[0] == 0 and all(any(a.axes) for a in x.args)
+    full = [any(a.axes) and a.letters == x.letters for a in x.args]
+    below = full[len(full) - int(str(x.data[0])) :]  # what divides along one axis is a diagonal, too
+    return (sum(full) == 1 or 1 < sum(full) < len(full)) and not any(below) and all(any(a.axes) for a in x.args)
 
 
 def _scalars_only(x: Form) -> bool:
